@@ -1,0 +1,39 @@
+// How is one job spread over the cores?  A persistent pool; the split depends on the size alone, never on the number
+// of threads, so results do not either.
+#ifndef FALLLINE_SIMD_PARALLEL_H_
+#define FALLLINE_SIMD_PARALLEL_H_
+
+#include <cstdint>
+#include <type_traits>
+
+namespace fallline {
+
+// Threads that may work on one job, the caller included. FALLLINE_NUM_THREADS, else the CPUs this process may use.
+int num_threads();
+void set_num_threads(int threads);  // throws std::invalid_argument below 1 or above 1024
+
+// How many different threads have taken part in a parallel job so far (for fl.info()).
+int threads_that_worked();
+
+// Calls fn(context, begin, end) for consecutive pieces of [0, n) whose bounds are multiples of `grain`.
+// Runs on the calling thread alone when there is one piece, one thread, when called from inside a job, or when another
+// Python thread holds the pool. `fn` must not throw. Nothing is allocated.
+void for_chunks(int64_t n, int64_t grain, void (*fn)(void* context, int64_t begin, int64_t end), void* context);
+
+template <class F>
+void for_chunks(int64_t n, int64_t grain, F&& f) {
+  using Body = std::remove_reference_t<F>;
+  for_chunks(
+      n, grain, [](void* context, int64_t begin, int64_t end) { (*static_cast<Body*>(context))(begin, end); },
+      const_cast<void*>(static_cast<const void*>(&f)));
+}
+
+// True while the calling thread runs a piece of a job.
+bool in_parallel();
+
+// Elements of a one-pass sweep below which a second thread costs more than it saves.
+constexpr int64_t kSweepGrain = 4096;
+
+}  // namespace fallline
+
+#endif  // FALLLINE_SIMD_PARALLEL_H_

@@ -1,0 +1,141 @@
+// The same names as pack-inl.h with one lane: the reference that every SIMD target with FMA must equal bit for bit.
+#ifndef FALLLINE_SIMD_SCALAR_H_
+#define FALLLINE_SIMD_SCALAR_H_
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#define FL_SCALAR_FN inline
+
+namespace fallline {
+namespace ref {
+
+template <class T>
+using SignedOf = std::conditional_t<sizeof(T) == 8, int64_t, int32_t>;
+template <class T>
+using FloatOf = std::conditional_t<sizeof(T) == 8, double, float>;
+
+template <class T>
+struct Mask {
+  bool b;
+  friend Mask operator&(Mask x, Mask y) { return {x.b && y.b}; }
+  friend Mask operator|(Mask x, Mask y) { return {x.b || y.b}; }
+  friend Mask operator!(Mask x) { return {!x.b}; }
+};
+
+template <class T>
+struct Pack {
+  using Lane = T;
+  static constexpr size_t kLanes = 1;
+  T v;
+  Pack() = default;
+  Pack(T x) : v(x) {}
+
+  static Pack load(const T* p) { return *p; }
+  static Pack load_n(const T* p, size_t n) { return n ? *p : T(0); }
+  void store(T* p) const { *p = v; }
+  void store_n(T* p, size_t n) const {
+    if (n) *p = v;
+  }
+
+  friend Pack operator+(Pack x, Pack y) { return T(x.v + y.v); }
+  friend Pack operator-(Pack x, Pack y) { return T(x.v - y.v); }
+  friend Pack operator*(Pack x, Pack y) { return T(x.v * y.v); }
+  friend Pack operator/(Pack x, Pack y) { return T(x.v / y.v); }
+  friend Pack operator-(Pack x) { return T(-x.v); }
+  friend Pack operator&(Pack x, Pack y) { return T(x.v & y.v); }  // integers only, like the next four
+  friend Pack operator|(Pack x, Pack y) { return T(x.v | y.v); }
+  friend Pack operator^(Pack x, Pack y) { return T(x.v ^ y.v); }
+  friend Mask<T> operator==(Pack x, Pack y) { return {x.v == y.v}; }
+  friend Mask<T> operator!=(Pack x, Pack y) { return {x.v != y.v}; }
+  friend Mask<T> operator<(Pack x, Pack y) { return {x.v < y.v}; }
+  friend Mask<T> operator<=(Pack x, Pack y) { return {x.v <= y.v}; }
+  friend Mask<T> operator>(Pack x, Pack y) { return {x.v > y.v}; }
+  friend Mask<T> operator>=(Pack x, Pack y) { return {x.v >= y.v}; }
+};
+
+template <class T>
+Pack<T> select(Mask<T> m, Pack<T> yes, std::common_type_t<Pack<T>> no) {
+  return m.b ? yes : no;
+}
+template <class T>
+Pack<T> fma(Pack<T> a, Pack<T> b, Pack<T> c) {
+  return std::fma(a.v, b.v, c.v);
+}
+// max and min return the second operand when either is NaN or both are zero, as x86 does; formulas decide about NaN.
+template <class T>
+Pack<T> max(Pack<T> a, Pack<T> b) {
+  return a.v > b.v ? a : b;
+}
+template <class T>
+Pack<T> min(Pack<T> a, Pack<T> b) {
+  return a.v < b.v ? a : b;
+}
+template <class T>
+Pack<T> abs(Pack<T> x) {
+  return std::abs(x.v);
+}
+template <class T>
+Pack<T> sqrt(Pack<T> x) {
+  return std::sqrt(x.v);
+}
+template <class T>
+Pack<T> floor(Pack<T> x) {
+  return std::floor(x.v);
+}
+template <class T>
+Pack<T> ceil(Pack<T> x) {
+  return std::ceil(x.v);
+}
+template <class T>
+Pack<T> trunc(Pack<T> x) {
+  return std::trunc(x.v);
+}
+// To the nearest integer, halves to even (the default rounding mode is assumed everywhere).
+template <class T>
+Pack<T> round(Pack<T> x) {
+  return std::nearbyint(x.v);
+}
+template <class T>
+Pack<T> copysign(Pack<T> magnitude, Pack<T> sign) {
+  return std::copysign(magnitude.v, sign.v);
+}
+
+// Integer views, for the math functions.
+template <class T>
+Pack<SignedOf<T>> bits(Pack<T> x) {
+  SignedOf<T> i;
+  std::memcpy(&i, &x.v, sizeof i);
+  return i;
+}
+template <class I>
+Pack<FloatOf<I>> from_bits(Pack<I> x) {
+  FloatOf<I> f;
+  std::memcpy(&f, &x.v, sizeof f);
+  return f;
+}
+// Towards zero; the value must fit.
+template <class T>
+Pack<SignedOf<T>> to_int(Pack<T> x) {
+  return static_cast<SignedOf<T>>(x.v);
+}
+template <class I>
+Pack<FloatOf<I>> to_float(Pack<I> x) {
+  return static_cast<FloatOf<I>>(x.v);
+}
+template <int kBits, class I>
+Pack<I> shift_left(Pack<I> x) {
+  return static_cast<I>(static_cast<std::make_unsigned_t<I>>(x.v) << kBits);
+}
+template <int kBits, class I>
+Pack<I> shift_right(Pack<I> x) {  // copies the sign
+  return static_cast<I>(x.v >> kBits);
+}
+
+}  // namespace ref
+}  // namespace fallline
+
+#endif  // FALLLINE_SIMD_SCALAR_H_
