@@ -15,20 +15,27 @@ void set_num_threads(int threads);  // throws std::invalid_argument below 1 or a
 // How many different threads have taken part in a parallel job so far (for fl.info()).
 int threads_that_worked();
 
-// Calls fn(context, begin, end) for consecutive pieces of [0, n) whose bounds are multiples of `grain`.
+// What one piece is taken to cost when the caller does not say: a sweep over kSweepGrain elements.
+constexpr int64_t kPieceNs = 1000;
+
+// Calls fn(context, begin, end) once for every piece [0, grain), [grain, 2 grain) ... of [0, n), in any order and on
+// any thread. Each thread gets one run of neighbouring pieces, the same run each time if it can; who is done early
+// takes pieces from the others.
 // Runs on the calling thread alone when there is one piece, one thread, when called from inside a job, or when another
-// Python thread holds the pool. `fn` must not throw. Nothing is allocated.
-void for_chunks(int64_t n, int64_t grain, void (*fn)(void* context, int64_t begin, int64_t end), void* context);
+// Python thread holds the pool. `fn` must not throw. Nothing is allocated once the pool stands.
+// `piece_ns` estimates the time of one piece: threads that sleep are not woken for a job of less than 20 us.
+void for_chunks(int64_t n, int64_t grain, void (*fn)(void* context, int64_t begin, int64_t end), void* context,
+                int64_t piece_ns = kPieceNs);
 
 template <class F>
-void for_chunks(int64_t n, int64_t grain, F&& f) {
+void for_chunks(int64_t n, int64_t grain, F&& f, int64_t piece_ns = kPieceNs) {
   using Body = std::remove_reference_t<F>;
   for_chunks(
       n, grain, [](void* context, int64_t begin, int64_t end) { (*static_cast<Body*>(context))(begin, end); },
-      const_cast<void*>(static_cast<const void*>(&f)));
+      const_cast<void*>(static_cast<const void*>(&f)), piece_ns);
 }
 
-// True while the calling thread runs a piece of a job.
+// True while the calling thread runs a piece of a job that several threads share.
 bool in_parallel();
 
 // Elements of a one-pass sweep below which a second thread costs more than it saves.
