@@ -1,0 +1,93 @@
+// What are the constants of one step?  Hyper-parameters at step t become Coef, in double; kernels round them once.
+#ifndef FALLLINE_OPTIM_COEF_H_
+#define FALLLINE_OPTIM_COEF_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace fallline {
+
+// A full-size tensor that a rule keeps per parameter. It starts at zero, or at the hyper-parameter `starts_at`.
+struct Slot {
+  const char* name;
+  const char* starts_at;
+  constexpr Slot() : name(nullptr), starts_at(nullptr) {}
+  constexpr Slot(const char* slot_name, const char* start = nullptr) : name(slot_name), starts_at(start) {}
+};
+
+enum class Range : uint8_t { kAny, kNonNegative, kUnit, kFlag };
+
+struct Hyper {
+  const char* name;
+  double value;  // the default
+  Range range;
+};
+constexpr Hyper any(const char* name, double value) { return {name, value, Range::kAny}; }
+constexpr Hyper nonnegative(const char* name, double value) { return {name, value, Range::kNonNegative}; }
+constexpr Hyper unit(const char* name, double value) { return {name, value, Range::kUnit}; }  // [0, 1)
+constexpr Hyper flag(const char* name, double value) { return {name, value, Range::kFlag}; }  // 0 or 1
+
+constexpr int kCommonHypers = 3;
+
+template <class... Names>
+constexpr std::array<Slot, sizeof...(Names)> slots(Names... names) {
+  return {{Slot(names)...}};
+}
+
+// A rule's own hyper-parameters, lr first, and then those that every rule has.
+template <class... Own>
+constexpr std::array<Hyper, sizeof...(Own) + kCommonHypers> hypers(Own... own) {
+  return {{own..., nonnegative("weight_decay", 0), nonnegative("l2", 0), flag("maximize", 0)}};
+}
+
+template <size_t kCount, class D>
+std::array<D, kCount> first(const D* h) {
+  std::array<D, kCount> out;
+  for (size_t i = 0; i < kCount; ++i) out[i] = h[i];
+  return out;
+}
+
+// The letters of the formulas. A rule sets those it reads; sign, l2 and decay belong to the prologue.
+//   s: step size   b1 b2: decay rates   a1 a2: weights of the new term   q: scales a second moment
+//   c: share of the current term   eps: outside the root   eps_root: inside it
+#define FL_COEF_LETTERS(X) X(sign) X(l2) X(decay) X(s) X(b1) X(a1) X(b2) X(a2) X(q) X(c) X(eps) X(eps_root)
+
+template <class D>
+struct Coef {
+#define FL_ROW(letter) D letter{};
+  FL_COEF_LETTERS(FL_ROW)
+#undef FL_ROW
+};
+
+// b^t by repeated squaring: the same bits everywhere, which libm's pow does not promise.
+template <class D>
+D power(D b, int64_t t) {
+  D out = D(1);
+  for (; t > 0; t >>= 1) {
+    if (t & 1) out = out * b;
+    b = b * b;
+  }
+  return out;
+}
+
+// a where the flag is 1, b where it is 0, exactly; arithmetic, so that it also works on graph values.
+template <class D>
+D mix(D flag, D a, D b) {
+  return flag * a + (1 - flag) * b;
+}
+
+// The constants of Rule at step t >= 1, from its hyper-parameters in the order of Rule::kHypers.
+template <class Rule, class D>
+Coef<D> coefficients(const D* h, int64_t t) {
+  const D* common = h + Rule::kHypers.size() - kCommonHypers;
+  Coef<D> k = Rule::coef(h, t);
+  k.decay = 1 - h[0] * common[0];
+  k.l2 = common[1];
+  k.sign = 1 - 2 * common[2];
+  return k;
+}
+
+}  // namespace fallline
+
+#endif  // FALLLINE_OPTIM_COEF_H_

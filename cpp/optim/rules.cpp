@@ -1,0 +1,140 @@
+// The rule table: one loop, instantiated for every rule, float type and target.
+#include "optim/rules.h"
+
+#include <algorithm>
+#include <stdexcept>
+#include <utility>
+
+#include "simd/flush.h"
+#include "simd/parallel.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "optim/rules.cpp"
+#include "simd/each_target.h"
+#include "simd/pack-inl.h"
+
+#ifndef FALLLINE_OPTIM_RULE_TABLE_
+#define FALLLINE_OPTIM_RULE_TABLE_
+namespace fallline {
+namespace {
+constexpr int kRules = 10;
+struct RuleTable {
+  Rule rows[kRules];
+};
+}  // namespace
+}  // namespace fallline
+#endif
+
+FL_BEGIN_TARGET
+
+#include "optim/rules.inc.h"
+
+template <class R, class X, class... Slots>
+FL_FN void update(const Coef<X>& k, X g, X& w, Slots&... slots) {
+  prologue(k, g, w);
+  R::step(k, g, w, slots...);
+}
+
+// Two registers per turn hide the latency of root and division; everything is loaded before anything is stored.
+template <class R, class T, size_t... I>
+void sweep(const Coef<double>& exact, const RuleTensor& tensor, int64_t begin, int64_t end, std::index_sequence<I...>) {
+  using X = Pack<T>;
+  constexpr int64_t kLanes = static_cast<int64_t>(X::kLanes);
+#define FL_ROW(letter) X(static_cast<T>(exact.letter)),
+  const Coef<X> k = {FL_COEF_LETTERS(FL_ROW)};
+#undef FL_ROW
+  T* const w = static_cast<T*>(tensor.w);
+  const T* const g = static_cast<const T*>(tensor.g);
+  [[maybe_unused]] T* const s[] = {static_cast<T*>(tensor.slots[I])..., nullptr};
+  int64_t i = begin;
+  for (; i + 2 * kLanes <= end; i += 2 * kLanes) {
+    const int64_t j = i + kLanes;
+    X w0 = X::load(w + i), w1 = X::load(w + j);
+    const X g0 = X::load(g + i), g1 = X::load(g + j);
+    X s0[] = {X::load(s[I] + i)..., w0}, s1[] = {X::load(s[I] + j)..., w1};
+    update<R>(k, g0, w0, s0[I]...);
+    update<R>(k, g1, w1, s1[I]...);
+    w0.store(w + i);
+    (s0[I].store(s[I] + i), ...);
+    w1.store(w + j);
+    (s1[I].store(s[I] + j), ...);
+  }
+  for (; i < end; i += kLanes) {
+    const size_t n = static_cast<size_t>(std::min(kLanes, end - i));
+    X w0 = X::load_n(w + i, n);
+    X s0[] = {X::load_n(s[I] + i, n)..., w0};
+    update<R>(k, X::load_n(g + i, n), w0, s0[I]...);
+    w0.store_n(w + i, n);
+    (s0[I].store_n(s[I] + i, n), ...);
+  }
+}
+
+template <class R, class T>
+void sweep(const Coef<double>& k, const RuleTensor& tensor, int64_t begin, int64_t end) {
+  static_assert(R::kSlots.size() <= kMaxSlots, "raise kMaxSlots");
+  sweep<R, T>(k, tensor, begin, end, std::make_index_sequence<R::kSlots.size()>());
+}
+
+template <class R>
+constexpr Rule row() {
+  return {R::kName,
+          R::kSlots.data(),
+          static_cast<int>(R::kSlots.size()),
+          R::kHypers.data(),
+          static_cast<int>(R::kHypers.size()),
+          &coefficients<R, double>,
+          &sweep<R, float>,
+          &sweep<R, double>};
+}
+
+#define FL_ROW(Name) row<Name>(),
+constexpr RuleTable kRuleTable = {{FL_RULES(FL_ROW)}};
+#undef FL_ROW
+
+FL_END_TARGET
+
+#if FL_ONCE
+FL_EXPORT_TABLE(RuleTable, rule_table, kRuleTable)
+
+namespace fallline {
+
+int rule_count() { return kRules; }
+
+const Rule& rule(int index) { return rule_table().rows[index]; }
+
+int rule_index(const std::string& name) {
+  for (int i = 0; i < kRules; ++i) {
+    if (name == rule(i).name) return i;
+  }
+  throw std::invalid_argument("[optim] there is no rule named '" + name + "'");
+}
+
+int64_t lay_out(RuleTensor* tensors, int64_t count) {
+  constexpr int64_t kLine = 16;  // pieces then begin on whole registers and lines of a tensor
+  int64_t end = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    tensors[i].begin = end;
+    end += (tensors[i].n + kLine - 1) / kLine * kLine;
+  }
+  return end;
+}
+
+void rule_step(const Rule& rule, DType dtype, const double* hypers, int64_t t, const RuleTensor* tensors, int64_t count,
+               int64_t end) {
+  const Coef<double> k = rule.coef(hypers, t);
+  const auto step = dtype == DType::kFloat64 ? rule.double_step : rule.float_step;
+  const FlushToZero scope;
+  for_chunks(end, kSweepGrain, [&](int64_t from, int64_t to) {
+    const RuleTensor* const last = tensors + count;
+    const RuleTensor* tensor =
+        std::upper_bound(tensors, last, from, [](int64_t at, const RuleTensor& next) { return at < next.begin; }) - 1;
+    for (; tensor < last && tensor->begin < to; ++tensor) {
+      const int64_t a = std::max<int64_t>(from - tensor->begin, 0);
+      const int64_t b = std::min(to - tensor->begin, tensor->n);
+      if (a < b) step(k, *tensor, a, b);
+    }
+  });
+}
+
+}  // namespace fallline
+#endif

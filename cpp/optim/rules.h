@@ -1,0 +1,55 @@
+// Which update rules are there, and how is one applied to many tensors?
+#ifndef FALLLINE_OPTIM_RULES_H_
+#define FALLLINE_OPTIM_RULES_H_
+
+#include <cstdint>
+#include <string>
+
+#include "optim/coef.h"
+#include "tensor/dtype.h"
+
+namespace fallline {
+
+constexpr int kMaxSlots = 4;
+
+// A parameter, its gradient and its state: n elements each, one after the other, all of one float type. The gradient
+// may be the parameter itself; anything else must not overlap.
+struct RuleTensor {
+  int64_t n;
+  void* w;
+  const void* g;
+  void* slots[kMaxSlots];
+  int64_t begin;  // set by lay_out
+};
+
+// A row of the table. Its kernels belong to the target that was active when the row was looked up.
+struct Rule {
+  const char* name;
+  const Slot* slots;
+  int slot_count;
+  const Hyper* hypers;
+  int hyper_count;
+  Coef<double> (*coef)(const double* hypers, int64_t t);
+  // Elements [begin, end) of one tensor.
+  void (*float_step)(const Coef<double>& k, const RuleTensor& tensor, int64_t begin, int64_t end);
+  void (*double_step)(const Coef<double>& k, const RuleTensor& tensor, int64_t begin, int64_t end);
+};
+
+int rule_count();
+const Rule& rule(int index);
+
+// Throws std::invalid_argument when there is none of that name.
+int rule_index(const std::string& name);
+
+// Places the tensors one behind the other, so that a range of elements names parts of tensors. Returns the end.
+int64_t lay_out(RuleTensor* tensors, int64_t count);
+
+// One step of all tensors at once. `hypers` are in the order of Rule::hypers, `t` counts from 1, `end` came from
+// lay_out, `dtype` is float32 or float64. Subnormal numbers count as zero. Allocates nothing; the result does not
+// depend on the number of threads, nor on the target.
+void rule_step(const Rule& rule, DType dtype, const double* hypers, int64_t t, const RuleTensor* tensors, int64_t count,
+               int64_t end);
+
+}  // namespace fallline
+
+#endif  // FALLLINE_OPTIM_RULES_H_
