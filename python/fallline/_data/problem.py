@@ -1,0 +1,110 @@
+"""How does a data set become a problem: split, encoded inputs and targets, and one line for each thing that was done?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fallline._data.encode import Columns, Matrix, fit_columns
+from fallline._data.errors import InputError
+from fallline._data.source import Arrays
+from fallline._data.tables import Table, is_missing
+from fallline._data.target import Target, cells_as_target, fit_target
+
+Rows = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Encoded inputs and targets of one split."""
+
+    x: NDArray[np.float32]
+    y: NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """All that a fit needs; `validation` and `test` are None where no rows were asked for."""
+
+    train: Part
+    validation: Part | None
+    test: Part | None
+    features: Columns | Matrix
+    target: Target
+    notes: list[str] = field(default_factory=list)
+
+
+def prepare(data: Table | Arrays, target: str | None, validation: float, test: float, seed: int) -> Problem:
+    """Split, fit the encodings on the training rows, and apply them to every split."""
+    if isinstance(data, Table):
+        return _from_table(data, target, validation, test, seed)
+    if target is not None:
+        raise InputError(f"--target names a column of a CSV file; {data.name} has its own y")
+    if data.y is None:
+        raise InputError(f"{data.name} has x and no y; fitting needs both")
+    return _from_arrays(data, data.y, validation, test, seed)
+
+
+def split(rows: int, validation: float, test: float, seed: int) -> tuple[Rows, Rows, Rows]:
+    """Shuffle row numbers by seed and cut them into training, validation and test rows."""
+    for name, share in (("--validation", validation), ("--test", test)):
+        if not 0 <= share < 1:
+            raise InputError(f"{name} must be a share between 0 and 1, got {share:g}")
+    if validation + test >= 1:
+        raise InputError(f"--validation {validation:g} and --test {test:g} leave nothing to train on")
+    order = np.random.default_rng(seed).permutation(rows)
+    held = round(rows * test)
+    seen = held + round(rows * validation)
+    if rows - seen < 1 or (validation and seen == held) or (test and held == 0):
+        raise InputError(f"{rows} rows are too few to split by --validation {validation:g} and --test {test:g}")
+    return np.sort(order[seen:]), np.sort(order[held:seen]), np.sort(order[:held])
+
+
+def _from_table(table: Table, target: str | None, validation: float, test: float, seed: int) -> Problem:
+    if target is None:
+        raise InputError(f"--target is needed: which column of {table.name} ({', '.join(table.columns)})?")
+    cells = table.column(target)
+    notes: list[str] = []
+    known = np.array([i for i, cell in enumerate(cells) if not is_missing(cell)], dtype=np.intp)
+    if not len(known):
+        raise InputError(f"the column {target!r} of {table.name} has no values")
+    if len(known) < table.rows:
+        notes.append(f"target {target}: {table.rows - len(known)} rows without a value left out")
+        table = table.take(known)
+    rows = split(table.rows, validation, test, seed)
+    y = cells_as_target(target, table.columns[target])
+    kind = fit_target(target, y, rows[0], notes)
+    features = fit_columns(table, rows[0], target, notes)
+    x, truth = features.encode(table, notes), kind.encode(y)
+    train, held, tested = (Part(x[r], truth[r]) if len(r) else None for r in rows)
+    assert train is not None
+    notes.append(_sizes(train, held, tested))
+    return Problem(train, held, tested, features, kind, notes)
+
+
+def _from_arrays(data: Arrays, y: NDArray[Any], validation: float, test: float, seed: int) -> Problem:
+    notes: list[str] = []
+    own = data.x_test is not None
+    rows = split(len(y), validation, 0.0 if own else test, seed)
+    kind = fit_target("y", y, rows[0], notes)
+    features = Matrix.fit(data.x[rows[0]], notes)
+
+    def part(x: NDArray[Any] | None, labels: NDArray[Any] | None) -> Part | None:
+        if x is None or labels is None or not len(x):
+            return None
+        return Part(features.encode(Arrays(data.name, x, labels), notes), kind.encode(labels))
+
+    train, held, tested = (part(data.x[r], y[r]) for r in rows)
+    if own:
+        tested = part(data.x_test, data.y_test)
+    assert train is not None
+    notes.append(_sizes(train, held, tested))
+    return Problem(train, held, tested, features, kind, notes)
+
+
+def _sizes(train: Part, validation: Part | None, test: Part | None) -> str:
+    named = {"training": train, "validation": validation, "test": test}
+    return "rows: " + ", ".join(f"{len(part.x)} for {name}" for name, part in named.items() if part is not None)

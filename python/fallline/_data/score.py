@@ -1,0 +1,24 @@
+"""How good are predictions, in the user's own units?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fallline._data.target import Regression, Target
+
+
+def score(target: Target, outputs: NDArray[Any], truth: NDArray[Any]) -> dict[str, float]:
+    """Compare raw network outputs with encoded targets: accuracy, or R2 and root mean squared error.
+
+    R2 is 1 - sum (y - p)^2 / sum (y - mean y)^2; it is NaN where the truth does not vary.
+    """
+    if not isinstance(target, Regression):
+        names = target.decode(outputs)
+        return {"accuracy": float(np.mean(names == np.array(target.classes)[truth.reshape(-1).astype(np.intp)]))}
+    y, p = target.decode(truth), target.decode(outputs)
+    spread = float(np.sum((y - y.mean()) ** 2))
+    residual = float(np.sum((y - p) ** 2))
+    return {"r2": 1 - residual / spread if spread else float("nan"), "rmse": float(np.sqrt(residual / len(y)))}

@@ -1,0 +1,136 @@
+"""Where do data come from?  A CSV file, an npz archive, or a set that scikit-learn carries by name."""
+
+from __future__ import annotations
+
+import difflib
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fallline._data.errors import InputError
+from fallline._data.tables import Table, read_csv
+
+NAMED = ("breast_cancer", "diabetes", "digits")
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """Inputs (n, features) and targets (n,), with a test split where the data bring their own."""
+
+    name: str
+    x: NDArray[Any]
+    y: NDArray[Any] | None
+    x_test: NDArray[Any] | None = None
+    y_test: NDArray[Any] | None = None
+
+
+def load(data: str) -> Table | Arrays:
+    """Open a file by its ending, or a named data set."""
+    path = Path(data)
+    if path.suffix.lower() == ".npz" and path.is_file():
+        return _guarded(path, read_npz)
+    if path.suffix.lower() in {".csv", ".tsv", ".txt"} and path.is_file():
+        return _guarded(path, read_csv)
+    if path.is_dir():
+        raise InputError(f"{data} is a folder; name a .csv or .npz file in it")
+    if path.exists():
+        raise InputError(f"{data} is neither a .csv nor a .npz file")
+    if data in NAMED:
+        return read_named(data)
+    near = difflib.get_close_matches(data, NAMED, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else f" (data sets known by name: {', '.join(NAMED)})"
+    raise InputError(f"there is no file {data}{hint}")
+
+
+def _guarded(path: Path, read: Any) -> Any:
+    try:
+        return read(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def read_npz(path: Path) -> Arrays:
+    """Read `x, y` or `x_train, y_train, x_test, y_test` from an npz archive."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise InputError(f"{path} is one array, not an npz archive with x and y")
+            found = {key: _member(path, archive, key) for key in archive.files}
+    except (zipfile.BadZipFile, EOFError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} is not a readable npz archive; is the file complete?") from error
+    for names in (("x_train", "y_train", "x_test", "y_test"), ("x_train", "y_train"), ("x", "y"), ("x",)):
+        if set(names) <= set(found):
+            return _arrays(path, *(found[name] for name in names))
+    listed = ", ".join(found) or "nothing"
+    raise InputError(f"{path} must hold x and y, or x_train, y_train, x_test and y_test; it holds {listed}")
+
+
+def _member(path: Path, archive: Any, key: str) -> NDArray[Any]:
+    try:
+        return np.asarray(archive[key])
+    except (ValueError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+        if "pickle" in str(error):
+            raise InputError(f"{path}: {key} holds Python objects; save it as numbers") from error
+        raise InputError(f"{path} is damaged in {key}; is the file complete?") from error
+
+
+def _arrays(path: Path, *parts: NDArray[Any]) -> Arrays:
+    flat = []
+    for i, part in enumerate(parts):
+        flat.append(_inputs(path, part) if i % 2 == 0 else _targets(path, part))
+        if i % 2 and len(flat[i]) != len(flat[i - 1]):
+            raise InputError(f"{path} has {len(flat[i - 1])} rows of x and {len(flat[i])} of y; they must be equal")
+    if len(flat) == 4 and flat[0].shape[1] != flat[2].shape[1]:
+        raise InputError(
+            f"{path} has {flat[0].shape[1]} features for training and {flat[2].shape[1]} for testing; they must be equal"
+        )
+    return Arrays(path.name, *flat) if len(flat) > 1 else Arrays(path.name, flat[0], None)
+
+
+def _inputs(path: Path, x: NDArray[Any]) -> NDArray[Any]:
+    if x.dtype.kind not in "biuf":
+        raise InputError(f"{path} has x of dtype {x.dtype}; it must hold numbers")
+    if x.ndim == 0 or x.size == 0:
+        raise InputError(f"{path} has x of shape {x.shape}; it must hold rows of features")
+    x = x.reshape(len(x), -1)
+    check_finite(f"{path} has x", x)
+    return x
+
+
+def check_finite(what: str, x: NDArray[Any]) -> None:
+    """Refuse NaN and infinities, and say where the first one is."""
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
+        row, column = np.argwhere(~np.isfinite(x))[0]
+        raise InputError(f"{what} with {x[row, column]} in row {row}, feature {column}; every value must be finite")
+
+
+def _targets(path: Path, y: NDArray[Any]) -> NDArray[Any]:
+    if y.dtype.kind not in "biufU":
+        raise InputError(f"{path} has y of dtype {y.dtype}; it must hold numbers or class names")
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim != 1:
+        raise InputError(f"{path} has y of shape {y.shape}; it must hold one target per row")
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        raise InputError(f"{path} has y with NaN or infinity in row {np.argmin(np.isfinite(y))}")
+    return y
+
+
+def read_named(name: str) -> Arrays:
+    """Load one of scikit-learn's small data sets; they are part of its package, nothing is downloaded."""
+    try:
+        import sklearn.datasets as sets
+    except ModuleNotFoundError as error:
+        raise InputError(f"the data set {name} needs scikit-learn: pip install 'fallline[cli]'") from error
+    bunch = getattr(sets, f"load_{name}")()
+    x, y = np.asarray(bunch.data), np.asarray(bunch.target)
+    if name != "diabetes":
+        y = np.asarray(bunch.target_names).astype(str)[y]
+    return Arrays(name, x, y)

@@ -1,0 +1,141 @@
+"""What is to be predicted: a class among a few, or a number in the user's own units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fallline._data.encode import plural
+from fallline._data.errors import InputError
+from fallline._data.tables import as_numbers, is_number
+
+MOST_INTEGER_CLASSES = 20
+
+
+@dataclass(frozen=True)
+class Regression:
+    """A number; the network works on it with mean 0 and standard deviation 1."""
+
+    name: str
+    mean: float
+    std: float
+
+    @classmethod
+    def fit(cls, name: str, values: NDArray[np.float64]) -> Regression:
+        """Take the statistics from training rows."""
+        return cls(name, float(values.mean()), float(values.std()) or 1.0)
+
+    @property
+    def outputs(self) -> int:
+        """Width of the network's last layer."""
+        return 1
+
+    def encode(self, values: NDArray[Any]) -> NDArray[np.float32]:
+        """Standardise, in the shape of the network's output."""
+        return ((as_values(self.name, values) - self.mean) / self.std).astype(np.float32)[:, None]
+
+    def decode(self, outputs: NDArray[Any]) -> NDArray[np.float64]:
+        """Go back to the user's units."""
+        return np.asarray(outputs, dtype=np.float64).reshape(-1) * self.std + self.mean
+
+    def describe(self) -> dict[str, Any]:
+        """Return what `from_description` takes back."""
+        return {"kind": "regression", **asdict(self)}
+
+
+@dataclass(frozen=True)
+class Classification:
+    """One of several classes, by name."""
+
+    name: str
+    classes: tuple[str, ...]
+
+    @property
+    def outputs(self) -> int:
+        """Width of the network's last layer."""
+        return len(self.classes)
+
+    def encode(self, values: NDArray[Any]) -> NDArray[np.int64]:
+        """Turn names into indices 0, 1, ..."""
+        names = as_names(values)
+        classes = np.array(self.classes)  # sorted, see fit_target
+        indices = np.searchsorted(classes, names).clip(max=len(classes) - 1)
+        strange = classes[indices] != names
+        if strange.any():
+            listed = ", ".join(self.classes[:12]) + (", ..." if len(self.classes) > 12 else "")
+            raise InputError(
+                f"{self.name} has the label {names[int(np.argmax(strange))]!r} in row {int(np.argmax(strange)) + 1}, "
+                f"out of the range of the {len(self.classes)} training classes ({listed})"
+            )
+        return indices.astype(np.int64)
+
+    def decode(self, outputs: NDArray[Any]) -> NDArray[np.str_]:
+        """Name the class of the largest output (of the sign, where there is one output for two classes)."""
+        outputs = np.asarray(outputs).reshape(len(outputs), -1)
+        best = (outputs[:, 0] > 0).astype(np.intp) if outputs.shape[1] == 1 else outputs.argmax(axis=1)
+        return np.array(self.classes)[best]
+
+    def describe(self) -> dict[str, Any]:
+        """Return what `from_description` takes back."""
+        return {"kind": "classification", **asdict(self)}
+
+
+Target = Regression | Classification
+
+
+def from_description(description: dict[str, Any]) -> Target:
+    """Rebuild the target that a model file describes."""
+    if description["kind"] == "regression":
+        return Regression(description["name"], description["mean"], description["std"])
+    return Classification(description["name"], tuple(description["classes"]))
+
+
+def fit_target(name: str, y: NDArray[Any], training: NDArray[np.intp], notes: list[str]) -> Target:
+    """Decide between classes and numbers from all values; take a number's statistics from the training rows.
+
+    Whole numbers are classes where there are at most 20 different ones, or where they count 0, 1, 2, ... with ten rows
+    each; other numbers are to be predicted as such; texts are classes.
+    """
+    different = np.unique(as_names(y))
+    if len(different) < 2:
+        raise InputError(f"{name} has one class only ({different[0]!r}); there is nothing to learn")
+    if y.dtype.kind in "biuf" and not _are_classes(np.unique(y), len(y)):
+        notes.append(f"target {name}: numbers ({len(different)} different values), so this is regression")
+        return Regression.fit(name, y[training].astype(np.float64))
+    if len(different) > max(MOST_INTEGER_CLASSES, len(y) // 2):
+        raise InputError(f"{name} has {len(different)} different texts in {len(y)} rows; classes must repeat")
+    notes.append(f"target {name}: {plural(len(different), 'class', 'classes')}, so this is classification")
+    return Classification(name, tuple(different.tolist()))
+
+
+def _are_classes(values: NDArray[Any], rows: int) -> bool:
+    if values.dtype.kind == "b":
+        return True
+    if not np.array_equal(values, np.round(values)):
+        return False
+    counting = np.array_equal(values, np.arange(len(values)))
+    return len(values) <= MOST_INTEGER_CLASSES or (counting and 10 * len(values) <= rows)
+
+
+def as_names(values: NDArray[Any]) -> NDArray[np.str_]:
+    """Spell values as class names: 3.0 and 3 are the same class."""
+    if values.dtype.kind == "f":
+        whole = values == np.round(values)
+        return np.array([str(int(v)) if w else str(v) for v, w in zip(values, whole, strict=True)], dtype=str)
+    return values.astype(str)
+
+
+def as_values(name: str, values: NDArray[Any]) -> NDArray[np.float64]:
+    """Return targets as numbers, or say that they are none."""
+    if values.dtype.kind == "U":
+        return as_numbers(name, values.tolist())
+    return values.astype(np.float64)
+
+
+def cells_as_target(name: str, cells: Sequence[str]) -> NDArray[Any]:
+    """Type the cells of a target column: numbers where all are, else texts."""
+    return as_numbers(name, cells) if all(map(is_number, cells)) else np.array(cells, dtype=str)

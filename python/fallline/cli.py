@@ -1,0 +1,51 @@
+"""The shell's way in: `fallline fit`, `predict`, `info`; one sentence and exit code 2 for input that cannot be used."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from fallline._data import InputError
+
+INTERRUPTED = 130  # what a shell reports after Ctrl-C
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    Parameters
+    ----------
+    arguments
+        The words after `fallline`; by default those of the process.
+
+    Returns
+    -------
+    int
+        0, or 2 after a sentence on stderr, or 130 after Ctrl-C.
+    """
+    try:
+        import typer
+    except ModuleNotFoundError:
+        return _complain("the command line needs typer and rich: pip install 'fallline[cli]'")
+    from fallline._cli.app import app
+
+    try:
+        return app(args=arguments, prog_name="fallline", standalone_mode=False) or 0
+    except InputError as error:
+        return _complain(str(error))
+    except typer.TyperException as error:
+        return _complain(getattr(error, "format_message", lambda: str(error))())
+    except ModuleNotFoundError as error:  # an optional library: its message says how to install it
+        return _complain(str(error))
+    except (KeyboardInterrupt, typer.Abort):
+        print("fallline: stopped", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # `fallline predict ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _complain(sentence: str) -> int:
+    print(f"fallline: {sentence}", file=sys.stderr)
+    return 2
