@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fallline._data.encode import Columns, Matrix, fit_columns
+from fallline._data.encode import Columns, Matrix, fit_columns, plural
 from fallline._data.errors import InputError
 from fallline._data.source import Arrays
 from fallline._data.tables import Table, is_missing
@@ -72,7 +72,7 @@ def _from_table(table: Table, target: str | None, validation: float, test: float
     if not len(known):
         raise InputError(f"the column {target!r} of {table.name} has no values")
     if len(known) < table.rows:
-        notes.append(f"target {target}: {table.rows - len(known)} rows without a value left out")
+        notes.append(f"target {target}: {plural(table.rows - len(known), 'row')} without a value left out")
         table = table.take(known)
     rows = split(table.rows, validation, test, seed)
     y = cells_as_target(target, table.columns[target])

@@ -57,13 +57,14 @@ def _guarded(path: Path, read: Any) -> Any:
 def read_npz(path: Path) -> Arrays:
     """Read `x, y` or `x_train, y_train, x_test, y_test` from an npz archive."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise InputError(f"{path} is one array, not an npz archive with x and y")
+        opened = np.load(path, allow_pickle=False)
+        if isinstance(opened, np.ndarray):
+            raise InputError(f"{path} is one array, not an npz archive with x and y")
+        with opened as archive:
             found = {key: _member(path, archive, key) for key in archive.files}
+    except InputError:
+        raise
     except (zipfile.BadZipFile, EOFError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
         raise InputError(f"{path} is not a readable npz archive; is the file complete?") from error
     for names in (("x_train", "y_train", "x_test", "y_test"), ("x_train", "y_train"), ("x", "y"), ("x",)):
         if set(names) <= set(found):

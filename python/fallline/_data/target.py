@@ -67,8 +67,9 @@ class Classification:
         strange = classes[indices] != names
         if strange.any():
             listed = ", ".join(self.classes[:12]) + (", ..." if len(self.classes) > 12 else "")
+            first = int(np.argmax(strange))
             raise InputError(
-                f"{self.name} has the label {names[int(np.argmax(strange))]!r} in row {int(np.argmax(strange)) + 1}, "
+                f"{self.name} has the label {str(names[first])!r} in row {first + 1}, "
                 f"out of the range of the {len(self.classes)} training classes ({listed})"
             )
         return indices.astype(np.int64)
@@ -102,7 +103,7 @@ def fit_target(name: str, y: NDArray[Any], training: NDArray[np.intp], notes: li
     """
     different = np.unique(as_names(y))
     if len(different) < 2:
-        raise InputError(f"{name} has one class only ({different[0]!r}); there is nothing to learn")
+        raise InputError(f"{name} has one class only ({str(different[0])!r}); there is nothing to learn")
     if y.dtype.kind in "biuf" and not _are_classes(np.unique(y), len(y)):
         notes.append(f"target {name}: numbers ({len(different)} different values), so this is regression")
         return Regression.fit(name, y[training].astype(np.float64))
