@@ -122,12 +122,16 @@ def _network(o: Options, problem: Problem, loss: str) -> fl.nn.Sequential:
 
 
 def _optimizer(o: Options, rows: int) -> fl.optim.Optimizer:
-    rule = check.optimizer_names()[o.optimizer.lower()]
-    lr = o.lr if o.lr is not None else check.LEARNING_RATES.get(o.optimizer.lower())
-    if lr is None:
-        lr = float(rule().hyperparameters()["lr"])
     steps = o.epochs * -(-rows // o.batch_size)
-    return rule(check.schedule(o.schedule.lower(), lr, steps))
+    return check.optimizer_names()[o.optimizer.lower()](check.SCHEDULES[o.schedule.lower()](_rate(o), steps))
+
+
+def _rate(o: Options) -> float:
+    """Return the learning rate at the start."""
+    name = o.optimizer.lower()
+    if o.lr is not None:
+        return o.lr
+    return check.LEARNING_RATES.get(name) or float(check.optimizer_names()[name]().hyperparameters()["lr"])
 
 
 def _train(o: Options, model: fl.nn.Module, opt: Any, problem: Problem, loss: str) -> Mapping[str, Any]:
@@ -147,13 +151,8 @@ def _train(o: Options, model: fl.nn.Module, opt: Any, problem: Problem, loss: st
             progress=sys.stderr.isatty(),
         )
     except fl.DivergedError as error:
-        raise InputError(f"training diverged: {error}; lower --lr (it was {_rate(opt):g}); nothing was written") from error
+        raise InputError(f"training diverged: {error}; lower --lr (it was {_rate(o):g}); nothing was written") from error
     return history
-
-
-def _rate(opt: Any) -> float:
-    lr = opt.hyperparameters()["lr"]
-    return float(lr(0)) if callable(lr) else float(lr)
 
 
 def evaluate(model: fl.nn.Module, problem: Problem, loss: str) -> Results:

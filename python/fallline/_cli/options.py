@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,16 @@ ACTIVATIONS = {
 }
 REGRESSION_LOSSES = tuple(name for name in ("mse", "mae", "huber") if hasattr(nn.losses, name))
 CLASS_LOSSES = ("cross_entropy", "binary_cross_entropy")
-SCHEDULES = ("constant", "cosine", "linear", "exponential", "inverse_time")
+
+# From the starting rate and the number of updates: down to nothing, to a hundredth, to a tenth, or halved five times.
+SCHEDULES: dict[str, Callable[[float, int], Any]] = {
+    "constant": lambda lr, steps: lr,
+    "cosine": lambda lr, steps: optim.schedules.cosine(lr, steps),
+    "linear": lambda lr, steps: optim.schedules.linear(lr, 0.0, steps),
+    "exponential": lambda lr, steps: optim.schedules.exponential(lr, math.log(100) / steps),
+    "inverse_time": lambda lr, steps: optim.schedules.inverse_time(lr, 9 / steps),
+    "step": lambda lr, steps: optim.schedules.step(lr, max(1, steps // 6)),
+}
 
 # With the cosine schedule and batches of 32; the other rules keep the default of their class.
 LEARNING_RATES = {"adam": 2e-3, "adamw": 2e-3, "sgd": 0.1, "momentum": 0.02, "nesterov": 0.02, "adagrad": 0.02}
@@ -82,9 +92,16 @@ def writable(path: Path) -> Path:
 
 def need(*modules: str) -> None:
     """Say at once which optional libraries are absent."""
-    absent = [name for name in modules if importlib.util.find_spec(name) is None]
+    absent = [name for name in modules if not _installed(name)]
     if absent:
         raise InputError(f"this command needs {' and '.join(absent)}: pip install 'fallline[cli]'")
+
+
+def _installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def optimizer_names() -> dict[str, type[Any]]:

@@ -67,7 +67,7 @@ def save(
         texts["model"] = json.dumps(layers)
     if opt is not None:
         state: Tensors = {}
-        texts["optimizer"] = json.dumps({"class": type(opt).__name__, "state": _pack(opt.state_dict(), "", state)})
+        texts["optimizer"] = json.dumps(_pack(opt.state_dict(), "", state))
         tensors.update({OPTIMIZER + name: value for name, value in state.items()})
     if history is not None:
         texts["history"] = json.dumps({key: _numbers(history[key]) for key in history})
@@ -105,10 +105,7 @@ def load(path: str | os.PathLike[str], model: nn.Module | None = None, opt: Opti
     if opt is not None:
         if "optimizer" not in texts:
             raise ValueError(f"[load] {path} holds no optimizer state; it was saved without one")
-        kept = json.loads(texts["optimizer"])
-        if kept["class"] != type(opt).__name__:
-            raise ValueError(f"[load] {path} holds the state of {kept['class']}, got an optimizer {type(opt).__name__}")
-        opt.load_state_dict(_unpack(kept["state"], tensors))
+        opt.load_state_dict(_unpack(json.loads(texts["optimizer"]), tensors))  # checks before it changes anything
     model.load_state_dict(weights)
     return model
 
