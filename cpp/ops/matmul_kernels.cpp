@@ -1,0 +1,329 @@
+// Which part of a matrix product is done when, from which copy, and by whom?
+//
+// a is cut into tiles of a few rows, b into panels of two registers of columns. A tile and a panel meet in
+// multiply_tile. Small operands are read where they lie; of large ones every block is first copied into the order in
+// which it is read. Threads take blocks of rows or groups of panels: no sum is shared, so no order changes.
+#include "ops/matmul_kernels.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "simd/parallel.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ops/matmul_kernels.cpp"
+#include "simd/each_target.h"
+#include "simd/pack-inl.h"
+
+#include "ops/matmul_pack-inl.h"
+#include "ops/matmul_tile-inl.h"
+
+FL_BEGIN_TARGET
+
+template <class T>
+using TileFunction = void (*)(const Tile<T>&);
+
+// Few rows take more columns, so that there are enough sums to hide the latency of fma.
+constexpr int wide_vecs(int rows) {
+  const int sums = kRegisters * 3 / 4;
+  return rows * 8 <= sums ? 8 : rows * 4 <= sums ? 4 : 2;
+}
+
+template <class T, int kVecs, bool kByColumn, bool kMask, int... kRow>
+TileFunction<T> choose_rows(int rows, std::integer_sequence<int, kRow...>) {
+  static constexpr TileFunction<T> kTable[] = {multiply_tile < T, kRow + 1, kVecs == 0 ? wide_vecs(kRow + 1) : kVecs,
+                                               kByColumn, kMask > ...};
+  return kTable[rows - 1];
+}
+
+// vecs 0: as many as wide_vecs says.
+template <class T, bool kByColumn>
+TileFunction<T> choose_tile(int rows, int vecs, bool mask) {
+  constexpr std::make_integer_sequence<int, kTileRows> kRows{};
+  constexpr bool kPlain = kMaskAlways, kMasked = kHasMasks;
+  if (vecs == 1) {
+    return mask ? choose_rows<T, 1, kByColumn, kMasked>(rows, kRows)
+                : choose_rows<T, 1, kByColumn, kPlain>(rows, kRows);
+  }
+  if (vecs == 2) {
+    return mask ? choose_rows<T, 2, kByColumn, kMasked>(rows, kRows)
+                : choose_rows<T, 2, kByColumn, kPlain>(rows, kRows);
+  }
+  return choose_rows<T, 0, kByColumn, kPlain>(rows, kRows);
+}
+
+// One product of the batch and how it is carried out.
+template <class T>
+struct Product {
+  static constexpr int64_t kLanes = Pack<T>::kLanes;
+  static constexpr int64_t kPanel = 2 * kLanes;
+  static constexpr int64_t kTileStride = (kTileRows + kLanes - 1) / kLanes * kLanes;  // of a packed tile
+
+  const MatmulArgs& args;
+  int64_t index;
+  const T *a, *b;
+  T* c;
+  const T* bias;
+
+  bool a_by_column, pack_a, pack_b;
+  const T* panels = nullptr;                                         // the packed part of b: [panel][k][kPanel]
+  int64_t k_begin = 0, k_end = 0, column_begin = 0, column_end = 0;  // the part of b in hand
+  int64_t row_pieces = 1, column_pieces = 1;
+
+  void run_rows(int64_t row, int64_t row_end, int64_t column, int64_t column_last) const;
+  void pack_rows(int64_t row, int64_t row_end, int64_t k, int64_t depth, T* to) const;
+};
+
+constexpr int64_t ceil_div(int64_t x, int64_t y) { return (x + y - 1) / y; }
+
+// Tiles of nearly equal height: 32 rows are 11 + 11 + 10, not 14 + 14 + 4.
+struct Tiles {
+  int64_t count, height, taller;
+  explicit Tiles(int64_t rows)
+      : count((rows + kTileRows - 1) / kTileRows), height(rows / count), taller(rows % count) {}
+};
+
+template <class T>
+void Product<T>::pack_rows(int64_t row, int64_t row_end, int64_t k, int64_t depth, T* to) const {
+  const Tiles tiles(row_end - row);
+  for (int64_t i = 0; i < tiles.count; ++i) {
+    const int64_t rows = tiles.height + (i < tiles.taller);
+    pack(a + row * args.a_row + k * args.a_col, args.a_row, args.a_col, rows, depth, to, kTileStride);
+    row += rows;
+    to += depth * kTileStride;
+  }
+}
+
+template <class T>
+void Product<T>::run_rows(int64_t row, int64_t row_end, int64_t column, int64_t column_last) const {
+  const Tiles tiles(row_end - row);
+  T* left = pack_a ? static_cast<T*>(scratch(
+                         Scratch::kLeft, tiles.count * kTileStride * kMatmulDepth * static_cast<int64_t>(sizeof(T))))
+                   : nullptr;
+  const bool wide = !pack_b && tiles.count == 1 && wide_vecs(static_cast<int>(row_end - row)) > 2;
+  Tile<T> tile;
+  tile.c_stride = args.c_row;
+  int64_t k = k_begin;
+  do {
+    tile.depth = std::min(kMatmulDepth, k_end - k);
+    tile.add = k > 0;
+    const bool last = k + tile.depth == args.k;
+    if (pack_a) pack_rows(row, row_end, k, tile.depth, left);
+    for (int64_t j = column, step; j < column_last; j += step) {
+      int vecs = column_last - j > kLanes ? 2 : 1;
+      if (wide) {
+        const int many = wide_vecs(static_cast<int>(row_end - row));
+        if (column_last - j >= many * kLanes) vecs = many;
+      }
+      step = std::min(column_last - j, vecs * kLanes);
+      tile.columns = static_cast<size_t>(step - (vecs - 1) * kLanes);
+      tile.bias = bias && k == 0 ? bias + j : nullptr;
+      if (pack_b) {
+        tile.b = panels + (j - column_begin) * (k_end - k_begin) + (k - k_begin) * kPanel;
+        tile.b_stride = kPanel;
+      } else {
+        tile.b = b + k * args.b_row + j;
+        tile.b_stride = args.b_row;
+      }
+      const bool mask = !pack_b && tile.columns < static_cast<size_t>(kLanes);
+      int64_t i = row;
+      for (int64_t t = 0; t < tiles.count; ++t) {
+        const int64_t rows = tiles.height + (t < tiles.taller);
+        tile.c = c + i * args.c_row + j;
+        if (pack_a) {
+          tile.a = left + t * tile.depth * kTileStride;
+          tile.a_stride = kTileStride;
+        } else {
+          tile.a = a + i * args.a_row + k * args.a_col;
+          tile.a_stride = a_by_column ? args.a_col : args.a_row;
+        }
+        const int count = static_cast<int>(rows), form = vecs > 2 ? 0 : vecs;
+        (pack_a || a_by_column ? choose_tile<T, true>(count, form, mask)
+                               : choose_tile<T, false>(count, form, mask))(tile);
+        i += rows;
+      }
+      if (last && args.finish) args.finish(args.finish_context, index, row, row_end, j, j + step);
+    }
+    k += kMatmulDepth;
+  } while (k < k_end);
+}
+
+// Piece p of row_pieces x column_pieces, for for_chunks.
+template <class T>
+void run_pieces(void* context, int64_t begin, int64_t end) {
+  const Product<T>& p = *static_cast<const Product<T>*>(context);
+  const int64_t columns = p.column_end - p.column_begin;
+  const int64_t panels = (columns + Product<T>::kPanel - 1) / Product<T>::kPanel;
+  for (int64_t piece = begin; piece < end; ++piece) {
+    const int64_t r = piece / p.column_pieces, s = piece % p.column_pieces;
+    const int64_t row = p.args.m * r / p.row_pieces, row_end = p.args.m * (r + 1) / p.row_pieces;
+    const int64_t first = panels * s / p.column_pieces * Product<T>::kPanel;
+    const int64_t last = std::min(panels * (s + 1) / p.column_pieces * Product<T>::kPanel, columns);
+    if (row < row_end && first < last) p.run_rows(row, row_end, p.column_begin + first, p.column_begin + last);
+  }
+}
+
+template <class T>
+void pack_panels(void* context, int64_t begin, int64_t end) {
+  const Product<T>& p = *static_cast<const Product<T>*>(context);
+  const int64_t depth = p.k_end - p.k_begin;
+  for (int64_t panel = begin; panel < end; ++panel) {
+    const int64_t column = p.column_begin + panel * Product<T>::kPanel;
+    pack(p.b + p.k_begin * p.args.b_row + column * p.args.b_col, p.args.b_col, p.args.b_row,
+         std::min(Product<T>::kPanel, p.column_end - column), depth,
+         const_cast<T*>(p.panels) + panel * depth * Product<T>::kPanel, Product<T>::kPanel);
+  }
+}
+
+// Rows of a that are packed together: with kMatmulDepth they take a part of the second-level cache.
+constexpr int64_t kBlockRows = 98;
+// Packed at one time: a part of b of this size.
+constexpr int64_t kSegmentDepth = 8 * kMatmulDepth;
+constexpr int64_t kSegmentColumns = 2048;
+// A thread is worth its waking for this many operations.
+constexpr double kOperationsPerThread = 75000;
+
+// A power of two between rows puts all of them into the same few sets of the cache.
+template <class T>
+bool collides(int64_t stride) {
+  return stride * static_cast<int64_t>(sizeof(T)) % 1024 == 0;
+}
+
+int64_t worth_threads(double operations, int64_t most) {
+  return std::max<int64_t>(
+      1, static_cast<int64_t>(std::min(static_cast<double>(most), operations / kOperationsPerThread)));
+}
+
+// How many pieces of rows and of columns: the split that leaves the least for the busiest thread.
+template <class T>
+void split(Product<T>& p, int64_t threads) {
+  const int64_t panels = ceil_div(p.column_end - p.column_begin, Product<T>::kPanel);
+  int64_t least = INT64_MAX;
+  for (int64_t i = 1; i <= threads; ++i) {
+    const int64_t r = p.pack_b ? threads + 1 - i : i, s = ceil_div(threads, r);  // packed: rows first
+    const int64_t cost = ceil_div(r * s, threads) * ceil_div(p.args.m, r) * ceil_div(panels, s);
+    if (r <= p.args.m && s <= panels && cost * 16 < least * 15) {
+      least = cost;
+      p.row_pieces = r;
+      p.column_pieces = s;
+    }
+  }
+  if (p.pack_a) p.row_pieces *= ceil_div(p.args.m, p.row_pieces * kBlockRows);
+}
+
+template <class T>
+void run_one(const MatmulArgs& args, int64_t index, int64_t threads) {
+  Product<T> p{args,
+               index,
+               static_cast<const T*>(args.a) + index * args.a_batch,
+               static_cast<const T*>(args.b) + index * args.b_batch,
+               static_cast<T*>(args.c) + index * args.c_batch,
+               static_cast<const T*>(args.bias),
+               false,
+               false,
+               false};
+  const bool unit_row = args.a_row == 1 || args.m == 1, unit_column = args.a_col == 1 || args.k == 1;
+  const int64_t panels = ceil_div(args.n, Product<T>::kPanel);
+  p.a_by_column = unit_row && !(unit_column && args.m == 1);
+  if (args.m > 1 && args.k > 1) {
+    const bool far = args.k > 128 && panels > 1 && args.m > kTileRows;
+    p.pack_a = !(unit_row || unit_column) || (far && (panels > 6 || p.a_by_column || collides<T>(args.a_row)));
+  }
+  const bool edge = args.n % Product<T>::kLanes != 0;
+  p.pack_b = (args.b_col != 1 && args.n > 1) || (edge && !kHasMasks && Product<T>::kLanes > 1) ||
+             (panels > 1 && args.m > 3 * kTileRows && (args.k > 128 || collides<T>(args.b_row)));
+
+  const int64_t depth = p.pack_b ? kSegmentDepth : std::max<int64_t>(args.k, 1);
+  const int64_t width = p.pack_b ? kSegmentColumns : args.n;
+  for (int64_t column = 0; column < args.n; column += width) {
+    p.column_begin = column;
+    p.column_end = std::min(column + width, args.n);
+    split(p, threads);
+    for (int64_t k = 0; k == 0 || k < args.k; k += depth) {
+      p.k_begin = k;
+      p.k_end = std::min(k + depth, args.k);
+      const int64_t here = ceil_div(p.column_end - column, Product<T>::kPanel);
+      if (p.pack_b) {
+        const int64_t items = here * Product<T>::kPanel * (p.k_end - k);
+        p.panels = static_cast<T*>(scratch(Scratch::kRight, items * static_cast<int64_t>(sizeof(T))));
+        for_chunks(here, threads > 1 ? 1 : here, pack_panels<T>, &p, items / here / 4);
+      }
+      const int64_t pieces = p.row_pieces * p.column_pieces;
+      const int64_t rate = 4 * Product<T>::kLanes;  // operations per nanosecond, about
+      const int64_t piece_ns = 2 * args.m * (p.column_end - column) * (p.k_end - k) / pieces / rate;
+      for_chunks(pieces, threads > 1 ? 1 : pieces, run_pieces<T>, &p, piece_ns);
+    }
+  }
+}
+
+template <class T>
+void run_batch(void* context, int64_t begin, int64_t end) {
+  for (int64_t i = begin; i < end; ++i) run_one<T>(*static_cast<const MatmulArgs*>(context), i, 1);
+}
+
+template <class T>
+void run(const MatmulArgs& given) {
+  MatmulArgs args = given;
+  if (args.m <= 0 || args.n <= 0 || args.batch <= 0) return;
+  if (args.k < 0) args.k = 0;
+  if (args.batch > 1 && args.b_batch == 0 && args.a_batch == args.m * args.a_row &&
+      args.c_batch == args.m * args.c_row && !args.finish) {
+    args.m *= args.batch;  // one matrix with all the rows
+    args.batch = 1;
+  }
+  if (args.n == 1 && args.m > 1 && args.c_row == 1 && !args.bias && !args.finish) {
+    // c is as good a row: (a b)^T = b^T a^T, and its rows fill the registers.
+    std::swap(args.m, args.n);
+    std::swap(args.a, args.b);
+    std::swap(args.a_batch, args.b_batch);
+    const int64_t row = args.a_row, column = args.a_col;
+    args.a_row = args.b_col;
+    args.a_col = args.b_row;
+    args.b_row = column;
+    args.b_col = row;
+    args.c_row = args.n;
+  }
+  const double operations = 2.0 * static_cast<double>(args.m) * static_cast<double>(args.n) *
+                            static_cast<double>(std::max<int64_t>(args.k, 1));
+  const int64_t most = in_parallel() ? 1 : num_threads();
+  const int64_t threads = worth_threads(operations, most);
+  if (args.batch == 1 || (threads > 1 && args.batch < 2 * most)) {
+    for (int64_t i = 0; i < args.batch; ++i) run_one<T>(args, i, threads);
+    return;
+  }
+  const double whole = operations * static_cast<double>(args.batch);
+  const int64_t pieces = std::min(args.batch, worth_threads(whole, most) == 1 ? 1 : 4 * most);
+  const int64_t grain = ceil_div(args.batch, pieces);
+  const double piece_ns = whole / static_cast<double>(pieces) / static_cast<double>(4 * Product<T>::kLanes);
+  for_chunks(args.batch, grain, run_batch<T>, &args, static_cast<int64_t>(std::min(piece_ns, 1e9)));
+}
+
+constexpr MatmulKernels kMatmulKernels = {{run<float>, run<double>}};
+
+FL_END_TARGET
+
+#if FL_ONCE
+FL_EXPORT_TABLE(MatmulKernels, matmul_kernels, kMatmulKernels)
+
+namespace fallline {
+
+void* scratch(Scratch use, int64_t bytes) {
+  struct Block {
+    std::unique_ptr<char[]> memory;
+    int64_t bytes = 0;
+  };
+  thread_local Block blocks[3];
+  Block& block = blocks[static_cast<int>(use)];
+  constexpr uintptr_t kAlign = 64;
+  if (block.bytes < bytes) {
+    block.memory.reset();
+    block.memory.reset(new char[static_cast<size_t>(bytes) + kAlign]);
+    block.bytes = bytes;
+  }
+  const uintptr_t address = reinterpret_cast<uintptr_t>(block.memory.get());
+  return block.memory.get() + ((kAlign - address % kAlign) % kAlign);
+}
+
+}  // namespace fallline
+#endif

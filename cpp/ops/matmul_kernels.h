@@ -1,0 +1,47 @@
+// How are two matrices multiplied?  Plain pointers and strides in, one call for every layout.
+#ifndef FALLLINE_OPS_MATMUL_KERNELS_H_
+#define FALLLINE_OPS_MATMUL_KERNELS_H_
+
+#include <cstdint>
+
+namespace fallline {
+
+// c (m x n) = bias + a (m x k) b (k x n), `batch` times. Strides count elements and may be zero or negative; c has unit
+// column stride, is overwritten, and overlaps neither operand. `bias` holds n values or is null; k = 0 leaves it alone.
+//
+// Every element is a sum in one fixed order, whatever the strides, the target, or the number of threads: k is cut at
+// multiples of kMatmulDepth, products of a cut are added one by one with fma (the first cut starts at the bias, the
+// others at zero), and the cuts are added from the first to the last.
+struct MatmulArgs {
+  int64_t m, n, k;
+  const void* a;
+  int64_t a_row, a_col;
+  const void* b;
+  int64_t b_row, b_col;
+  void* c;
+  int64_t c_row;
+  const void* bias = nullptr;
+  int64_t batch = 1, a_batch = 0, b_batch = 0, c_batch = 0;
+
+  // Called for every finished block of c while it is in the cache, each element once, on the thread that made it:
+  // rows [row, row_end) and columns [column, column_end) of product `index` of the batch. An activation goes here.
+  void (*finish)(void* context, int64_t index, int64_t row, int64_t row_end, int64_t column,
+                 int64_t column_end) = nullptr;
+  void* finish_context = nullptr;
+};
+
+constexpr int64_t kMatmulDepth = 512;
+
+struct MatmulKernels {
+  void (*run[2])(const MatmulArgs&);  // float, double
+};
+const MatmulKernels& matmul_kernels();
+
+// At least `bytes` of the calling thread's memory, 64-byte aligned, kept until the thread ends: no product allocates
+// twice. Its contents last until the next call with the same `use`.
+enum class Scratch { kLeft, kRight, kResult };
+void* scratch(Scratch use, int64_t bytes);
+
+}  // namespace fallline
+
+#endif  // FALLLINE_OPS_MATMUL_KERNELS_H_
