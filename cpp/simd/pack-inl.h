@@ -45,6 +45,10 @@ struct Mask {
   friend FL_FN Mask operator|(Mask x, Mask y) { return {hn::Or(x.m, y.m)}; }
   friend FL_FN Mask operator!(Mask x) { return {hn::Not(x.m)}; }
 };
+template <class T>
+FL_FN bool any(Mask<T> m) {
+  return !hn::AllFalse(hn::ScalableTag<T>(), m.m);
+}
 
 template <class T>
 struct Pack {
@@ -88,7 +92,7 @@ struct Pack {
   friend FL_FN Pack operator|(Pack x, Pack y) { return hn::Or(x.v, y.v); }
   friend FL_FN Pack operator^(Pack x, Pack y) { return hn::Xor(x.v, y.v); }
   friend FL_FN Mask<T> operator==(Pack x, Pack y) { return {hn::Eq(x.v, y.v)}; }
-  friend FL_FN Mask<T> operator!=(Pack x, Pack y) { return {hn::Ne(x.v, y.v)}; }
+  friend FL_FN Mask<T> operator!=(Pack x, Pack y) { return {hn::Not(hn::Eq(x.v, y.v))}; }  // hn::Ne is false for NaN
   friend FL_FN Mask<T> operator<(Pack x, Pack y) { return {hn::Lt(x.v, y.v)}; }
   friend FL_FN Mask<T> operator<=(Pack x, Pack y) { return {hn::Le(x.v, y.v)}; }
   friend FL_FN Mask<T> operator>(Pack x, Pack y) { return {hn::Gt(x.v, y.v)}; }
@@ -179,6 +183,36 @@ template <int kBits, class I>
 FL_FN Pack<I> shift_right(Pack<I> x) {  // copies the sign
   return hn::ShiftRight<kBits>(x.v);
 }
+
+// The rounding error of a product: a * b = product + product_error(a, b, product), exactly unless it underflows.
+template <class T>
+FL_FN Pack<T> product_error(Pack<T> a, Pack<T> b, Pack<T> product) {
+#if HWY_TARGET == HWY_SSE4
+  // No fused multiply-add: four products of halves, each of which fits (Dekker 1971).
+  constexpr SignedOf<T> kUpper = ~SignedOf<T>((1LL << (sizeof(T) == 4 ? 12 : 27)) - 1);
+  const Pack<T> ah = from_bits(bits(a) & Pack<SignedOf<T> >(kUpper)), al = a - ah;
+  const Pack<T> bh = from_bits(bits(b) & Pack<SignedOf<T> >(kUpper)), bl = b - bh;
+  return ((ah * bh - product) + ah * bl + al * bh) + al * bl;
+#else
+  return hn::MulSub(a.v, b.v, product.v);
+#endif
+}
+
+#if HWY_TARGET == HWY_AVX3
+// One instruction for what math.inc.h spells out for every target: the same results, being exact or rounded once.
+FL_FN Pack<float> scale(Pack<float> x, Pack<float> n) { return Pack<float>::V{_mm512_scalef_ps(x.v.raw, n.v.raw)}; }
+FL_FN Pack<double> scale(Pack<double> x, Pack<double> n) { return Pack<double>::V{_mm512_scalef_pd(x.v.raw, n.v.raw)}; }
+FL_FN Pack<float> split(Pack<float> x, Pack<float>& e) {
+  const __m512 m = _mm512_getmant_ps(x.v.raw, _MM_MANT_NORM_p75_1p5, _MM_MANT_SIGN_src);
+  e = Pack<float>::V{_mm512_sub_ps(_mm512_getexp_ps(x.v.raw), _mm512_getexp_ps(m))};
+  return Pack<float>::V{m};
+}
+FL_FN Pack<double> split(Pack<double> x, Pack<double>& e) {
+  const __m512d m = _mm512_getmant_pd(x.v.raw, _MM_MANT_NORM_p75_1p5, _MM_MANT_SIGN_src);
+  e = Pack<double>::V{_mm512_sub_pd(_mm512_getexp_pd(x.v.raw), _mm512_getexp_pd(m))};
+  return Pack<double>::V{m};
+}
+#endif
 
 }  // namespace HWY_NAMESPACE
 }  // namespace fallline

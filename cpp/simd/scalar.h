@@ -18,6 +18,16 @@ using SignedOf = std::conditional_t<sizeof(T) == 8, int64_t, int32_t>;
 template <class T>
 using FloatOf = std::conditional_t<sizeof(T) == 8, double, float>;
 
+// Sums of integers wrap around as in a register, so they are formed without a sign.
+template <class T, bool = std::is_integral_v<T> && !std::is_same_v<T, bool>>
+struct Wrapping {
+  using type = T;
+};
+template <class T>
+struct Wrapping<T, true> {
+  using type = std::make_unsigned_t<T>;
+};
+
 template <class T>
 struct Mask {
   bool b;
@@ -25,10 +35,15 @@ struct Mask {
   friend Mask operator|(Mask x, Mask y) { return {x.b || y.b}; }
   friend Mask operator!(Mask x) { return {!x.b}; }
 };
+template <class T>
+bool any(Mask<T> m) {
+  return m.b;
+}
 
 template <class T>
 struct Pack {
   using Lane = T;
+  using Wide = typename Wrapping<T>::type;
   static constexpr size_t kLanes = 1;
   T v;
   Pack() = default;
@@ -41,8 +56,8 @@ struct Pack {
     if (n) *p = v;
   }
 
-  friend Pack operator+(Pack x, Pack y) { return T(x.v + y.v); }
-  friend Pack operator-(Pack x, Pack y) { return T(x.v - y.v); }
+  friend Pack operator+(Pack x, Pack y) { return T(Wide(x.v) + Wide(y.v)); }
+  friend Pack operator-(Pack x, Pack y) { return T(Wide(x.v) - Wide(y.v)); }
   friend Pack operator*(Pack x, Pack y) { return T(x.v * y.v); }
   friend Pack operator/(Pack x, Pack y) { return T(x.v / y.v); }
   friend Pack operator-(Pack x) { return T(-x.v); }
@@ -133,6 +148,12 @@ Pack<I> shift_left(Pack<I> x) {
 template <int kBits, class I>
 Pack<I> shift_right(Pack<I> x) {  // copies the sign
   return static_cast<I>(x.v >> kBits);
+}
+
+// The rounding error of a product: a * b = product + product_error(a, b, product), exactly unless it underflows.
+template <class T>
+Pack<T> product_error(Pack<T> a, Pack<T> b, Pack<T> product) {
+  return std::fma(a.v, b.v, -product.v);
 }
 
 }  // namespace ref
