@@ -1,0 +1,114 @@
+"""Each layer uses only what lies below it: every C++ include and every Python import, by rank."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CPP = ("simd", "tensor", "ops", "autograd", "optim", "nn", "train", "bindings")
+PYTHON: tuple[tuple[str, ...], ...] = (
+    ("_core", "_version"),
+    ("_array", "_tree", "tree"),
+    ("_ops", "linalg", "fft", "random"),
+    ("_transforms", "_jit", "testing", "landscapes"),
+    ("optim",),
+    ("nn",),
+    ("train",),
+    ("viz", "diagnose", "integrations"),
+    ("playground",),
+    ("_data",),
+    ("_cli",),
+    ("cli",),
+    ("__main__",),
+)
+RANK = {name: rank for rank, names in enumerate(PYTHON) for name in names}
+INCLUDE = re.compile(r'^\s*#\s*include\s+"([a-z_]+)/', re.MULTILINE)
+
+
+def upward_includes(layer: str, text: str) -> list[str]:
+    """Return the layers that a C++ file of `layer` includes and must not."""
+    return [found for found in INCLUDE.findall(text) if found in CPP and CPP.index(found) > CPP.index(layer)]
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Yield the modules of fallline that a file imports, without those for the type checker alone."""
+    skipped = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if node in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def upward_imports(module: str, text: str) -> list[str]:
+    """Return the imports of a Python file of `module` that do not go down."""
+    wrong = []
+    for name in imports(ast.parse(text)):
+        parts = name.split(".")
+        if parts[0] != "fallline":
+            continue
+        found = parts[1] if len(parts) > 1 and parts[1] in RANK else "__init__"
+        top = RANK["_cli"] if found == "__init__" else RANK[found]  # all names at once: for the command line
+        if found != module and top > RANK[module]:
+            wrong.append(name)
+    return wrong
+
+
+CPP_FILES = sorted(p for layer in CPP for p in (ROOT / "cpp" / layer).rglob("*") if p.suffix in {".h", ".cpp", ".cu", ".cuh"})
+PYTHON_FILES = sorted((ROOT / "python" / "fallline").rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", CPP_FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_cpp_file_includes_lower_layers_only(path: Path) -> None:
+    assert not upward_includes(path.relative_to(ROOT / "cpp").parts[0], path.read_text())
+
+
+@pytest.mark.parametrize("path", PYTHON_FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_python_file_imports_lower_layers_only(path: Path) -> None:
+    module = path.relative_to(ROOT / "python" / "fallline").parts[0].removesuffix(".py")
+    if module == "__init__":
+        named = {name.split(".")[1] for name in imports(ast.parse(path.read_text())) if name.startswith("fallline.")}
+        assert not named & {"cli", "_cli", "_data", "__main__"}, "importing fallline must not load the command line"
+        return
+    assert module in RANK, f"give {module} its rank in PYTHON"
+    assert not upward_imports(module, path.read_text())
+
+
+def test_every_layer_of_cpp_is_known() -> None:
+    assert {p.name for p in (ROOT / "cpp").iterdir() if p.is_dir()} <= set(CPP)
+
+
+def test_ops_and_tape_stay_behind_their_walls() -> None:
+    for path in (ROOT / "cpp" / "autograd").rglob("*.h"):
+        assert "pack-inl.h" not in path.read_text(), f"{path.name} sees a SIMD type"
+    for path in (ROOT / "cpp" / "ops").rglob("*.h"):
+        assert "Var" not in re.findall(r"\b[A-Z][a-z]+\b", re.sub(r"//.*", "", path.read_text())), f"{path.name} sees a Var"
+
+
+def test_the_reference_imports_numpy_alone() -> None:
+    path = ROOT / "tests" / "reference.py"
+    tops = {name.split(".")[0] for name in imports(ast.parse(path.read_text()))}
+    assert tops - set(sys.stdlib_module_names) == {"numpy"}
+
+
+def test_the_check_sees_what_it_should() -> None:
+    assert upward_includes("ops", '#include "autograd/var.h"\n#include "simd/targets.h"\n') == ["autograd"]
+    assert upward_imports("optim", "from fallline import _core, nn\nimport fallline.train._fit") == [
+        "fallline.nn",
+        "fallline.train._fit",
+    ]
+    assert upward_imports("optim", "def f():\n    import fallline as fl") == ["fallline"]
+    assert not upward_imports("nn", "if TYPE_CHECKING:\n    from fallline.train import fit")
