@@ -1,0 +1,299 @@
+"""The optimizer: hyper-parameters, state by path, and one native call per step."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fallline import _core, _tree
+from fallline.optim import _leaves
+from fallline.optim.schedules import Schedule
+
+__all__ = ["Hyper", "Optimizer", "get"]
+
+Hyper = float | Callable[[int], float]
+State = dict[str, dict[str, np.ndarray]]
+
+
+class Optimizer:
+    """What every optimizer can do; the classes of this package choose the rule.
+
+    Parameters
+    ----------
+    rule
+        The name of a native update rule.
+    **hypers
+        Its hyper-parameters: each a number, or a schedule, that is, a pure callable of the number of finished updates.
+
+    Attributes
+    ----------
+    t
+        How many updates are finished.
+    """
+
+    _classes: ClassVar[dict[str, type[Optimizer]]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        Optimizer._classes[cls.__name__.lower()] = cls
+
+    def __init__(self, rule: str, **hypers: Hyper | bool) -> None:
+        self._rule_name = rule
+        self._slots, self._specs = _core.rule_info(rule)
+        self._hypers: dict[str, Hyper] = {name: default for name, default, _ in self._specs}
+        self._states: State = {}
+        self._stepper = _core.Stepper(rule)
+        self.t = 0
+        self.set_hyperparameters(**hypers)
+
+    # Hyper-parameters
+
+    def hyperparameters(self) -> dict[str, float]:
+        """Return the values that the next update uses; schedules are evaluated."""
+        return dict(zip(self._hypers, self.hyper_rows(self.t, 1)[0].tolist(), strict=True))
+
+    def set_hyperparameters(self, **changes: Hyper | bool) -> None:
+        """Change hyper-parameters from the next update on; nothing changes when one of them is wrong."""
+        ranges = {name: kind for name, _, kind in self._specs}
+        new = dict(self._hypers)
+        for name, value in changes.items():
+            if name not in ranges:
+                raise TypeError(f"[{self._name}] there is no hyper-parameter '{name}'; it has {', '.join(ranges)}")
+            new[name] = value if callable(value) else _number(self._name, name, value, ranges[name])
+        self._hypers = new
+        self._scheduled = any(callable(value) for value in new.values())
+        if not self._scheduled:
+            self._row = np.array(list(new.values()), dtype=np.float64)
+
+    def set_steps_per_epoch(self, steps: int) -> None:
+        """Fill in the length of an epoch in schedules that count epochs and do not know it yet."""
+        for name, value in self._hypers.items():
+            if isinstance(value, Schedule):
+                self._hypers[name] = value.with_steps_per_epoch(steps)
+
+    def hyper_rows(self, first_step: int, count: int) -> np.ndarray:
+        """Return the hyper-parameters of `count` updates, one row each, from the one after `first_step` updates on."""
+        rows = np.empty((count, len(self._specs)))
+        for column, (name, _, kind) in enumerate(self._specs):
+            value = self._hypers[name]
+            if callable(value):
+                at = range(first_step, first_step + count)
+                rows[:, column] = [_number(self._name, name, value(t), kind, t) for t in at]
+            else:
+                rows[:, column] = value
+        return rows
+
+    # Updates
+
+    def step(self, params: Any, grads: Any) -> None:
+        """Update a tree of arrays in place, with the gradients in a tree of the same paths.
+
+        Nothing is changed when anything is wrong. State is made on the first step and keyed by path.
+        """
+        row = self.hyper_rows(self.t, 1)[0] if self._scheduled else self._row
+        if not self._stepper.step(params, grads, row, self.t + 1):
+            self._checked_step(params, grads, row)
+        self.t += 1
+
+    def _checked_step(self, params: Any, grads: Any, row: np.ndarray) -> None:
+        leaves = _leaves.check(self._name, params, grads)
+        states = self._states_for(leaves)
+        slots = [list(states[path].values()) for path in leaves.params]
+        _core.rule_step(self._rule_name, leaves.w, leaves.g, slots, row, self.t + 1)
+        leaves.store()
+        self._states = states
+        self._stepper.forget()
+        if leaves.direct:
+            self._stepper.remember(params, grads, leaves.w, leaves.g, slots, leaves.grad_order)
+
+    def init(self, params: Any) -> dict[str, Any]:
+        """Return the state from which `update` starts: a tree of new arrays."""
+        leaves = _leaves.check(self._name, params, None)
+        return {"t": np.zeros((), np.int64), "slots": {path: self._new_state(a) for path, a in leaves.params.items()}}
+
+    def update(self, grads: Any, state: Mapping[str, Any], params: Any) -> tuple[Any, dict[str, Any]]:
+        """Return new parameters and new state; the arguments and this object stay as they are.
+
+        The rule and the bits are those of `step`.
+        """
+        leaves = _leaves.check(self._name, params, grads, writable=False)
+        leaves.w = [np.array(w, order="K") for w in leaves.w]
+        t = int(state["t"])
+        slots = {p: {s: np.array(a) for s, a in slot.items()} for p, slot in state["slots"].items()}
+        _match_state(self._name, slots, leaves.params)
+        order = [list(slots[path].values()) for path in leaves.params]
+        _core.rule_step(self._rule_name, leaves.w, leaves.g, order, self.hyper_rows(t, 1)[0], t + 1)
+        new = _tree.unflatten(params, leaves.like_params(leaves.w))
+        return new, {"t": np.array(t + 1), "slots": slots}
+
+    def minimize(self, value_and_grad: Callable[[Any], tuple[Any, Any]], params: Any) -> Any:
+        """Evaluate ``value_and_grad(params)``, make one step and return the value from before it."""
+        value, grads = value_and_grad(params)
+        self.step(params, grads)
+        return value
+
+    def averaged(self, params: Any) -> Any:
+        """Return the parameters at which to evaluate: for this rule, the parameters themselves."""
+        return params
+
+    # State
+
+    @property
+    def rule(self) -> Any:
+        """The native rule, for loops that run without Python."""
+        return _core.rule(self._rule_name)
+
+    @property
+    def state(self) -> Mapping[str, Mapping[str, np.ndarray]]:
+        """The state arrays by path and slot: live, but only their elements may be written."""
+        return MappingProxyType({path: MappingProxyType(slots) for path, slots in self._states.items()})
+
+    def prepare(self, params: Any) -> Mapping[str, Mapping[str, np.ndarray]]:
+        """Make the state for these parameters, as the first step would, and return it."""
+        self._states = self._states_for(_leaves.check(self._name, params, None))
+        self._stepper.forget()
+        return self.state
+
+    def memory_bytes(self, params: Any = None) -> int:
+        """Return the bytes that the state takes: for `params` where they are given, else now."""
+        if params is None:
+            return sum(slot.nbytes for slots in self._states.values() for slot in slots.values())
+        return len(self._slots) * sum(np.asarray(leaf).nbytes for leaf in _tree.flatten(params).values())
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the rule's name, `t`, the hyper-parameters that are numbers, and copies of the state as path/slot."""
+        numbers = {name: value for name, value in self._hypers.items() if not callable(value)}
+        arrays = {f"{path}/{s}": slot.copy() for path, slots in self._states.items() for s, slot in slots.items()}
+        return {"rule": self._rule_name, "t": self.t, **numbers, **arrays}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> None:
+        """Take over what `state_dict` returned; schedules stay, numbers and arrays are copied.
+
+        All differences are listed in one error, and nothing is changed then. With ``strict=False``, names that only
+        one side has are left alone.
+        """
+        ranges = {name: kind for name, _, kind in self._specs}
+        arrays = {key: np.asarray(value) for key, value in state_dict.items() if "/" in key}
+        numbers = {key: value for key, value in state_dict.items() if key in ranges}
+        wrong = self._differences(state_dict, arrays, strict)
+        if wrong:
+            raise ValueError(f"[{self._name}] this state does not fit: {'; '.join(wrong)}")
+        checked = {name: _number(self._name, name, value, ranges[name]) for name, value in numbers.items()}
+        states = {path: dict(slots) for path, slots in self._states.items()}
+        for key, value in arrays.items():
+            path, slot = key.rsplit("/", 1)
+            if slot in self._slots and (strict or not self._states or path in self._states):
+                states.setdefault(path, {})[slot] = np.array(value, order="C")
+        self.set_hyperparameters(**{n: v for n, v in checked.items() if not callable(self._hypers[n])})
+        self._states = {path: {s: slots[s] for s in self._slots} for path, slots in states.items()}
+        self.t = int(state_dict.get("t", self.t))
+        self._stepper.forget()
+
+    def _differences(self, state_dict: Mapping[str, Any], arrays: dict[str, np.ndarray], strict: bool) -> list[str]:
+        wrong = []
+        if state_dict.get("rule", self._rule_name) != self._rule_name:
+            wrong.append(f"it belongs to the rule '{state_dict['rule']}', not '{self._rule_name}'")
+        if not isinstance(state_dict.get("t", 0), int | np.integer) or state_dict.get("t", 0) < 0:
+            wrong.append(f"t is {state_dict['t']!r}")
+        paths = dict.fromkeys(key.rsplit("/", 1)[0] for key in arrays)
+        expected = {f"{path}/{slot}" for path in (self._states or paths) for slot in self._slots}
+        if strict or not self._states:
+            wrong += [f"'{key}' is missing" for key in sorted(expected - arrays.keys())]
+        if strict:
+            numbers = {name for name, value in self._hypers.items() if not callable(value)}
+            wrong += [f"'{key}' is missing" for key in sorted(({"rule", "t"} | numbers) - state_dict.keys())]
+            known = expected | self._hypers.keys() | {"rule", "t"}
+            wrong += [f"'{key}' is not expected" for key in sorted(state_dict.keys() - known)]
+        for key, new in arrays.items():
+            path, slot = key.rsplit("/", 1)
+            old = self._states.get(path, {}).get(slot)
+            if old is not None and (new.shape, new.dtype) != (old.shape, old.dtype):
+                wrong.append(f"'{key}' has {new.dtype}{new.shape}, expected {old.dtype}{old.shape}")
+            elif old is None and new.dtype not in (np.float32, np.float64):
+                wrong.append(f"'{key}' has dtype {new.dtype}, expected float32 or float64")
+        return wrong
+
+    def _states_for(self, leaves: _leaves.Leaves) -> State:
+        """The state of these parameters, each array in its parameter's memory order; self is not changed."""
+        if self._states:
+            _match_state(self._name, self._states, leaves.params)
+        states = {}
+        for path, array in leaves.params.items():
+            old = self._states.get(path) or self._new_state(array)
+            states[path] = {name: _leaves.ordered_as(slot, array) for name, slot in old.items()}
+        return states
+
+    def _new_state(self, array: np.ndarray) -> dict[str, np.ndarray]:
+        def start(hyper: str | None) -> float:
+            value = self._hypers[hyper] if hyper else 0.0
+            return value(0) if callable(value) else value
+
+        return {slot: np.full_like(array, start(hyper), subok=False) for slot, hyper in self._slots.items()}
+
+    @property
+    def _name(self) -> str:
+        return type(self).__name__
+
+    def __repr__(self) -> str:
+        changed = [
+            f"{name}={self._hypers[name]!r}" for name, default, _ in self._specs if self._hypers[name] != default
+        ]
+        return f"{self._name}({', '.join(changed)})"
+
+
+def get(name: str | Optimizer, **hypers: Any) -> Optimizer:
+    """Return the optimizer of that name, made with the given arguments; an optimizer is returned as it is.
+
+    >>> get("adam", lr=0.01).hyperparameters()["lr"]
+    0.01
+    """
+    if isinstance(name, Optimizer):
+        return name
+    known = Optimizer._classes
+    found = known.get(name.lower().replace("_", "").replace("-", ""))
+    if found is None:
+        close = difflib.get_close_matches(name.lower(), known, n=3)
+        hint = f"did you mean {' or '.join(repr(c) for c in close)}?" if close else f"there are {', '.join(known)}"
+        raise ValueError(f"[optim] no optimizer is named {name!r}; {hint}")
+    return found(**hypers)
+
+
+_RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
+    "any": ("a finite number", lambda x: True),
+    "nonnegative": ("a finite number of at least 0", lambda x: x >= 0),
+    "unit": ("at least 0 and below 1", lambda x: 0 <= x < 1),
+    "flag": ("True or False", lambda x: x in (0, 1)),
+}
+
+
+def _number(rule: str, name: str, value: Any, kind: str, t: int | None = None) -> float:
+    text, holds = _RANGES[kind]
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not (math.isfinite(number) and holds(number)):
+        at = "" if t is None else f" after {t} updates"
+        raise ValueError(f"[{rule}] {name} must be {text}, got {value!r}{at}")
+    return number
+
+
+def _match_state(rule: str, states: Mapping[str, Mapping[str, np.ndarray]], params: Mapping[str, np.ndarray]) -> None:
+    if states.keys() != params.keys():
+        new, gone = sorted(params.keys() - states.keys()), sorted(states.keys() - params.keys())
+        raise ValueError(
+            f"[{rule}] the state belongs to other parameters: new {new}, missing {gone}; "
+            "use one optimizer for each set of parameters"
+        )
+    for path, array in params.items():
+        for slot, state in states[path].items():
+            if (state.shape, state.dtype) != (array.shape, array.dtype):
+                raise _core.ShapeError(
+                    f"[{rule}] '{path}' is {array.dtype}{array.shape}, but its state '{slot}' is "
+                    f"{state.dtype}{state.shape}"
+                )

@@ -1,0 +1,119 @@
+"""Parameters and gradients of one step, checked, as flat memory whose elements correspond."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import byte_bounds
+
+from fallline import _core, _tree
+
+__all__ = ["Leaves", "check", "ordered_as"]
+
+
+@dataclass
+class Leaves:
+    """The arrays of one step, by path and side by side.
+
+    `w` and `g` are what the kernel reads and writes: the arrays themselves where memory is flat, copies otherwise.
+    """
+
+    originals: dict[str, Any]
+    params: dict[str, np.ndarray]
+    w: list[np.ndarray]
+    g: list[np.ndarray]
+    grad_order: list[int]  # the place of each parameter's gradient in the tree of gradients
+    direct: bool  # nothing had to be copied
+
+    def store(self) -> None:
+        """Copy results back where the kernel worked on a copy."""
+        for array, w in zip(self.params.values(), self.w, strict=True):
+            if w is not array:
+                array[...] = w
+
+    def like_params(self, arrays: list[np.ndarray]) -> dict[str, Any]:
+        """Return the arrays by path, each in the class of its parameter."""
+        kinds = zip(self.originals.items(), arrays, strict=True)
+        return {path: a if isinstance(o, np.ndarray) else _core.asarray(a) for (path, o), a in kinds}
+
+
+def check(rule: str, params: Any, grads: Any, *, writable: bool = True) -> Leaves:
+    """Check everything that one step needs; `grads` may be None where only parameters matter."""
+    originals = _tree.flatten(params)
+    arrays = {path: _parameter(rule, path, leaf, writable) for path, leaf in originals.items()}
+    if writable:
+        _check_overlap(rule, arrays)
+    w = [ordered_as(array, array) for array in arrays.values()]
+    direct = all(a is b for a, b in zip(w, arrays.values(), strict=True))
+    if grads is None:
+        return Leaves(originals, arrays, w, [], [], direct)
+    given = _tree.flatten(grads)
+    if given.keys() != arrays.keys():
+        missing, extra = sorted(arrays.keys() - given.keys()), sorted(given.keys() - arrays.keys())
+        raise ValueError(f"[{rule}] parameters without a gradient: {missing}; gradients without a parameter: {extra}")
+    place = {path: i for i, path in enumerate(given)}
+    spans = sorted((*byte_bounds(a), path) for path, a in zip(arrays, w, strict=True))
+    g = []
+    for (path, array), target in zip(arrays.items(), w, strict=True):
+        gradient = _gradient(rule, path, given[path], array)
+        ready = ordered_as(gradient, array)
+        if ready.ctypes.data != target.ctypes.data and _touches(ready, spans):
+            ready = ready.copy(order="K")
+        direct = direct and ready is gradient
+        g.append(ready)
+    return Leaves(originals, arrays, w, g, [place[path] for path in arrays], direct)
+
+
+def ordered_as(array: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """Return the array where it is flat in the order of `like`, else a copy for which that holds.
+
+    The order of an array that is not flat itself is row-major.
+    """
+    order = "F" if like.flags.f_contiguous and not like.flags.c_contiguous else "C"
+    flags = array.flags
+    if flags.aligned and (flags.c_contiguous if order == "C" else flags.f_contiguous):
+        return array
+    return np.array(array, order=order)  # type: ignore[call-overload]
+
+
+def _parameter(rule: str, path: str, leaf: Any, writable: bool) -> np.ndarray:
+    if not isinstance(leaf, np.ndarray | _core.Array):
+        raise _core.DTypeError(
+            f"[{rule}] parameter '{path}' is a {type(leaf).__name__}, expected a NumPy array or fl.Array, "
+            "which can be updated in place"
+        )
+    array = np.asarray(leaf)
+    if array.dtype not in (np.float32, np.float64) or not array.dtype.isnative:
+        raise _core.DTypeError(f"[{rule}] parameter '{path}' is {array.dtype}, expected float32 or float64")
+    if writable and not array.flags.writeable:
+        raise ValueError(f"[{rule}] parameter '{path}' is read-only")
+    return array
+
+
+def _gradient(rule: str, path: str, leaf: Any, array: np.ndarray) -> np.ndarray:
+    gradient = np.asarray(leaf)
+    if gradient.shape != array.shape:
+        raise _core.ShapeError(f"[{rule}] '{path}' has shape {array.shape}, but its gradient {gradient.shape}")
+    if gradient.dtype != array.dtype:
+        raise _core.DTypeError(f"[{rule}] '{path}' is {array.dtype}, but its gradient {gradient.dtype}")
+    return gradient
+
+
+def _check_overlap(rule: str, arrays: dict[str, np.ndarray]) -> None:
+    open_spans: list[tuple[int, str]] = []  # (end, path) of the arrays that reach past the current address
+    for low, high, path in sorted((*byte_bounds(a), path) for path, a in arrays.items() if a.size):
+        open_spans = [(end, other) for end, other in open_spans if end > low]
+        for _, other in open_spans:
+            if np.shares_memory(arrays[other], arrays[path]):
+                raise ValueError(f"[{rule}] parameters '{other}' and '{path}' overlap in memory")
+        open_spans.append((high, path))
+
+
+def _touches(array: np.ndarray, spans: list[tuple[int, int, str]]) -> bool:
+    """Whether the array lies within any of these spans; they are sorted and do not overlap."""
+    low, high = byte_bounds(array)
+    i = bisect_left(spans, (high,))
+    return i > 0 and spans[i - 1][1] > low

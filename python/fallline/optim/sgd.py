@@ -1,0 +1,187 @@
+"""Gradient descent, with and without momentum."""
+
+from __future__ import annotations
+
+from fallline.optim._base import Hyper, Optimizer
+
+__all__ = ["SGD", "Momentum", "Nesterov"]
+
+
+class SGD(Optimizer):
+    r"""Gradient descent, on whatever batch the gradient comes from.
+
+    .. math:: w \leftarrow w - \alpha g
+
+    With `momentum` it is :class:`Momentum`, with `nesterov` too it is :class:`Nesterov`.
+
+    Parameters
+    ----------
+    lr
+        The learning rate :math:`\alpha`.
+    momentum, dampening, nesterov
+        As in PyTorch: `momentum` above 0 (or a schedule) keeps a velocity.
+    weight_decay
+        Decoupled: w is first multiplied by ``1 - lr * weight_decay``. PyTorch's is coupled; that one is `l2`.
+    l2
+        Adds ``l2 * w`` to the gradient.
+    maximize
+        Go up instead of down.
+
+    References
+    ----------
+    Robbins & Monro 1951, "A stochastic approximation method", Ann. Math. Statist. 22, eq. (6).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> w = np.array([1.0, 2.0])
+    >>> SGD(0.5).step(w, np.array([2.0, 2.0]))
+    >>> w
+    array([0., 1.])
+    """
+
+    def __init__(
+        self,
+        lr: Hyper = 1e-3,
+        *,
+        momentum: Hyper = 0.0,
+        dampening: Hyper = 0.0,
+        nesterov: bool = False,
+        l2: Hyper = 0.0,
+        weight_decay: Hyper = 0.0,
+        maximize: bool = False,
+    ) -> None:
+        common = {"lr": lr, "l2": l2, "weight_decay": weight_decay, "maximize": maximize}
+        if nesterov and (momentum == 0 or dampening != 0):
+            raise ValueError("[SGD] nesterov=True needs momentum above 0 and dampening=0")
+        if nesterov:
+            super().__init__("nesterov", momentum=momentum, **common)
+        elif callable(momentum) or momentum != 0:
+            super().__init__("momentum", momentum=momentum, dampening=dampening, **common)
+        else:
+            super().__init__("sgd", **common)
+
+
+class Momentum(Optimizer):
+    r"""Gradient descent with a velocity, the heavy ball.
+
+    .. math::
+        v &\leftarrow \mu v + (1 - d)\, g \\
+        w &\leftarrow w - \alpha v
+
+    Parameters
+    ----------
+    lr
+        The learning rate :math:`\alpha`.
+    momentum
+        :math:`\mu`, the share of the velocity that is kept.
+    dampening
+        :math:`d`; ``dampening=momentum`` makes the velocity an average of gradients.
+    dampen_first
+        The first velocity is :math:`(1 - d) g` instead of :math:`g`, as in MLX.
+    lr_in_velocity
+        :math:`v \leftarrow \mu v + \alpha (1 - d) g,\ w \leftarrow w - v`, as in Keras. The path is the same
+        while the learning rate is constant.
+    l2, weight_decay, maximize
+        As in :class:`SGD`.
+
+    Notes
+    -----
+    PyTorch's ``SGD(momentum=...)`` is this rule; its `weight_decay` is called `l2` here.
+
+    References
+    ----------
+    Polyak 1964, "Some methods of speeding up the convergence of iteration methods", eq. (9).
+    Sutskever et al. 2013, "On the importance of initialization and momentum in deep learning", eq. (1) and (2).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> w, opt = np.zeros(1), Momentum(1.0, momentum=0.5)
+    >>> for _ in range(3):
+    ...     opt.step(w, np.ones(1))
+    >>> w  # 1 + 1.5 + 1.75 down
+    array([-4.25])
+    """
+
+    def __init__(
+        self,
+        lr: Hyper = 1e-3,
+        *,
+        momentum: Hyper = 0.9,
+        dampening: Hyper = 0.0,
+        dampen_first: bool = False,
+        lr_in_velocity: bool = False,
+        l2: Hyper = 0.0,
+        weight_decay: Hyper = 0.0,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(
+            "momentum",
+            lr=lr,
+            momentum=momentum,
+            dampening=dampening,
+            dampen_first=dampen_first,
+            lr_in_velocity=lr_in_velocity,
+            l2=l2,
+            weight_decay=weight_decay,
+            maximize=maximize,
+        )
+
+
+class Nesterov(Optimizer):
+    r"""Nesterov's accelerated gradient, with one gradient per step at the parameters that are kept.
+
+    .. math::
+        v &\leftarrow \mu v + g \\
+        w &\leftarrow w - \alpha (g + \mu v)
+
+    Parameters
+    ----------
+    lr
+        The learning rate :math:`\alpha`.
+    momentum
+        :math:`\mu`, the share of the velocity that is kept.
+    lr_in_velocity
+        Put the learning rate into the velocity, as in Keras; the path is the same while it is constant.
+    l2, weight_decay, maximize
+        As in :class:`SGD`.
+
+    Notes
+    -----
+    The parameters that are kept are the look-ahead point :math:`w - \alpha \mu v` of the two-point form, so the
+    gradient is needed in one place only. PyTorch's ``SGD(nesterov=True)`` is this rule.
+
+    References
+    ----------
+    Nesterov 1983, "A method of solving a convex programming problem with convergence rate O(1/k^2)".
+    Sutskever et al. 2013, eq. (3) and (4). Bengio et al. 2013, "Advances in optimizing recurrent networks", eq. (7).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> w, opt = np.zeros(1), Nesterov(1.0, momentum=0.5)
+    >>> opt.step(w, np.ones(1))
+    >>> w
+    array([-1.5])
+    """
+
+    def __init__(
+        self,
+        lr: Hyper = 1e-3,
+        *,
+        momentum: Hyper = 0.9,
+        lr_in_velocity: bool = False,
+        l2: Hyper = 0.0,
+        weight_decay: Hyper = 0.0,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(
+            "nesterov",
+            lr=lr,
+            momentum=momentum,
+            lr_in_velocity=lr_in_velocity,
+            l2=l2,
+            weight_decay=weight_decay,
+            maximize=maximize,
+        )
