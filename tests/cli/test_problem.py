@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -98,11 +97,3 @@ def test_the_housing_table_is_understood(data_folder: Path) -> None:
     assert any(note.startswith("total_bedrooms: 207 missing values filled with the median 4") for note in problem.notes)
     columns = getattr(problem.features, "columns")  # noqa: B009 (one of two kinds)
     assert sum(isinstance(c, Number) for c in columns) == 8
-
-
-@pytest.fixture
-def data_folder() -> Path:
-    folder = os.environ.get("FALLLINE_DATA")
-    if not folder:
-        pytest.skip("FALLLINE_DATA does not name the folder with mnist.npz and housing.csv")
-    return Path(folder)
