@@ -67,7 +67,9 @@ def upward_imports(module: str, text: str) -> list[str]:
     return wrong
 
 
-CPP_FILES = sorted(p for layer in CPP for p in (ROOT / "cpp" / layer).rglob("*") if p.suffix in {".h", ".cpp", ".cu", ".cuh"})
+CPP_FILES = sorted(
+    p for layer in CPP for p in (ROOT / "cpp" / layer).rglob("*") if p.suffix in {".h", ".cpp", ".cu", ".cuh"}
+)
 PYTHON_FILES = sorted((ROOT / "python" / "fallline").rglob("*.py"))
 
 
@@ -88,14 +90,15 @@ def test_a_python_file_imports_lower_layers_only(path: Path) -> None:
 
 
 def test_every_layer_of_cpp_is_known() -> None:
-    assert {p.name for p in (ROOT / "cpp").iterdir() if p.is_dir()} <= set(CPP)
+    assert {p.name for p in (ROOT / "cpp").iterdir() if p.is_dir()} - {"cmake"} <= set(CPP)
 
 
 def test_ops_and_tape_stay_behind_their_walls() -> None:
     for path in (ROOT / "cpp" / "autograd").rglob("*.h"):
         assert "pack-inl.h" not in path.read_text(), f"{path.name} sees a SIMD type"
     for path in (ROOT / "cpp" / "ops").rglob("*.h"):
-        assert "Var" not in re.findall(r"\b[A-Z][a-z]+\b", re.sub(r"//.*", "", path.read_text())), f"{path.name} sees a Var"
+        names = re.findall(r"\b[A-Z][a-z]+\b", re.sub(r"//.*", "", path.read_text()))
+        assert "Var" not in names, f"{path.name} sees a Var"
 
 
 def test_the_reference_imports_numpy_alone() -> None:

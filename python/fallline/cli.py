@@ -30,12 +30,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain("the command line needs typer and rich: pip install 'fallline[cli]'")
     from fallline._cli.app import app
 
+    usage: type[Exception] = typer.BadParameter.__mro__[2]  # click's base of wrong options, wherever typer keeps it
     try:
         return app(args=arguments, prog_name="fallline", standalone_mode=False) or 0
     except InputError as error:
         return _complain(str(error))
-    except typer.TyperException as error:
-        return _complain(getattr(error, "format_message", lambda: str(error))())
+    except usage as error:
+        return _complain(error.format_message())  # type: ignore[attr-defined]
     except ModuleNotFoundError as error:  # an optional library: its message says how to install it
         return _complain(str(error))
     except (KeyboardInterrupt, typer.Abort):

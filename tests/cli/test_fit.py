@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from commands import Run, npz, results, table
 
+
 def test_digits(run: Run, tmp_path: Path) -> None:
     done = run("fit", "digits")
     assert (done.returncode, done.stderr) == (0, "")

@@ -23,7 +23,7 @@ def test_a_split_covers_every_row_once_and_follows_the_seed() -> None:
 
 @pytest.mark.parametrize("shares", [(0.5, 0.5), (-0.1, 0.2), (0.2, 1.0), (0.0, float("nan"))])
 def test_shares_that_leave_nothing_are_refused(shares: tuple[float, float]) -> None:
-    with pytest.raises(InputError, match="--validation|--test"):
+    with pytest.raises(InputError, match=r"--validation|--test"):
         split(100, *shares, seed=0)
 
 

@@ -98,7 +98,9 @@ def test_files_that_are_not_there_or_not_ours(tmp_path: Path) -> None:
             load(data)
 
 
-@pytest.mark.parametrize(("name", "shape"), [("digits", (1797, 64)), ("breast_cancer", (569, 30)), ("diabetes", (442, 10))])
+@pytest.mark.parametrize(
+    ("name", "shape"), [("digits", (1797, 64)), ("breast_cancer", (569, 30)), ("diabetes", (442, 10))]
+)
 def test_named_sets(name: str, shape: tuple[int, int]) -> None:
     pytest.importorskip("sklearn")
     found = opened(name)

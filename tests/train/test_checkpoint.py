@@ -140,7 +140,9 @@ def test_the_umask_decides_who_may_read(tmp_path: Path) -> None:
 
 
 def test_what_a_dead_writer_left_is_swept(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True
+    )
     dead = tmp_path / f".f.{done.stdout.strip()}.part"
     alive = tmp_path / f".f.{os.getppid()}.part"
     other = tmp_path / ".g.1.part"

@@ -1,4 +1,4 @@
-"""Which commands are there, and which options do they take?"""
+"""The commands and their options."""
 
 from __future__ import annotations
 

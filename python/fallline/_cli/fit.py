@@ -151,7 +151,7 @@ def _train(o: Options, model: fl.nn.Module, opt: Any, problem: Problem, loss: st
             progress=sys.stderr.isatty(),
         )
     except fl.DivergedError as error:
-        raise InputError(f"training diverged: {error}; lower --lr (it was {_rate(o):g}); nothing was written") from error
+        raise InputError(f"training diverged: {error}; lower --lr (it was {_rate(o):g})") from error
     return history
 
 

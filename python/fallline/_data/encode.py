@@ -86,7 +86,9 @@ class Columns:
         """Turn rows into inputs; columns that the model does not know are left aside."""
         lost = [c.name for c in self.columns if c.name not in table.columns]
         if lost:
-            raise InputError(f"{table.name} lacks the column {lost[0]!r} of the model; {close_to(lost[0], table.columns)}")
+            raise InputError(
+                f"{table.name} lacks the column {lost[0]!r} of the model; {close_to(lost[0], table.columns)}"
+            )
         blocks = [c.encode(table.columns[c.name], notes) for c in self.columns]
         return np.hstack(blocks).astype(np.float32)
 
@@ -156,7 +158,7 @@ class Matrix:
         if self.divide_by != 1.0:
             if x.dtype != np.uint8:
                 raise InputError(f"{data.name} has x of dtype {x.dtype}, the model was fitted on uint8")
-            return np.divide(x, np.float32(self.divide_by), dtype=np.float32)
+            return np.asarray(x / np.float32(self.divide_by), dtype=np.float32)
         return np.asarray((x - np.array(self.mean)) / np.array(self.std), dtype=np.float32)
 
     def describe(self) -> dict[str, Any]:
@@ -166,15 +168,14 @@ class Matrix:
 
 def from_description(description: dict[str, Any]) -> Columns | Matrix:
     """Rebuild the encoding that a model file describes."""
-    fields = {key: tuple(v) if isinstance(v, list) else v for key, v in description.items() if key != "kind"}
     if description["kind"] == "matrix":
-        return Matrix(**fields)
+        return Matrix(**_arguments(description))
     kinds: dict[str, type[Number] | type[Category]] = {"number": Number, "category": Category}
-    columns = []
-    for column in description["columns"]:
-        arguments = {key: tuple(v) if isinstance(v, list) else v for key, v in column.items() if key != "kind"}
-        columns.append(kinds[column["kind"]](**arguments))
-    return Columns(tuple(columns))
+    return Columns(tuple(kinds[column["kind"]](**_arguments(column)) for column in description["columns"]))
+
+
+def _arguments(description: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(v) if isinstance(v, list) else v for key, v in description.items() if key != "kind"}
 
 
 def plural(count: int, one: str, many: str = "") -> str:

@@ -1,4 +1,4 @@
-"""How does a data set become a problem: split, encoded inputs and targets, and one line for each thing that was done?"""
+"""From a data set to a problem: split, encoded inputs and targets, and one line for each thing that was done."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How good are predictions, in the user's own units?"""
+"""How good predictions are, in the user's own units."""
 
 from __future__ import annotations
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import zipfile
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from fallline._data.errors import InputError
 from fallline._data.tables import Table, read_csv
 
+Data = TypeVar("Data")
 NAMED = ("breast_cancer", "diabetes", "digits")
 
 
@@ -33,9 +35,9 @@ def load(data: str) -> Table | Arrays:
     """Open a file by its ending, or a named data set."""
     path = Path(data)
     if path.suffix.lower() == ".npz" and path.is_file():
-        return _guarded(path, read_npz)
+        return _readable(path, read_npz)
     if path.suffix.lower() in {".csv", ".tsv", ".txt"} and path.is_file():
-        return _guarded(path, read_csv)
+        return _readable(path, read_csv)
     if path.is_dir():
         raise InputError(f"{data} is a folder; name a .csv or .npz file in it")
     if path.exists():
@@ -47,7 +49,7 @@ def load(data: str) -> Table | Arrays:
     raise InputError(f"there is no file {data}{hint}")
 
 
-def _guarded(path: Path, read: Any) -> Any:
+def _readable(path: Path, read: Callable[[Path], Data]) -> Data:
     try:
         return read(path)
     except OSError as error:
@@ -57,10 +59,10 @@ def _guarded(path: Path, read: Any) -> Any:
 def read_npz(path: Path) -> Arrays:
     """Read `x, y` or `x_train, y_train, x_test, y_test` from an npz archive."""
     try:
-        opened = np.load(path, allow_pickle=False)
-        if isinstance(opened, np.ndarray):
-            raise InputError(f"{path} is one array, not an npz archive with x and y")
-        with opened as archive:
+        with path.open("rb") as file:  # NumPy would leave a damaged file open
+            archive = np.load(file, allow_pickle=False)
+            if isinstance(archive, np.ndarray):
+                raise InputError(f"{path} is one array, not an npz archive with x and y")
             found = {key: _member(path, archive, key) for key in archive.files}
     except InputError:
         raise
@@ -90,7 +92,8 @@ def _arrays(path: Path, *parts: NDArray[Any]) -> Arrays:
             raise InputError(f"{path} has {len(flat[i - 1])} rows of x and {len(flat[i])} of y; they must be equal")
     if len(flat) == 4 and flat[0].shape[1] != flat[2].shape[1]:
         raise InputError(
-            f"{path} has {flat[0].shape[1]} features for training and {flat[2].shape[1]} for testing; they must be equal"
+            f"{path} has {flat[0].shape[1]} features for training and {flat[2].shape[1]} for testing; "
+            "they must be equal"
         )
     return Arrays(path.name, *flat) if len(flat) > 1 else Arrays(path.name, flat[0], None)
 

@@ -78,7 +78,7 @@ class Classification:
         """Name the class of the largest output (of the sign, where there is one output for two classes)."""
         outputs = np.asarray(outputs).reshape(len(outputs), -1)
         best = (outputs[:, 0] > 0).astype(np.intp) if outputs.shape[1] == 1 else outputs.argmax(axis=1)
-        return np.array(self.classes)[best]
+        return np.asarray(np.array(self.classes)[best], dtype=str)
 
     def describe(self) -> dict[str, Any]:
         """Return what `from_description` takes back."""
