@@ -23,7 +23,7 @@ struct Hyper {
   double value;  // the default
   Range range;
 };
-constexpr Hyper any(const char* name, double value) { return {name, value, Range::kAny}; }
+constexpr Hyper number(const char* name, double value) { return {name, value, Range::kAny}; }
 constexpr Hyper nonnegative(const char* name, double value) { return {name, value, Range::kNonNegative}; }
 constexpr Hyper unit(const char* name, double value) { return {name, value, Range::kUnit}; }  // [0, 1)
 constexpr Hyper flag(const char* name, double value) { return {name, value, Range::kFlag}; }  // 0 or 1

@@ -17,9 +17,9 @@
 #define FALLLINE_OPTIM_RULE_TABLE_
 namespace fallline {
 namespace {
-constexpr int kRules = 10;
 struct RuleTable {
-  Rule rows[kRules];
+  const Rule* rows;
+  int count;
 };
 }  // namespace
 }  // namespace fallline
@@ -88,7 +88,8 @@ constexpr Rule row() {
 }
 
 #define FL_ROW(Name) row<Name>(),
-constexpr RuleTable kRuleTable = {{FL_RULES(FL_ROW)}};
+constexpr Rule kRules[] = {FL_RULES(FL_ROW)};
+constexpr RuleTable kRuleTable = {kRules, sizeof(kRules) / sizeof(Rule)};
 #undef FL_ROW
 
 FL_END_TARGET
@@ -98,12 +99,12 @@ FL_EXPORT_TABLE(RuleTable, rule_table, kRuleTable)
 
 namespace fallline {
 
-int rule_count() { return kRules; }
+int rule_count() { return rule_table().count; }
 
 const Rule& rule(int index) { return rule_table().rows[index]; }
 
 int rule_index(const std::string& name) {
-  for (int i = 0; i < kRules; ++i) {
+  for (int i = 0; i < rule_count(); ++i) {
     if (name == rule(i).name) return i;
   }
   throw std::invalid_argument("[optim] there is no rule named '" + name + "'");

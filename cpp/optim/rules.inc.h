@@ -46,7 +46,7 @@ Coef<D> momentum_coef(D lr, D b, D dampening, D dampen_first, D inside, int64_t 
 struct Momentum {
   static constexpr const char* kName = "momentum";
   static constexpr auto kSlots = slots("v");
-  static constexpr auto kHypers = hypers(nonnegative("lr", 1e-3), nonnegative("momentum", 0.9), any("dampening", 0),
+  static constexpr auto kHypers = hypers(nonnegative("lr", 1e-3), nonnegative("momentum", 0.9), number("dampening", 0),
                                          flag("dampen_first", 0), flag("lr_in_velocity", 0));
   template <class D>
   static Coef<D> coef(const D* h, int64_t t) {
@@ -261,8 +261,7 @@ struct AMSGrad {
   }
 };
 
-#define FL_RULES(X)                                                                                          \
-  X(SGD)                                                                                                     \
-  X(Momentum)                                                                                                \
-  X(Nesterov) X(Adagrad) X(RMSprop) X(RMSpropMomentum) X(RMSpropCentered) X(RMSpropCenteredMomentum) X(Adam) \
-      X(AMSGrad)
+#define FL_RULES(X) \
+  X(SGD)            \
+  X(Momentum)       \
+  X(Nesterov) X(Adagrad) X(RMSprop) X(RMSpropMomentum) X(RMSpropCentered) X(RMSpropCenteredMomentum) X(Adam) X(AMSGrad)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import byte_bounds
 
 from fallline import _core, _tree
 
@@ -33,11 +32,12 @@ class Leaves:
         for array, w in zip(self.params.values(), self.w, strict=True):
             if w is not array:
                 array[...] = w
+        _core.written(list(self.originals.values()))
 
     def like_params(self, arrays: list[np.ndarray]) -> dict[str, Any]:
         """Return the arrays by path, each in the class of its parameter."""
         kinds = zip(self.originals.items(), arrays, strict=True)
-        return {path: a if isinstance(o, np.ndarray) else _core.asarray(a) for (path, o), a in kinds}
+        return {path: a if isinstance(o, np.ndarray) else _core.wrap(a) for (path, o), a in kinds}
 
 
 def check(rule: str, params: Any, grads: Any, *, writable: bool = True) -> Leaves:
@@ -55,7 +55,7 @@ def check(rule: str, params: Any, grads: Any, *, writable: bool = True) -> Leave
         missing, extra = sorted(arrays.keys() - given.keys()), sorted(given.keys() - arrays.keys())
         raise ValueError(f"[{rule}] parameters without a gradient: {missing}; gradients without a parameter: {extra}")
     place = {path: i for i, path in enumerate(given)}
-    spans = sorted((*byte_bounds(a), path) for path, a in zip(arrays, w, strict=True))
+    spans = sorted((*_span(a), path) for path, a in zip(arrays, w, strict=True))
     g = []
     for (path, array), target in zip(arrays.items(), w, strict=True):
         gradient = _gradient(rule, path, given[path], array)
@@ -104,7 +104,7 @@ def _gradient(rule: str, path: str, leaf: Any, array: np.ndarray) -> np.ndarray:
 
 def _check_overlap(rule: str, arrays: dict[str, np.ndarray]) -> None:
     open_spans: list[tuple[int, str]] = []  # (end, path) of the arrays that reach past the current address
-    for low, high, path in sorted((*byte_bounds(a), path) for path, a in arrays.items() if a.size):
+    for low, high, path in sorted((*_span(a), path) for path, a in arrays.items() if a.size):
         open_spans = [(end, other) for end, other in open_spans if end > low]
         for _, other in open_spans:
             if np.shares_memory(arrays[other], arrays[path]):
@@ -112,8 +112,15 @@ def _check_overlap(rule: str, arrays: dict[str, np.ndarray]) -> None:
         open_spans.append((high, path))
 
 
+def _span(array: np.ndarray) -> tuple[int, int]:
+    """The first address of the elements, and the one behind the last."""
+    reach = [(n - 1) * stride for n, stride in zip(array.shape, array.strides, strict=True)] if array.size else []
+    low = array.ctypes.data + sum(r for r in reach if r < 0)
+    return low, array.ctypes.data + sum(r for r in reach if r > 0) + (array.itemsize if array.size else 0)
+
+
 def _touches(array: np.ndarray, spans: list[tuple[int, int, str]]) -> bool:
     """Whether the array lies within any of these spans; they are sorted and do not overlap."""
-    low, high = byte_bounds(array)
+    low, high = _span(array)
     i = bisect_left(spans, (high,))
     return i > 0 and spans[i - 1][1] > low
