@@ -1,0 +1,172 @@
+// The reductions for every SIMD target.
+#include "ops/reduce_kernels.h"
+
+#include "simd/parallel.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ops/reduce_kernels.cpp"
+#include "simd/each_target.h"
+#include "simd/pack-inl.h"
+
+FL_BEGIN_TARGET
+
+#include "simd/math.inc.h"
+#include "ops/reduce_rows-inl.h"
+#include "ops/reduce_columns-inl.h"
+
+// A finite number to subtract before exp: m itself unless it is infinite or NaN.
+template <class T>
+FL_FN T shift_for(T m) {
+  return m - m == T(0) ? m : T(0);
+}
+
+// Rows [begin, end) of n elements.
+template <class Join, class T>
+void join_each_row(const T* x, T* out, int64_t n, int64_t begin, int64_t end) {
+  for (int64_t i = begin; i < end; ++i) out[i] = join_row<Join>(x + i * n, n, Plain());
+}
+
+template <class T>
+FL_FN void add_log(T* sum, const T* shift, int64_t n) {
+  constexpr int64_t kLanes = static_cast<int64_t>(Pack<T>::kLanes);
+  for (int64_t i = 0; i < n; i += kLanes) {
+    const size_t rest = static_cast<size_t>(n - i < kLanes ? n - i : kLanes);
+    (log(Pack<T>::load_n(sum + i, rest)) + Pack<T>::load_n(shift + i, rest)).store_n(sum + i, rest);
+  }
+}
+
+template <class T>
+void logsumexp_each_row(const T* x, T* out, int64_t n, int64_t begin, int64_t end) {
+  constexpr int64_t kBatch = 64;
+  for (int64_t first = begin; first < end; first += kBatch) {
+    const int64_t rows = end - first < kBatch ? end - first : kBatch;
+    T shift[kBatch];
+    for (int64_t i = 0; i < rows; ++i) {
+      const T* row = x + (first + i) * n;
+      shift[i] = shift_for(join_row<Larger>(row, n, Plain()));
+      out[first + i] = join_row<Plus>(row, n, ExpMinus<T>{shift[i]});
+    }
+    add_log(out + first, shift, rows);
+  }
+}
+
+template <class T>
+void logsumexp_columns(const T* x, int64_t n, int64_t stride, int64_t columns, T* out) {
+  T shift[kColumns + static_cast<int64_t>(Pack<T>::kLanes)] = {};
+  join_columns<Larger>(x, n, stride, columns, shift, PlainColumn());
+  for (int64_t c = 0; c < columns; ++c) shift[c] = shift_for(shift[c]);
+  join_columns<Plus>(x, n, stride, columns, out, ExpMinusColumn<T>{shift});
+  add_log(out, shift, columns);
+}
+
+// The first place of the extreme of a row, or of the first NaN.
+template <class Join, class T>
+void find_in_each_row(const T* x, int64_t* out, int64_t n, int64_t begin, int64_t end) {
+  constexpr int64_t kLanes = static_cast<int64_t>(Pack<T>::kLanes);
+  for (int64_t r = begin; r < end; ++r) {
+    const T* row = x + r * n;
+    const T best = join_row<Join>(row, n, Plain());
+    const bool is_nan = best != best;
+    int64_t i = 0;
+    for (; i + kLanes <= n; i += kLanes) {
+      const Pack<T> v = Pack<T>::load(row + i);
+      if (is_nan ? any(v != v) : any(v == Pack<T>(best))) break;
+    }
+    while (is_nan ? row[i] == row[i] : row[i] != best) ++i;
+    out[r] = i;
+  }
+}
+
+template <class Join, class T>
+void find_in_columns(const T* x, int64_t n, int64_t stride, int64_t columns, int64_t* out) {
+  T best[kColumns];
+  for (int64_t c = 0; c < columns; ++c) {
+    best[c] = x[c];
+    out[c] = 0;
+  }
+  for (int64_t r = 1; r < n; ++r) {
+    const T* row = x + r * stride;
+    for (int64_t c = 0; c < columns; ++c) {
+      const T v = row[c];
+      const bool better = best[c] == best[c] && (v != v || (v != best[c] && Join::join(v, best[c]) == v));
+      best[c] = better ? v : best[c];
+      out[c] = better ? r : out[c];
+    }
+  }
+}
+
+// How each reduction treats rows of consecutive elements, and columns.
+template <class Join>
+struct Joined {
+  template <class T>
+  using Out = T;
+  template <class T>
+  static void rows(const T* x, T* out, int64_t n, int64_t begin, int64_t end) {
+    join_each_row<Join>(x, out, n, begin, end);
+  }
+  template <class T>
+  static void columns(const T* x, int64_t n, int64_t stride, int64_t columns, T* out) {
+    join_columns<Join>(x, n, stride, columns, out, PlainColumn());
+  }
+};
+struct Logsumexp {
+  template <class T>
+  using Out = T;
+  template <class T>
+  static void rows(const T* x, T* out, int64_t n, int64_t begin, int64_t end) {
+    logsumexp_each_row(x, out, n, begin, end);
+  }
+  template <class T>
+  static void columns(const T* x, int64_t n, int64_t stride, int64_t columns, T* out) {
+    logsumexp_columns(x, n, stride, columns, out);
+  }
+};
+template <class Join>
+struct Found {
+  template <class T>
+  using Out = int64_t;
+  template <class T>
+  static void rows(const T* x, int64_t* out, int64_t n, int64_t begin, int64_t end) {
+    find_in_each_row<Join>(x, out, n, begin, end);
+  }
+  template <class T>
+  static void columns(const T* x, int64_t n, int64_t stride, int64_t columns, int64_t* out) {
+    find_in_columns<Join>(x, n, stride, columns, out);
+  }
+};
+
+// Elements that one piece of a shared job should read.
+constexpr int64_t kPiece = 4 * kSweepGrain;
+
+template <class Op, class T>
+void run(const void* from, void* to, int64_t outer, int64_t n, int64_t inner) {
+  const T* x = static_cast<const T*>(from);
+  auto* out = static_cast<typename Op::template Out<T>*>(to);
+  const int64_t row = n > 0 ? n : 1;
+  if (inner == 1) {
+    const auto body = [=](int64_t begin, int64_t end) { Op::rows(x, out, n, begin, end); };
+    return for_chunks(outer, row < kPiece ? kPiece / row : 1, body, 2000);
+  }
+  const int64_t strips = (inner + kColumns - 1) / kColumns, wide = inner < kColumns ? inner : kColumns;
+  const auto body = [=](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t o = i / strips, c = i % strips * kColumns;
+      Op::columns(x + o * n * inner + c, n, inner, inner - c < kColumns ? inner - c : kColumns, out + o * inner + c);
+    }
+  };
+  for_chunks(outer * strips, row * wide < kPiece ? kPiece / (row * wide) : 1, body, 2000);
+}
+
+#define FL_BOTH(...) \
+  { run<__VA_ARGS__, float>, run<__VA_ARGS__, double> }
+constexpr ReduceKernels kReduceKernels = {
+    FL_BOTH(Joined<Plus>), FL_BOTH(Joined<Times>), FL_BOTH(Joined<Larger>), FL_BOTH(Joined<Smaller>),
+    FL_BOTH(Logsumexp),    FL_BOTH(Found<Larger>), FL_BOTH(Found<Smaller>),
+};
+#undef FL_BOTH
+
+FL_END_TARGET
+
+#if FL_ONCE
+FL_EXPORT_TABLE(ReduceKernels, reduce_kernels, kReduceKernels)
+#endif

@@ -1,0 +1,27 @@
+// Which reductions exist over consecutive memory?  The table of kernels for the active target.
+#ifndef FALLLINE_OPS_REDUCE_KERNELS_H_
+#define FALLLINE_OPS_REDUCE_KERNELS_H_
+
+#include <cstdint>
+
+namespace fallline {
+
+// x is (outer, n, inner), row-major; out is (outer, inner), of x's type (argmax, argmin: int64). [0] float, [1] double.
+//
+// The order of a sum depends on n alone (and on whether inner is 1): never on the target or on the threads.
+// - inner = 1: 64 running sums (double: 32) walk a block of 4,096 elements and are added by halves; the sums of the
+//   blocks are joined by a binary tree whose left side is the largest power of two of blocks.
+// - inner > 1: every column adds the rows of a group of 256 in order; the groups are joined by the same tree.
+// A product likewise. max and min are NaN where an element is, as NumPy's; zeros come out as +0.
+// logsumexp = m + log(sum(exp(x - m))), m = max(x): -inf for rows of -inf, +inf where there is one, never inf - inf.
+// argmax and argmin give the first of equals, and the first NaN where there is one. They need n >= 1; for n = 0 sum is
+// 0, prod 1, max -inf, min +inf, logsumexp -inf.
+struct ReduceKernels {
+  using Kernel = void (*)(const void* x, void* out, int64_t outer, int64_t n, int64_t inner);
+  Kernel sum[2], prod[2], max[2], min[2], logsumexp[2], argmax[2], argmin[2];
+};
+const ReduceKernels& reduce_kernels();
+
+}  // namespace fallline
+
+#endif  // FALLLINE_OPS_REDUCE_KERNELS_H_

@@ -1,0 +1,161 @@
+// One row of consecutive elements down to one number, in an order that depends on its length alone.
+// Per-target: included inside the target's namespace, after simd/math.inc.h. No guard.
+
+// The binary tree over a stream of equal parts: a part is joined with its neighbour as soon as both exist, like the
+// carry of a counter. At the end what is left is joined from the right.
+template <class Join, class T>
+struct Tree {
+  T level[64];
+  uint64_t parts = 0;
+  FL_FN void push(T part) {
+    int i = 0;
+    for (; (parts >> i) & 1; ++i) part = Join::join(level[i], part);
+    level[i] = part;
+    ++parts;
+  }
+  FL_FN T result() const {
+    if (parts == 0) return T(Join::kEmpty);
+    int i = 0;
+    while (!((parts >> i) & 1)) ++i;
+    T right = level[i];
+    for (++i; parts >> i; ++i) {
+      if ((parts >> i) & 1) right = Join::join(level[i], right);
+    }
+    return right;
+  }
+};
+
+struct Plus {
+  static constexpr int kEmpty = 0;
+  template <class X>
+  static FL_FN X join(X a, X b) {
+    return a + b;
+  }
+};
+struct Times {
+  static constexpr int kEmpty = 1;
+  template <class X>
+  static FL_FN X join(X a, X b) {
+    return a * b;
+  }
+};
+
+// Either is NaN: so is the result.
+struct Larger {
+  static constexpr double kEmpty = -HUGE_VAL;
+  template <class T>
+  static FL_FN Pack<T> join(Pack<T> a, Pack<T> b) {
+    return select(a == a, max(a, b), a);
+  }
+  template <class T>
+  static FL_FN T join(T a, T b) {
+    return a > b || a != a ? a : b;
+  }
+};
+struct Smaller {
+  static constexpr double kEmpty = HUGE_VAL;
+  template <class T>
+  static FL_FN Pack<T> join(Pack<T> a, Pack<T> b) {
+    return select(a == a, min(a, b), a);
+  }
+  template <class T>
+  static FL_FN T join(T a, T b) {
+    return a < b || a != a ? a : b;
+  }
+};
+
+// What is joined: the elements themselves, or e^(x - m).
+struct Plain {
+  template <class T>
+  FL_FN Pack<T> operator()(Pack<T> x) const {
+    return x;
+  }
+};
+template <class T>
+struct ExpMinus {
+  T m;
+  FL_FN Pack<T> operator()(Pack<T> x) const { return exp(x - Pack<T>(m)); }
+};
+
+constexpr int64_t kBlock = 4096;
+
+// The virtual lanes of one block of at most kBlock elements, then their tree by halves.
+template <class Join, class T, class Map>
+FL_FN T join_block(const T* x, int64_t n, Map map) {
+  constexpr int64_t kLanes = static_cast<int64_t>(Pack<T>::kLanes), kVirtual = 256 / static_cast<int64_t>(sizeof(T));
+  constexpr int64_t kPacks = kVirtual / kLanes;
+  const T empty = T(Join::kEmpty);
+  T lane[kVirtual];
+  int64_t width = kVirtual;
+  if (n >= kVirtual) {
+    Pack<T> sum[kPacks];
+    for (int64_t j = 0; j < kPacks; ++j) sum[j] = map(Pack<T>::load(x + j * kLanes));
+    int64_t i = kVirtual;
+    for (; i + kVirtual <= n; i += kVirtual) {
+      for (int64_t j = 0; j < kPacks; ++j) sum[j] = Join::join(sum[j], map(Pack<T>::load(x + i + j * kLanes)));
+    }
+    if (i < n) {
+      for (int64_t j = 0; j < kPacks; ++j) sum[j].store(lane + j * kLanes);
+      int64_t j = 0;
+      for (; i + kLanes <= n; i += kLanes, j += kLanes) {
+        Join::join(Pack<T>::load(lane + j), map(Pack<T>::load(x + i))).store(lane + j);
+      }
+      if (i < n) {
+        const size_t rest = static_cast<size_t>(n - i);
+        Join::join(Pack<T>::load_n(lane + j, rest), map(Pack<T>::load_n(x + i, rest))).store_n(lane + j, rest);
+      }
+      for (j = 0; j < kPacks; ++j) sum[j] = Pack<T>::load(lane + j * kLanes);
+    }
+    for (int64_t half = kPacks / 2; half > 0; half /= 2) {
+      for (int64_t j = 0; j < half; ++j) sum[j] = Join::join(sum[j], sum[j + half]);
+    }
+    sum[0].store(lane);
+    width = kLanes;
+  } else {
+    // Lanes without an element count as `empty`, which changes nothing: skip those that the tree does not need.
+    while (width / 2 >= n && width > 1) width /= 2;
+    int64_t i = 0;
+    for (; i + kLanes <= n; i += kLanes) map(Pack<T>::load(x + i)).store(lane + i);
+    if (i < n) map(Pack<T>::load_n(x + i, static_cast<size_t>(n - i))).store_n(lane + i, static_cast<size_t>(n - i));
+    for (i = n; i < width; ++i) lane[i] = empty;
+  }
+  for (int64_t half = width / 2; half > 0; half /= 2) {
+    for (int64_t j = 0; j < half; ++j) lane[j] = Join::join(lane[j], lane[j + half]);
+  }
+  return n > 0 ? lane[0] : empty;
+}
+
+// Blocks [first, last) of a row of n elements.
+template <class Join, class T, class Map>
+T join_blocks(const T* x, int64_t n, int64_t first, int64_t last, Map map) {
+  Tree<Join, T> tree;
+  for (int64_t block = first; block < last; ++block) {
+    const int64_t begin = block * kBlock;
+    tree.push(join_block<Join>(x + begin, n - begin < kBlock ? n - begin : kBlock, map));
+  }
+  return tree.result();
+}
+
+// A whole row. A long one is shared: threads take sub-trees of kShare blocks, so the tree as a whole stays the same.
+template <class Join, class T, class Map>
+T join_row(const T* x, int64_t n, Map map) {
+  constexpr int64_t kShare = 16, kRound = 512;
+  if (n <= kBlock) return join_block<Join>(x, n, map);
+  const int64_t blocks = (n + kBlock - 1) / kBlock;
+  if (blocks <= kShare) return join_blocks<Join>(x, n, 0, blocks, map);
+  const int64_t shares = (blocks + kShare - 1) / kShare;
+  Tree<Join, T> tree;
+  for (int64_t first = 0; first < shares; first += kRound) {
+    T part[kRound];
+    const int64_t parts = shares - first < kRound ? shares - first : kRound;
+    auto body = [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t block = (first + i) * kShare;
+        part[i] = join_blocks<Join>(x, n, block, block + kShare < blocks ? block + kShare : blocks, map);
+      }
+    };
+    for_chunks(parts, 1, body, 4000);
+    for (int64_t i = 0; i < parts; ++i) tree.push(part[i]);
+  }
+  return tree.result();
+}
