@@ -1,0 +1,147 @@
+// How are derivatives found?  Nodes are visited from the newest to the oldest, each once; no recursion.
+#include <queue>
+#include <unordered_map>
+
+#include "autograd/functions.h"
+#include "autograd/graph.h"
+#include "autograd/node.h"
+
+namespace fallline {
+namespace {
+
+struct Newer {
+  bool operator()(const NodePtr& a, const NodePtr& b) const { return a->number < b->number; }
+};
+
+// The gradients that have arrived so far, and the nodes that still have to pass theirs on.
+class Walk {
+ public:
+  void add(const NodePtr& node, const Var& g) {
+    const auto [at, is_new] = gradient_.try_emplace(node.get(), g);
+    if (is_new) {
+      queue_.push(node);
+    } else {
+      at->second = at->second + g;
+    }
+  }
+  bool next(NodePtr& node, Var& g) {
+    if (queue_.empty()) return false;
+    node = queue_.top();
+    queue_.pop();
+    const auto at = gradient_.find(node.get());
+    g = std::move(at->second);
+    gradient_.erase(at);
+    return true;
+  }
+
+ private:
+  std::priority_queue<NodePtr, std::vector<NodePtr>, Newer> queue_;
+  std::unordered_map<const Node*, Var> gradient_;
+};
+
+void check_version(const Node& node, const Var& kept, uint32_t version) {
+  if (kept && kept.array().buffer && kept.array().buffer->version() != version)
+    throw TapeError("[backward] " + std::string(node.primitive->name) +
+                    " needs an array of shape " + to_string(kept.shape()) +
+                    " that was written to after it was recorded; copy it before writing, or write after backward");
+}
+
+// Calls the primitive's vjp and hands the results to the inputs, summed over the axes that were broadcast.
+void pull_back(const Node& node, const Var& out, const Var& g, uint64_t oldest_target, Walk& walk) {
+  constexpr int kFew = 8;
+  Var few_in[kFew], few_gin[kFew];
+  Dims few_shapes[kFew];
+  const size_t count = static_cast<size_t>(node.input_count);
+  std::vector<Var> many_in, many_gin;
+  std::vector<Dims> many_shapes;
+  Var *in = few_in, *gin = few_gin;
+  Dims* shapes = few_shapes;
+  if (node.input_count > kFew) {
+    many_in.resize(count);
+    many_gin.resize(count);
+    many_shapes.resize(count);
+    in = many_in.data();
+    gin = many_gin.data();
+    shapes = many_shapes.data();
+  }
+  uint32_t wanted = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const Node::Input& input = node.inputs[i];
+    shapes[i] = input.shape;
+    if (input.node && input.node->number >= oldest_target) wanted |= i < 32 ? 1u << i : 0;
+    if (!input.kept) continue;
+    check_version(node, input.kept, input.version);
+    in[i] = input.kept;
+  }
+  check_version(node, node.out, node.out_version);
+  static const Attrs kNone{};
+  Pullback p{g, in, out, node.attrs ? *node.attrs : kNone, shapes, wanted, gin};
+  node.primitive->vjp(p);
+  for (size_t i = 0; i < count; ++i) {
+    const Node::Input& input = node.inputs[i];
+    if (!gin[i] || !input.node || input.node->number < oldest_target) continue;
+    walk.add(input.node, gin[i].shape() == shapes[i] ? gin[i] : sum_to(gin[i], shapes[i]));
+  }
+}
+
+// In a record of the way back, an output must again know where it came from.
+Var with_node(const Var& out, const NodePtr& node) { return out ? Var(out.array(), node, out.value()) : out; }
+
+template <class Arrive>
+void walk_back(Walk& walk, bool record, uint64_t oldest_target, Arrive&& arrive) {
+  NoRecord scope(record);
+  NodePtr node;
+  Var g;
+  while (walk.next(node, g)) {
+    if (arrive(*node, g) || !node->primitive) continue;
+    pull_back(*node, record ? with_node(node->out, node) : node->out, g, oldest_target, walk);
+  }
+}
+
+void check_cotangent(const Var& output, const Var& cotangent) {
+  if (cotangent.shape() != output.shape())
+    throw ShapeError("[backward] the cotangent has shape " + to_string(cotangent.shape()) + ", the output " +
+                     to_string(output.shape()) + "; they must be equal");
+}
+
+}  // namespace
+
+Vars gradients(const Vars& outputs, const Vars& cotangents, const Vars& targets) {
+  uint64_t oldest_target = UINT64_MAX;
+  for (const Var& target : targets) oldest_target = std::min(oldest_target, target.node()->number);
+  Walk walk;
+  bool record = false;
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    check_cotangent(outputs[i], cotangents[i]);
+    if (!outputs[i].tracked()) continue;
+    record |= outputs[i].node()->oldest < oldest_target || cotangents[i].tracked();
+    if (outputs[i].node()->number >= oldest_target) walk.add(outputs[i].node(), cotangents[i]);
+  }
+  std::unordered_map<const Node*, size_t> place;
+  for (size_t i = 0; i < targets.size(); ++i) place[targets[i].node().get()] = i;
+  Vars result(targets.size());
+  walk_back(walk, record && recording(), oldest_target, [&](const Node& node, const Var& g) {
+    const auto at = place.find(&node);
+    if (at == place.end()) return false;
+    result[at->second] = g;
+    return true;
+  });
+  return result;
+}
+
+void backward(const Var& output, const Var& cotangent, bool record) {
+  check_cotangent(output, cotangent);
+  if (!output.tracked())
+    throw TapeError("[backward] nothing was recorded: no input was made with requires_grad=True, or it ran in no_grad");
+  Walk walk;
+  walk.add(output.node(), cotangent);
+  // The node is shared by all handles on the leaf, hence the cast.
+  walk_back(walk, record, 0, [&](const Node& node, const Var& g) {
+    if (!node.wants_gradient) return false;
+    Var& sum = const_cast<Node&>(node).gradient;
+    sum = sum ? sum + g : (record ? g : copy(g));
+    return true;
+  });
+}
+
+}  // namespace fallline

@@ -1,0 +1,33 @@
+// What is remembered of one call, for the way back?
+#ifndef FALLLINE_AUTOGRAD_NODE_H_
+#define FALLLINE_AUTOGRAD_NODE_H_
+
+#include "autograd/primitive.h"
+
+namespace fallline {
+
+struct Node {
+  struct Input {
+    NodePtr node;  // null where nothing is remembered
+    Var kept;      // the value, where the primitive's vjp reads it
+    uint32_t version = 0;
+    Dims shape;
+  };
+  uint64_t number = 0;                   // creation order over all threads: the tape
+  uint64_t oldest = 0;                   // the least number of a leaf that this depends on
+  const Primitive* primitive = nullptr;  // null for a leaf
+  std::unique_ptr<const Attrs> attrs;    // null: all default
+  std::unique_ptr<Input[]> inputs;
+  int input_count = 0;
+  Var out;  // the output without its node (which would be a cycle), where vjp reads it
+  uint32_t out_version = 0;
+  bool wants_gradient = false;  // a leaf made by the user
+  Var gradient;                 // and what backward has accumulated for it
+
+  Node();
+  ~Node();  // iterative: a chain of a million calls must not overflow the stack
+};
+
+}  // namespace fallline
+
+#endif  // FALLLINE_AUTOGRAD_NODE_H_

@@ -1,0 +1,196 @@
+// How is a traced graph run again and again?
+#include "autograd/plan.h"
+
+#include <map>
+#include <sstream>
+
+#include "simd/flush.h"
+
+namespace fallline {
+namespace {
+
+constexpr int64_t kAlignment = 64;
+
+// Offsets into one arena, given out and taken back.
+class Arena {
+ public:
+  int64_t take(int64_t bytes) {
+    for (auto at = free_.begin(); at != free_.end(); ++at) {
+      const auto [offset, length] = *at;
+      if (length < bytes) continue;
+      free_.erase(at);
+      if (length > bytes) free_[offset + bytes] = length - bytes;
+      return offset;
+    }
+    if (!free_.empty()) {  // grow the last free piece, if it ends the arena
+      const auto last = std::prev(free_.end());
+      if (last->first + last->second == end_) {
+        const int64_t offset = last->first;
+        free_.erase(last);
+        end_ = offset + bytes;
+        return offset;
+      }
+    }
+    const int64_t offset = end_;
+    end_ += bytes;
+    return offset;
+  }
+  void give(int64_t offset, int64_t bytes) {
+    auto at = free_.emplace(offset, bytes).first;
+    const auto next = std::next(at);
+    if (next != free_.end() && at->first + at->second == next->first) {
+      at->second += next->second;
+      free_.erase(next);
+    }
+    if (at != free_.begin()) {
+      const auto before = std::prev(at);
+      if (before->first + before->second == at->first) {
+        before->second += at->second;
+        free_.erase(at);
+      }
+    }
+  }
+  int64_t end() const { return end_; }
+
+ private:
+  std::map<int64_t, int64_t> free_;  // offset -> length
+  int64_t end_ = 0;
+};
+
+int64_t slot_bytes(const Layout& layout) {
+  const int64_t bytes = count(layout.shape) * static_cast<int64_t>(size_of(layout.dtype));
+  return (std::max<int64_t>(bytes, 1) + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+}  // namespace
+
+// Steps that compute what an earlier one has computed are dropped; returns for every value the one to read instead.
+std::vector<int> Plan::remove_repeated(const Graph& graph, std::vector<Graph::Step>& steps) {
+  std::vector<int> same(graph.values.size());
+  for (size_t i = 0; i < same.size(); ++i) same[i] = static_cast<int>(i);
+  std::map<std::pair<const Primitive*, std::vector<int>>, std::vector<const Graph::Step*>> seen;
+  std::vector<Graph::Step> kept;
+  kept.reserve(graph.steps.size());
+  for (const Graph::Step& step : graph.steps) {
+    Graph::Step renamed = step;
+    for (int& value : renamed.in) value = same[static_cast<size_t>(value)];
+    auto& earlier = seen[{renamed.primitive, renamed.in}];
+    const Graph::Step* twin = nullptr;
+    for (const Graph::Step* candidate : earlier)
+      if (candidate->attrs == renamed.attrs) twin = candidate;
+    if (twin) {
+      same[static_cast<size_t>(step.out)] = twin->out;
+    } else {
+      kept.push_back(std::move(renamed));
+      earlier.push_back(&kept.back());
+    }
+  }
+  steps = std::move(kept);
+  return same;
+}
+
+Plan::Plan(const Graph& graph, const std::vector<int>& outputs) : inputs_(graph.inputs) {
+  std::vector<Graph::Step> steps;
+  const std::vector<int> same = remove_repeated(graph, steps);
+  for (int value : outputs) outputs_.push_back(same[static_cast<size_t>(value)]);
+
+  // Only what the outputs need.
+  std::vector<bool> needed(graph.values.size());
+  for (int value : outputs_) needed[static_cast<size_t>(value)] = true;
+  std::vector<Graph::Step> live;
+  for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
+    if (!needed[static_cast<size_t>(step->out)]) continue;
+    for (int value : step->in) needed[static_cast<size_t>(value)] = true;
+    live.push_back(*step);
+  }
+  std::reverse(live.begin(), live.end());
+  place(live, graph);
+}
+
+void Plan::place(const std::vector<Graph::Step>& steps, const Graph& graph) {
+  const size_t n = graph.values.size();
+  arrays_.resize(n);
+  roots_.resize(n);
+  for (size_t i = 0; i < n; ++i) {
+    const Graph::Value& value = graph.values[i];
+    roots_[i] = {static_cast<int>(i), 0};
+    if (value.kind == Graph::Kind::kConstant) {
+      arrays_[i] = value.constant;
+    } else {
+      arrays_[i] = Array::placeholder(value.layout.shape, value.layout.dtype);
+      arrays_[i].strides = value.layout.strides;
+    }
+  }
+  // Views know their root; a root lives until the last step that reads any view of it.
+  std::vector<int> last_use(n, -1);
+  for (size_t s = 0; s < steps.size(); ++s) {
+    const Graph::Step& step = steps[s];
+    const size_t out = static_cast<size_t>(step.out);
+    const Layout& layout = graph.values[out].layout;
+    if (layout.alias >= 0) {
+      const Root from = roots_[static_cast<size_t>(step.in[static_cast<size_t>(layout.alias)])];
+      roots_[out] = {from.value, from.offset + layout.offset * static_cast<int64_t>(size_of(layout.dtype))};
+    }
+    for (int value : step.in) last_use[static_cast<size_t>(roots_[static_cast<size_t>(value)].value)] = static_cast<int>(s);
+  }
+  for (int value : outputs_) last_use[static_cast<size_t>(roots_[static_cast<size_t>(value)].value)] = INT32_MAX;
+
+  Arena arena;
+  std::vector<int64_t> offset(n, -1);
+  const auto release_after = [&](int s) {
+    for (int value : steps[static_cast<size_t>(s)].in) {
+      const size_t root = static_cast<size_t>(roots_[static_cast<size_t>(value)].value);
+      if (last_use[root] != s || offset[root] < 0) continue;
+      arena.give(offset[root], slot_bytes(graph.values[root].layout));
+      last_use[root] = -1;
+    }
+  };
+  for (size_t s = 0; s < steps.size(); ++s) {
+    const size_t out = static_cast<size_t>(steps[s].out);
+    if (graph.values[out].layout.alias < 0) offset[out] = arena.take(slot_bytes(graph.values[out].layout));
+    release_after(static_cast<int>(s));
+    if (graph.values[out].layout.alias < 0 && last_use[out] < 0) last_use[out] = INT32_MAX;
+  }
+  arena_bytes_ = arena.end();
+  arena_ = Buffer::allocate(static_cast<size_t>(std::max<int64_t>(arena_bytes_, 1)));
+
+  for (size_t i = 0; i < n; ++i) {
+    Array& array = arrays_[i];
+    const Root root = roots_[i];
+    const size_t r = static_cast<size_t>(root.value);
+    if (r != i && arrays_[r].data) array.data = arrays_[r].data + root.offset;
+    else if (r == i && offset[i] >= 0) array.data = arena_->data() + offset[i];
+  }
+  for (const Graph::Step& step : steps) {
+    const size_t out = static_cast<size_t>(step.out);
+    if (graph.values[out].layout.alias >= 0) continue;
+    Step ready{step.primitive, {}, &arrays_[out], step.attrs};
+    for (int value : step.in) ready.in.push_back(&arrays_[static_cast<size_t>(value)]);
+    steps_.push_back(std::move(ready));
+  }
+}
+
+void Plan::bind(int i, void* data) {
+  const int input = inputs_[static_cast<size_t>(i)];
+  for (size_t v = 0; v < arrays_.size(); ++v)
+    if (roots_[v].value == input) arrays_[v].data = static_cast<std::byte*>(data) + roots_[v].offset;
+}
+
+void Plan::run() {
+  FlushToZero scope;
+  for (const Step& step : steps_)
+    step.primitive->eval({step.in.data(), static_cast<int>(step.in.size())}, *step.out, step.attrs);
+}
+
+std::string Plan::describe() const {
+  std::ostringstream text;
+  text << "Plan of " << steps_.size() << " steps, arena " << arena_bytes_ << " bytes\n";
+  for (const Step& step : steps_) {
+    text << "  " << step.primitive->name << "(";
+    for (size_t i = 0; i < step.in.size(); ++i) text << (i ? ", " : "") << to_string(step.in[i]->shape);
+    text << ") -> " << name_of(step.out->dtype) << " " << to_string(step.out->shape) << "\n";
+  }
+  return text.str();
+}
+
+}  // namespace fallline

@@ -1,0 +1,57 @@
+// How is a traced graph run again and again?  As a schedule: dead and repeated steps removed, every temporary placed in
+// one arena, every kernel and address known. A run allocates nothing for its values and calls no Python.
+#ifndef FALLLINE_AUTOGRAD_PLAN_H_
+#define FALLLINE_AUTOGRAD_PLAN_H_
+
+#include <string>
+
+#include "autograd/graph.h"
+
+namespace fallline {
+
+class Plan {
+ public:
+  // `outputs` are values of the graph; they keep their memory until the next run.
+  Plan(const Graph& graph, const std::vector<int>& outputs);
+  Plan(const Plan&) = delete;
+  Plan& operator=(const Plan&) = delete;
+
+  // The memory that input number `i` (in the order they were made) is read from; it must stay until it is bound anew.
+  void bind(int i, void* data);
+  const Array& input(int i) const { return arrays_[static_cast<size_t>(inputs_[static_cast<size_t>(i)])]; }
+  const Array& output(int i) const { return arrays_[static_cast<size_t>(outputs_[static_cast<size_t>(i)])]; }
+  int input_count() const { return static_cast<int>(inputs_.size()); }
+
+  // Runs every step. Subnormal numbers count as zero meanwhile.
+  void run();
+
+  int64_t arena_bytes() const { return arena_bytes_; }
+  int step_count() const { return static_cast<int>(steps_.size()); }
+  std::string describe() const;
+
+ private:
+  struct Step {
+    const Primitive* primitive;
+    std::vector<const Array*> in;
+    const Array* out;
+    Attrs attrs;
+  };
+  struct Root {  // where the memory of a view begins
+    int value;
+    int64_t offset;  // bytes
+  };
+
+  std::vector<int> remove_repeated(const Graph& graph, std::vector<Graph::Step>& steps);
+  void place(const std::vector<Graph::Step>& steps, const Graph& graph);
+
+  std::vector<Array> arrays_;  // one per value of the graph
+  std::vector<Root> roots_;
+  std::vector<int> inputs_, outputs_;
+  std::vector<Step> steps_;
+  std::shared_ptr<Buffer> arena_;
+  int64_t arena_bytes_ = 0;
+};
+
+}  // namespace fallline
+
+#endif  // FALLLINE_AUTOGRAD_PLAN_H_

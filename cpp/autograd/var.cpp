@@ -1,0 +1,159 @@
+// How are calls run and remembered?
+#include "autograd/var.h"
+
+#include <atomic>
+
+#include "autograd/functions.h"
+#include "autograd/graph.h"
+#include "autograd/node.h"
+
+namespace fallline {
+namespace {
+
+std::atomic<uint64_t> next_number{1};
+thread_local bool record_calls = true;
+std::atomic<DType> float_dtype{DType::kFloat32};
+
+uint32_t version_of(const Var& x) { return x.array().buffer ? x.array().buffer->version() : 0; }
+
+NodePtr remember(const Primitive& primitive, const Var* in, int count, const Attrs& attrs, const Array& out, int value) {
+  auto node = std::make_shared<Node>();
+  node->primitive = &primitive;
+  if (!(attrs == Attrs{})) node->attrs = std::make_unique<const Attrs>(attrs);
+  node->inputs = std::make_unique<Node::Input[]>(static_cast<size_t>(count));
+  node->input_count = count;
+  node->oldest = UINT64_MAX;
+  for (int i = 0; i < count; ++i) {
+    Node::Input& input = node->inputs[static_cast<size_t>(i)];
+    input.node = in[i].node();
+    input.shape = in[i].shape();
+    if (input.node) node->oldest = std::min(node->oldest, input.node->oldest);
+    if (i < 31 && (primitive.keeps >> i) & 1) {
+      input.kept = in[i];
+      input.version = version_of(in[i]);
+    }
+  }
+  if (primitive.keeps & kReadsOut) {
+    node->out = Var(out, nullptr, value);
+    node->out_version = version_of(node->out);
+  }
+  return node;
+}
+
+template <class T>
+Var weak_scalar(T number, DType dtype) {
+  return weak(Array::scalar(number, dtype));
+}
+
+}  // namespace
+
+Node::Node() : number(next_number.fetch_add(1, std::memory_order_relaxed)) { oldest = number; }
+
+Node::~Node() {
+  // Whoever is destroyed first on this thread drains the list; the others only add to it.
+  thread_local std::vector<NodePtr> waiting;
+  thread_local bool draining = false;
+  for (int i = 0; i < input_count; ++i) {
+    Input& input = inputs[static_cast<size_t>(i)];
+    if (input.node) waiting.push_back(std::move(input.node));
+    input.kept = Var();
+  }
+  if (draining) return;
+  draining = true;
+  while (!waiting.empty()) {
+    const NodePtr node = std::move(waiting.back());
+    waiting.pop_back();
+  }
+  draining = false;
+}
+
+Var::Var(double number) : Var(weak_scalar(number, DType::kFloat64)) {}
+Var::Var(int number) : Var(weak_scalar(number, DType::kInt64)) {}
+Var weak(Array array) { return Var(std::move(array), nullptr, -1, true); }
+Var settle(const Var& x) {
+  if (!x.weak()) return x;
+  return detach(astype(x, is_float(x.dtype()) ? default_dtype() : x.dtype()));
+}
+
+DType default_dtype() { return float_dtype.load(std::memory_order_relaxed); }
+void set_default_dtype(DType dtype) {
+  if (!is_float(dtype))
+    throw DTypeError("[set_default_dtype] expected float32 or float64, got " + std::string(name_of(dtype)));
+  float_dtype.store(dtype);
+}
+
+bool recording() { return record_calls; }
+NoRecord::NoRecord(bool record) : before_(record_calls) { record_calls = record; }
+NoRecord::~NoRecord() { record_calls = before_; }
+
+Var apply(const Primitive& primitive, const Var* in, int count, const Attrs& attrs) {
+  const Array* few[8];
+  std::vector<const Array*> many;
+  const Array** arrays = few;
+  if (count > 8) {
+    many.resize(static_cast<size_t>(count));
+    arrays = many.data();
+  }
+  bool tracked = false;
+  for (int i = 0; i < count; ++i) {
+    arrays[i] = &in[i].array();
+    tracked |= in[i].tracked();
+  }
+  const Inputs inputs{arrays, count};
+  Layout layout = primitive.shape(inputs, attrs);
+  if (layout.alias < 0 && layout.strides.size() != layout.shape.size()) layout.strides = row_major(layout.shape);
+
+  Array out;
+  int value = -1;
+  if (Graph* graph = tracing()) {
+    value = graph->record(primitive, in, count, attrs, layout);
+    out = Array::placeholder(layout.shape, layout.dtype);
+    out.strides = layout.strides;
+  } else {
+    for (int i = 0; i < count; ++i) check_readable(in[i], primitive.name);
+    if (layout.alias >= 0) {
+      out = arrays[layout.alias]->view(layout);
+    } else {
+      out = Array::empty(layout.shape, layout.dtype);
+      out.strides = layout.strides;
+      primitive.eval(inputs, out, attrs);
+    }
+  }
+  if (!tracked || !record_calls || !primitive.vjp) return Var(std::move(out), nullptr, value);
+  NodePtr node = remember(primitive, in, count, attrs, out, value);
+  return Var(std::move(out), std::move(node), value);
+}
+
+Var detach(const Var& x) { return x.tracked() || x.weak() ? Var(x.array(), nullptr, x.value()) : x; }
+
+namespace {
+Layout same(Inputs in, const Attrs&) {
+  Layout layout = in[0].layout();
+  layout.alias = 0;
+  return layout;
+}
+void pass(Pullback& p) { p.gin[0] = p.g; }
+constexpr Primitive kIdentity = {"identity", same, nullptr, pass, kReadsNone};
+}  // namespace
+
+Var start_record(const Var& x) {
+  if (x.tracked() && recording()) return apply(kIdentity, {x});
+  return Var(x.array(), std::make_shared<Node>(), x.value());
+}
+
+Var leaf(const Array& array) {
+  if (!is_float(array.dtype))
+    throw DTypeError("[requires_grad] only float32 and float64 arrays have derivatives, got " +
+                     std::string(name_of(array.dtype)) + "; convert with astype");
+  Var x(array, std::make_shared<Node>());
+  x.node()->wants_gradient = true;
+  return x;
+}
+bool is_leaf(const Var& x) { return x.tracked() && x.node()->wants_gradient; }
+Var leaf_gradient(const Var& x) { return is_leaf(x) ? x.node()->gradient : Var(); }
+void set_leaf_gradient(const Var& x, const Var& g) {
+  if (!is_leaf(x)) throw TapeError("[grad] only an array made with requires_grad=True holds a gradient");
+  x.node()->gradient = g;
+}
+
+}  // namespace fallline

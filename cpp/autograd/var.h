@@ -1,0 +1,85 @@
+// What is an array that remembers where it came from?
+#ifndef FALLLINE_AUTOGRAD_VAR_H_
+#define FALLLINE_AUTOGRAD_VAR_H_
+
+#include <memory>
+#include <vector>
+
+#include "tensor/array.h"
+
+namespace fallline {
+
+struct Node;
+using NodePtr = std::shared_ptr<Node>;
+
+// A handle on an immutable triple: an array, the node that computed it, and its number in the graph being traced.
+class Var {
+ public:
+  Var() = default;
+  explicit Var(Array array, NodePtr node = nullptr, int value = -1, bool weak = false)
+      : p_(std::make_shared<const Data>(Data{std::move(array), std::move(node), value, weak})) {}
+  // A plain number is weak: it takes the dtype of what it meets, as in NumPy, and the default dtype on its own (settle).
+  // It is held as float64 or int64, so that no digit is lost before it is known which dtype it meets.
+  Var(double number);
+  Var(int number);
+
+  explicit operator bool() const { return p_ != nullptr; }
+  const Array& array() const { return p_->array; }
+  const NodePtr& node() const { return p_->node; }
+  int value() const { return p_->value; }  // -1 outside a trace
+  bool weak() const { return p_->weak; }
+  const Dims& shape() const { return p_->array.shape; }
+  DType dtype() const { return p_->array.dtype; }
+  bool tracked() const { return p_->node != nullptr; }
+  const void* identity() const { return p_.get(); }
+
+ private:
+  struct Data {
+    Array array;
+    NodePtr node;
+    int value;
+    bool weak;
+  };
+  std::shared_ptr<const Data> p_;
+};
+
+using Vars = std::vector<Var>;
+
+Var weak(Array array);
+Var settle(const Var& x);  // a weak value in the default dtype; anything else as it is
+
+DType default_dtype();
+void set_default_dtype(DType dtype);  // float32 or float64
+
+// Whether functions called on this thread remember their inputs.
+bool recording();
+class NoRecord {
+ public:
+  explicit NoRecord(bool record = false);
+  ~NoRecord();
+  NoRecord(const NoRecord&) = delete;
+
+ private:
+  bool before_;
+};
+
+// The same array as the start of a record: derivatives are taken with respect to it. It still remembers `x` itself, so
+// that an outer derivative passes through.
+Var start_record(const Var& x);
+// The same array without a past.
+Var detach(const Var& x);
+// A leaf whose gradient `backward` accumulates.
+Var leaf(const Array& array);
+bool is_leaf(const Var& x);
+Var leaf_gradient(const Var& x);            // empty while there is none
+void set_leaf_gradient(const Var& x, const Var& g);
+
+// The gradients of sum(outputs * cotangents) with respect to `targets` (made by start_record), in their order; an empty
+// Var where there is no path. They are themselves recorded exactly when something older than the targets could still ask.
+Vars gradients(const Vars& outputs, const Vars& cotangents, const Vars& targets);
+// Adds gradients to the leaves that `output` came from. `keep` is the API's retain: nodes stay usable either way.
+void backward(const Var& output, const Var& cotangent, bool record);
+
+}  // namespace fallline
+
+#endif  // FALLLINE_AUTOGRAD_VAR_H_

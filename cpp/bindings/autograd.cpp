@@ -1,0 +1,35 @@
+// Derivatives.
+#include "bindings/bind.h"
+
+namespace fallline {
+namespace {
+
+// Cleared on exit, whatever happens in between.
+struct NoGrad {
+  std::vector<std::unique_ptr<NoRecord>> scopes;
+};
+
+}  // namespace
+
+void bind_autograd(py::module_& m) {
+  m.def("start_record", [](const Var& x) { return start_record(x); });
+  m.def("detach", [](py::handle x) { return settle(detach(to_var(x))); });
+  m.def("recording", recording);
+  m.def("gradients", [](const Vars& outputs, const Vars& cotangents, const Vars& targets) {
+    py::gil_scoped_release release;
+    Vars found = gradients(outputs, cotangents, targets);
+    for (size_t i = 0; i < found.size(); ++i)  // no path: zero
+      if (!found[i]) found[i] = copy(zeros(targets[i].shape(), targets[i].dtype()));
+    return found;
+  });
+  m.def("backward", [](const Var& output, const Var& cotangent, bool record) {
+    py::gil_scoped_release release;
+    backward(output, cotangent, record);
+  });
+  py::class_<NoGrad>(m, "no_grad", "Within it nothing is recorded: a context manager.")
+      .def(py::init<>())
+      .def("__enter__", [](NoGrad& self) { self.scopes.push_back(std::make_unique<NoRecord>()); })
+      .def("__exit__", [](NoGrad& self, py::args) { self.scopes.pop_back(); });
+}
+
+}  // namespace fallline

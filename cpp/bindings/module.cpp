@@ -1,0 +1,14 @@
+// fallline._core: one register function per concept.
+#include "bindings/bind.h"
+
+PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
+  m.doc() = "The compiled part of fallline; use the fallline package.";
+  fallline::bind_errors(m);
+  fallline::bind_info(m);
+  fallline::bind_array(m);
+  fallline::bind_elementwise(m);
+  fallline::bind_functions(m);
+  fallline::bind_number_slots(m);
+  fallline::bind_autograd(m);
+  fallline::bind_optim(m);
+}

@@ -1,0 +1,147 @@
+// The operators of fl.Array, put into the type's number slots by hand: pybind11's dispatch costs as much as the work.
+#include "bindings/bind.h"
+
+namespace fallline {
+namespace {
+
+using BinaryFunction = Var (*)(const Var&, const Var&);
+
+// Whether arithmetic with this object is ours; anything else may know how to deal with an Array itself.
+bool is_operand(PyObject* p) {
+  return as_array(p) || PyFloat_Check(p) || PyLong_Check(p) || py::isinstance<py::array>(p) || PyList_Check(p) ||
+         PyTuple_Check(p) || py::hasattr(p, "dtype");
+}
+
+// The C++ exception in flight as the Python error that pybind11 registers for it.
+PyObject* fail(const py::handle& module, const char* type, const char* what) {
+  PyErr_SetString(module.attr(type).ptr(), what);
+  return nullptr;
+}
+py::module_* core = nullptr;
+
+template <class F>
+PyObject* guarded(F&& f) {
+  try {
+    return f();
+  } catch (py::error_already_set& e) {
+    e.restore();
+    return nullptr;
+  } catch (const ShapeError& e) {
+    return fail(*core, "ShapeError", e.what());
+  } catch (const DTypeError& e) {
+    return fail(*core, "DTypeError", e.what());
+  } catch (const TraceError& e) {
+    return fail(*core, "TraceError", e.what());
+  } catch (const std::bad_alloc&) {
+    return PyErr_NoMemory();
+  } catch (const std::exception& e) {
+    PyErr_SetString(PyExc_RuntimeError, e.what());
+    return nullptr;
+  }
+}
+
+template <BinaryFunction f>
+PyObject* binary_slot(PyObject* left, PyObject* right) {
+  return guarded([&]() -> PyObject* {
+    if (!is_operand(left) || !is_operand(right)) Py_RETURN_NOTIMPLEMENTED;
+    const Var x = to_var(left), y = to_var(right);
+    return py::cast(unlocked(x.array().size() + y.array().size(), [&] { return f(x, y); })).release().ptr();
+  });
+}
+
+template <Var (*f)(const Var&)>
+PyObject* unary_slot(PyObject* object) {
+  return guarded([&] { return py::cast(settle(f(to_var(object)))).release().ptr(); });
+}
+
+Var positive(const Var& x) { return x; }
+Var invert(const Var& x) {
+  if (x.dtype() == DType::kBool) return logical_not(x);
+  return bitwise_xor(x, Var(-1));
+}
+
+// x ** 2 and the like without pow.
+Var power_of(const Var& x, const Var& y) {
+  if (y.weak() && y.array().buffer && y.shape().empty() && is_float(x.dtype())) {
+    const double p = is_float(y.dtype()) ? *y.array().as<double>() : static_cast<double>(*y.array().as<int64_t>());
+    if (p == 2) return square(x);
+    if (p == 1) return x;
+    if (p == 3) return square(x) * x;
+    if (p == -1) return reciprocal(x);
+    if (p == 0.5) return sqrt(x);
+  }
+  return power(x, y);
+}
+
+PyObject* power_slot(PyObject* left, PyObject* right, PyObject* modulus) {
+  if (modulus != Py_None) Py_RETURN_NOTIMPLEMENTED;
+  return binary_slot<power_of>(left, right);
+}
+
+PyObject* compare_slot(PyObject* left, PyObject* right, int op) {
+  switch (op) {
+    case Py_LT: return binary_slot<less>(left, right);
+    case Py_LE: return binary_slot<less_equal>(left, right);
+    case Py_EQ: return binary_slot<equal>(left, right);
+    case Py_NE: return binary_slot<not_equal>(left, right);
+    case Py_GT: return binary_slot<greater>(left, right);
+    default: return binary_slot<greater_equal>(left, right);
+  }
+}
+
+}  // namespace
+
+void bind_number_slots(py::module_& m) {
+  core = new py::module_(m);  // for the life of the process
+  auto* type = reinterpret_cast<PyTypeObject*>(m.attr("Array").ptr());
+  const auto method = [&](const char* name, auto f) {
+    m.attr("Array").attr(name) = py::cpp_function(f, py::name(name), py::is_method(m.attr("Array")), py::is_operator());
+  };
+  // The attributes (x.__add__) first, since setting one resets its slot; then the slots themselves.
+#define FL_OPERATOR(name, slot, f)                                                                             \
+  method("__" name "__", [](py::object x, py::object y) { return py::reinterpret_steal<py::object>(binary_slot<f>(x.ptr(), y.ptr())); }); \
+  method("__r" name "__", [](py::object x, py::object y) { return py::reinterpret_steal<py::object>(binary_slot<f>(y.ptr(), x.ptr())); });
+#define FL_OPERATORS(X)                              \
+  X("add", nb_add, add)                              \
+  X("sub", nb_subtract, subtract)                    \
+  X("mul", nb_multiply, multiply)                    \
+  X("truediv", nb_true_divide, divide)               \
+  X("floordiv", nb_floor_divide, floor_divide)       \
+  X("mod", nb_remainder, remainder)                  \
+  X("matmul", nb_matrix_multiply, matmul)            \
+  X("and", nb_and, bitwise_and)                      \
+  X("or", nb_or, bitwise_or)                         \
+  X("xor", nb_xor, bitwise_xor)                      \
+  X("lshift", nb_lshift, bitwise_left_shift)         \
+  X("rshift", nb_rshift, bitwise_right_shift)
+  FL_OPERATORS(FL_OPERATOR)
+  FL_OPERATOR("pow", nb_power, power_of)
+#undef FL_OPERATOR
+#define FL_OPERATOR(name, f) \
+  method("__" name "__", [](py::object x, py::object y) { return py::reinterpret_steal<py::object>(binary_slot<f>(x.ptr(), y.ptr())); });
+  FL_OPERATOR("lt", less)
+  FL_OPERATOR("le", less_equal)
+  FL_OPERATOR("eq", equal)
+  FL_OPERATOR("ne", not_equal)
+  FL_OPERATOR("gt", greater)
+  FL_OPERATOR("ge", greater_equal)
+#undef FL_OPERATOR
+  method("__neg__", [](const Var& x) { return settle(negative(x)); });
+  method("__pos__", [](const Var& x) { return x; });
+  method("__abs__", [](const Var& x) { return settle(abs(x)); });
+  method("__invert__", [](const Var& x) { return settle(invert(x)); });
+
+  PyNumberMethods* number = type->tp_as_number;
+#define FL_OPERATOR(name, slot, f) number->slot = binary_slot<f>;
+  FL_OPERATORS(FL_OPERATOR)
+#undef FL_OPERATOR
+  number->nb_power = power_slot;
+  number->nb_negative = unary_slot<negative>;
+  number->nb_positive = unary_slot<positive>;
+  number->nb_absolute = unary_slot<abs>;
+  number->nb_invert = unary_slot<invert>;
+  type->tp_richcompare = compare_slot;
+  PyType_Modified(type);
+}
+
+}  // namespace fallline

@@ -1,0 +1,163 @@
+// The elementwise functions for every SIMD target, and their walk over strided arrays.
+#include "ops/elementwise.h"
+
+#include "ops/iterate.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ops/elementwise.cpp"
+#include "simd/each_target.h"
+#include "simd/pack-inl.h"
+#include "simd/sweep-inl.h"
+
+FL_BEGIN_TARGET
+
+#include "simd/math.inc.h"
+#include "ops/unary.inc.h"
+#include "ops/binary.inc.h"
+
+template <class Op, class T>
+struct Unary {
+  static FL_FN Pack<T> call(Pack<T> x) { return Op::f(x); }
+  static void run(const void* x, void* out, int64_t n) {
+    sweep<Unary>(n, static_cast<T*>(out), Each<T>{static_cast<const T*>(x)});
+  }
+};
+
+template <class Op, class T>
+struct UnaryGrad {
+  static FL_FN Pack<T> call(Pack<T> g, Pack<T> x, Pack<T> y) { return g * Op::df(x, y); }
+  static void run(const void* g, const void* x, const void* y, void* out, int64_t n) {
+    sweep<UnaryGrad>(n, static_cast<T*>(out), Each<T>{static_cast<const T*>(g)}, Each<T>{static_cast<const T*>(x)},
+                     Each<T>{static_cast<const T*>(y)});
+  }
+};
+
+template <class Op, class T>
+struct Binary {
+  static FL_FN Pack<T> call(Pack<T> x, Pack<T> y) { return Op::f(x, y); }
+  static void run(const void* x, int64_t x_step, const void* y, int64_t y_step, void* out, int64_t n) {
+    const T *a = static_cast<const T*>(x), *b = static_cast<const T*>(y);
+    T* z = static_cast<T*>(out);
+    if (x_step && y_step) return sweep<Binary>(n, z, Each<T>{a}, Each<T>{b});
+    if (x_step) return sweep<Binary>(n, z, Each<T>{a}, Same<T>{Pack<T>(*b)});
+    if (y_step) return sweep<Binary>(n, z, Same<T>{Pack<T>(*a)}, Each<T>{b});
+    sweep<Binary>(n, z, Same<T>{Pack<T>(*a)}, Same<T>{Pack<T>(*b)});
+  }
+};
+
+template <class Op, class T, int kArgument>
+struct BinaryGrad {
+  static FL_FN Pack<T> call(Pack<T> g, Pack<T> x, Pack<T> y, Pack<T> z) {
+    if constexpr (kArgument == 0) return g * Op::dfa(x, y, z);
+    else return g * Op::dfb(x, y, z);
+  }
+  static void run(const void* g, const void* x, const void* y, const void* z, void* out, int64_t n) {
+    sweep<BinaryGrad>(n, static_cast<T*>(out), Each<T>{static_cast<const T*>(g)}, Each<T>{static_cast<const T*>(x)},
+                      Each<T>{static_cast<const T*>(y)}, Each<T>{static_cast<const T*>(z)});
+  }
+};
+
+constexpr ElementwiseKernels kKernels = {
+#define FL_ROW(Op, name, reads) {Unary<Op, float>::run, Unary<Op, double>::run},
+    {FL_UNARY_OPS(FL_ROW)},
+#undef FL_ROW
+#define FL_ROW(Op, name, reads) {UnaryGrad<Op, float>::run, UnaryGrad<Op, double>::run},
+    {FL_UNARY_OPS(FL_ROW)},
+#undef FL_ROW
+#define FL_ROW(Op, name, reads_a, reads_b) {Binary<Op, float>::run, Binary<Op, double>::run},
+    {FL_BINARY_OPS(FL_ROW)},
+#undef FL_ROW
+#define FL_ROW(Op, name, reads_a, reads_b)                         \
+  {{BinaryGrad<Op, float, 0>::run, BinaryGrad<Op, double, 0>::run}, \
+   {BinaryGrad<Op, float, 1>::run, BinaryGrad<Op, double, 1>::run}},
+    {FL_BINARY_OPS(FL_ROW)},
+#undef FL_ROW
+};
+
+FL_END_TARGET
+
+#if FL_ONCE
+FL_EXPORT_TABLE(ElementwiseKernels, elementwise_kernels, kKernels)
+
+namespace fallline {
+namespace {
+
+constexpr int64_t kBlock = 512;  // elements staged at a time where an input is neither consecutive nor repeated
+
+// Elements that lie `step` apart, side by side.
+template <class T>
+const T* stage(const T* p, int64_t step, int64_t n, T* block) {
+  for (int64_t i = 0; i < n; ++i) block[i] = p[i * step];
+  return block;
+}
+
+template <class T>
+void run_unary(ElementwiseKernels::Unary kernel, const Array& x, const Array& out) {
+  const Dims x_strides = broadcast_strides(x.shape, x.strides, out.shape);
+  for_each_run<2>(out.shape, {&out.strides, &x_strides}, [&](const int64_t* at, int64_t n, const int64_t* step) {
+    const T* from = x.as<T>() + at[1];
+    T* to = out.as<T>() + at[0];
+    if (step[1] == 1 || n == 1) return kernel(from, to, n);
+    T block[kBlock];
+    for (int64_t i = 0; i < n; i += kBlock) {
+      const int64_t m = std::min(kBlock, n - i);
+      kernel(stage(from + i * step[1], step[1], m, block), to + i, m);
+    }
+  });
+}
+
+template <class T>
+void run_binary(ElementwiseKernels::Binary kernel, const Array& x, const Array& y, const Array& out) {
+  const Dims x_strides = broadcast_strides(x.shape, x.strides, out.shape);
+  const Dims y_strides = broadcast_strides(y.shape, y.strides, out.shape);
+  for_each_run<3>(out.shape, {&out.strides, &x_strides, &y_strides},
+                  [&](const int64_t* at, int64_t n, const int64_t* step) {
+                    const T *a = x.as<T>() + at[1], *b = y.as<T>() + at[2];
+                    T* to = out.as<T>() + at[0];
+                    const bool a_plain = step[1] == 0 || step[1] == 1, b_plain = step[2] == 0 || step[2] == 1;
+                    if (a_plain && b_plain) return kernel(a, step[1], b, step[2], to, n);
+                    T a_block[kBlock], b_block[kBlock];
+                    for (int64_t i = 0; i < n; i += kBlock) {
+                      const int64_t m = std::min(kBlock, n - i);
+                      const T* p = a_plain ? a + i * step[1] : stage(a + i * step[1], step[1], m, a_block);
+                      const T* q = b_plain ? b + i * step[2] : stage(b + i * step[2], step[2], m, b_block);
+                      kernel(p, a_plain ? step[1] : 1, q, b_plain ? step[2] : 1, to + i, m);
+                    }
+                  });
+}
+
+}  // namespace
+
+void unary(UnaryOp op, const Array& x, const Array& out) {
+  const auto& kernels = elementwise_kernels().unary[static_cast<int>(op)];
+  if (out.dtype == DType::kFloat32) return run_unary<float>(kernels[0], x, out);
+  run_unary<double>(kernels[1], x, out);
+}
+
+void binary(BinaryOp op, const Array& x, const Array& y, const Array& out) {
+  const auto& kernels = elementwise_kernels().binary[static_cast<int>(op)];
+  if (out.dtype == DType::kFloat32) return run_binary<float>(kernels[0], x, y, out);
+  run_binary<double>(kernels[1], x, y, out);
+}
+
+void unary_grad(UnaryOp op, const Array& g, const Array& x, const Array& y, const Array& out) {
+  const auto kernel = elementwise_kernels().unary_grad[static_cast<int>(op)][float_index(out.dtype)];
+  const int64_t size = static_cast<int64_t>(size_of(out.dtype));
+  for_chunks(out.size(), kSweepGrain, [&](int64_t begin, int64_t end) {
+    const int64_t at = begin * size;
+    kernel(g.data + at, x.data + at, y.data + at, out.data + at, end - begin);
+  });
+}
+
+void binary_grad(BinaryOp op, int argument, const Array& g, const Array& x, const Array& y, const Array& z,
+                 const Array& out) {
+  const auto kernel = elementwise_kernels().binary_grad[static_cast<int>(op)][argument][float_index(out.dtype)];
+  const int64_t size = static_cast<int64_t>(size_of(out.dtype));
+  for_chunks(out.size(), kSweepGrain, [&](int64_t begin, int64_t end) {
+    const int64_t at = begin * size;
+    kernel(g.data + at, x.data + at, y.data + at, z.data + at, out.data + at, end - begin);
+  });
+}
+
+}  // namespace fallline
+#endif  // FL_ONCE

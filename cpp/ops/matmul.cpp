@@ -1,0 +1,66 @@
+// Products of matrices and of batches of them.
+#include "ops/matmul.h"
+
+#include "ops/matmul_kernels.h"
+
+namespace fallline {
+namespace {
+
+// The strides of the leading axes.
+Dims batch_strides(const Array& x, const Dims& batch) {
+  Dims shape, strides;
+  for (int i = 0; i + 2 < x.ndim(); ++i) {
+    shape.push_back(x.shape[i]);
+    strides.push_back(x.strides[i]);
+  }
+  return broadcast_strides(shape, strides, batch);
+}
+
+}  // namespace
+
+void matmul(const Array& x, const Array& y, const Array* bias, const Array& out) {
+  const int nd = out.ndim();
+  MatmulArgs args{};
+  args.m = out.shape[nd - 2];
+  args.n = out.shape[nd - 1];
+  args.k = x.shape[x.ndim() - 1];
+  args.a_row = x.strides[x.ndim() - 2];
+  args.a_col = x.strides[x.ndim() - 1];
+  args.b_row = y.strides[y.ndim() - 2];
+  args.b_col = y.strides[y.ndim() - 1];
+  args.c_row = out.strides[nd - 2];
+  args.bias = bias ? bias->data : nullptr;
+  if (out.size() == 0) return;
+  const auto run = matmul_kernels().run[float_index(out.dtype)];
+  const int64_t size = static_cast<int64_t>(size_of(out.dtype));
+
+  // The innermost leading axis is one call; the others are an odometer over such calls.
+  Dims batch;
+  for (int i = 0; i < nd - 2; ++i) batch.push_back(out.shape[i]);
+  const Dims xs = batch_strides(x, batch), ys = batch_strides(y, batch);
+  const int last = batch.size() - 1;
+  int64_t outer = 1;
+  for (int i = 0; i < last; ++i) outer *= batch[i];
+  if (last >= 0) {
+    args.batch = batch[last];
+    args.a_batch = xs[last];
+    args.b_batch = ys[last];
+    args.c_batch = out.strides[last];
+  }
+  for (int64_t k = 0; k < outer; ++k) {
+    int64_t rest = k, a = 0, b = 0, c = 0;
+    for (int i = last - 1; i >= 0; --i) {
+      const int64_t index = rest % batch[i];
+      rest /= batch[i];
+      a += index * xs[i];
+      b += index * ys[i];
+      c += index * out.strides[i];
+    }
+    args.a = x.data + a * size;
+    args.b = y.data + b * size;
+    args.c = out.data + c * size;
+    run(args);
+  }
+}
+
+}  // namespace fallline

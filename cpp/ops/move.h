@@ -1,0 +1,26 @@
+// Functions that only move elements: copies, joins, gathers and scatters. (Views need no function: see Layout.)
+#ifndef FALLLINE_OPS_MOVE_H_
+#define FALLLINE_OPS_MOVE_H_
+
+#include "tensor/array.h"
+
+namespace fallline {
+
+// A row-major copy, or the array itself when it is row-major already.
+Array contiguous(const Array& x);
+void fill_zero(const Array& out);  // out is dense
+
+// out[..., offset_i : offset_i + length_i, ...] = inputs[i] along `axis`, in order.
+void concatenate(const Array* inputs, int inputs_count, int axis, const Array& out);
+
+// out[o, j, i] = x[o, indices[j], i] over (outer, axis, inner); indices are int64 in [0, length), checked by the caller.
+void take(const Array& x, const Array& indices, int axis, const Array& out);
+// out = 0; out[o, indices[j], i] += g[o, j, i], in the order of j.
+void scatter_add(const Array& g, const Array& indices, int axis, const Array& out);
+
+// The index of the first value outside [0, length), or -1.
+int64_t first_out_of_range(const Array& indices, int64_t length);
+
+}  // namespace fallline
+
+#endif  // FALLLINE_OPS_MOVE_H_

@@ -1,0 +1,222 @@
+// Comparisons, integer arithmetic, casts and selection over every dtype.
+#include "ops/plain.h"
+
+#include <cmath>
+#include <cstring>
+#include <type_traits>
+
+#include "ops/iterate.h"
+
+namespace fallline {
+namespace {
+
+// out[i] = f(x[i], y[i]), the C++ types already known.
+template <class R, class T, class F>
+void zip(const Array& x, const Array& y, const Array& out, F f) {
+  const Dims xs = broadcast_strides(x.shape, x.strides, out.shape), ys = broadcast_strides(y.shape, y.strides, out.shape);
+  for_each_run<3>(out.shape, {&out.strides, &xs, &ys}, [&](const int64_t* at, int64_t n, const int64_t* step) {
+    R* z = out.as<R>() + at[0];
+    const T *a = x.as<T>() + at[1], *b = y.as<T>() + at[2];
+    if (step[0] == 1 && step[1] == 1 && step[2] == 1) {
+      for (int64_t i = 0; i < n; ++i) z[i] = f(a[i], b[i]);
+    } else {
+      for (int64_t i = 0; i < n; ++i) z[i * step[0]] = f(a[i * step[1]], b[i * step[2]]);
+    }
+  });
+}
+
+template <class R, class T, class F>
+void map(const Array& x, const Array& out, F f) {
+  const Dims xs = broadcast_strides(x.shape, x.strides, out.shape);
+  for_each_run<2>(out.shape, {&out.strides, &xs}, [&](const int64_t* at, int64_t n, const int64_t* step) {
+    R* z = out.as<R>() + at[0];
+    const T* a = x.as<T>() + at[1];
+    if (step[0] == 1 && step[1] == 1) {
+      for (int64_t i = 0; i < n; ++i) z[i] = f(a[i]);
+    } else {
+      for (int64_t i = 0; i < n; ++i) z[i * step[0]] = f(a[i * step[1]]);
+    }
+  });
+}
+
+struct Equal { template <class T> static bool f(T a, T b) { return a == b; } };
+struct NotEqual { template <class T> static bool f(T a, T b) { return a != b; } };
+struct Less { template <class T> static bool f(T a, T b) { return a < b; } };
+struct LessEqual { template <class T> static bool f(T a, T b) { return a <= b; } };
+struct Greater { template <class T> static bool f(T a, T b) { return a > b; } };
+struct GreaterEqual { template <class T> static bool f(T a, T b) { return a >= b; } };
+struct LogicalAnd { template <class T> static bool f(T a, T b) { return (a != T(0)) & (b != T(0)); } };
+struct LogicalOr { template <class T> static bool f(T a, T b) { return (a != T(0)) | (b != T(0)); } };
+struct LogicalXor { template <class T> static bool f(T a, T b) { return (a != T(0)) != (b != T(0)); } };
+
+// Integers wrap around like NumPy's: computed without sign, where overflow is defined. 16 bits and fewer go through
+// unsigned int, since C++ would promote them to int.
+template <class T>
+using Wrapping = std::conditional_t<(sizeof(T) < 4), unsigned, std::make_unsigned_t<std::conditional_t<std::is_same_v<T, bool>, uint8_t, T>>>;
+
+#define FL_WRAPPING(Name, op)                                            \
+  struct Name {                                                          \
+    template <class T>                                                   \
+    static T f(T a, T b) {                                               \
+      using W = Wrapping<T>;                                             \
+      return static_cast<T>(static_cast<W>(a) op static_cast<W>(b));     \
+    }                                                                    \
+  };
+FL_WRAPPING(IntAdd, +)
+FL_WRAPPING(IntSubtract, -)
+FL_WRAPPING(IntMultiply, *)
+FL_WRAPPING(BitAnd, &)
+FL_WRAPPING(BitOr, |)
+FL_WRAPPING(BitXor, ^)
+#undef FL_WRAPPING
+struct IntMaximum { template <class T> static T f(T a, T b) { return a > b ? a : b; } };
+struct IntMinimum { template <class T> static T f(T a, T b) { return a < b ? a : b; } };
+struct IntPower {  // by repeated squaring; a negative exponent is refused by the caller
+  template <class T>
+  static T f(T base, T exponent) {
+    using W = Wrapping<T>;
+    W x = static_cast<W>(base), y = 1;
+    for (auto e = static_cast<uint64_t>(exponent); e; e >>= 1, x = static_cast<W>(x * x))
+      if (e & 1) y = static_cast<W>(y * x);
+    return static_cast<T>(y);
+  }
+};
+// Floor division and its remainder, which takes the divisor's sign, as in Python; by zero: 0 for integers, IEEE's result
+// for floats.
+struct Remainder {
+  template <class T>
+  static T f(T a, T b) {
+    if constexpr (std::is_floating_point_v<T>) {
+      const T r = std::fmod(a, b);
+      if (r == T(0)) return std::copysign(T(0), b);
+      return (r < T(0)) != (b < T(0)) ? r + b : r;
+    } else {
+      if (b == T(0)) return T(0);
+      if constexpr (std::is_signed_v<T>)
+        if (b == T(-1)) return T(0);
+      const T r = static_cast<T>(a % b);
+      return r != T(0) && (r < T(0)) != (b < T(0)) ? static_cast<T>(r + b) : r;
+    }
+  }
+};
+struct FloorDivide {
+  template <class T>
+  static T f(T a, T b) {
+    if constexpr (std::is_floating_point_v<T>) {
+      if (b == T(0)) return a / b;
+      const T q = (a - Remainder::f(a, b)) / b, whole = std::floor(q);
+      return q - whole > T(0.5) ? whole + T(1) : whole;  // the quotient is whole but for rounding
+    } else {
+      if (b == T(0)) return T(0);
+      if constexpr (std::is_signed_v<T>)
+        if (b == T(-1)) return IntSubtract::f(T(0), a);
+      const T q = static_cast<T>(a / b);
+      return a % b != T(0) && (a < T(0)) != (b < T(0)) ? static_cast<T>(q - T(1)) : q;
+    }
+  }
+};
+struct ShiftLeft {
+  template <class T>
+  static T f(T a, T b) {
+    return static_cast<uint64_t>(b) >= 8 * sizeof(T) ? T(0) : static_cast<T>(static_cast<Wrapping<T>>(a) << b);
+  }
+};
+struct ShiftRight {
+  template <class T>
+  static T f(T a, T b) {
+    return static_cast<T>(a >> (static_cast<uint64_t>(b) >= 8 * sizeof(T) ? T(8 * sizeof(T) - 1) : b));
+  }
+};
+
+struct IsNan { template <class T> static bool f(T a) { return a != a; } };
+struct IsInf { template <class T> static bool f(T a) { if constexpr (std::is_floating_point_v<T>) return std::isinf(a); else return false; } };
+struct IsFinite { template <class T> static bool f(T a) { if constexpr (std::is_floating_point_v<T>) return std::isfinite(a); else return true; } };
+struct LogicalNot { template <class T> static bool f(T a) { return a == T(0); } };
+
+template <class Op>
+void run_compare(const Array& x, const Array& y, const Array& out) {
+  visit(x.dtype, [&](auto tag) {
+    using T = typename decltype(tag)::Type;
+    zip<bool, T>(x, y, out, [](T a, T b) { return Op::f(a, b); });
+  });
+}
+
+template <class Op>
+void run_integer(const Array& x, const Array& y, const Array& out) {
+  visit(x.dtype, [&](auto tag) {
+    using T = typename decltype(tag)::Type;
+    constexpr bool kFloats = std::is_same_v<Op, Remainder> || std::is_same_v<Op, FloorDivide>;
+    if constexpr (!std::is_floating_point_v<T> || kFloats) {
+      if constexpr (std::is_same_v<T, bool>) {
+        zip<bool, uint8_t>(x, y, out, [](uint8_t a, uint8_t b) { return Op::f(a, b) != 0; });
+      } else {
+        zip<T, T>(x, y, out, [](T a, T b) { return Op::f(a, b); });
+      }
+    } else {
+      throw DTypeError("[integer arithmetic] takes integers or bool, got " + std::string(name_of(x.dtype)));
+    }
+  });
+}
+
+template <class Op>
+void run_test(const Array& x, const Array& out) {
+  visit(x.dtype, [&](auto tag) {
+    using T = typename decltype(tag)::Type;
+    map<bool, T>(x, out, [](T a) { return Op::f(a); });
+  });
+}
+
+using Compare = void (*)(const Array&, const Array&, const Array&);
+using Test = void (*)(const Array&, const Array&);
+
+}  // namespace
+
+void compare(CompareOp op, const Array& x, const Array& y, const Array& out) {
+#define FL_ROW(Op, name) run_compare<Op>,
+  static constexpr Compare kRows[] = {FL_COMPARE_OPS(FL_ROW)};
+#undef FL_ROW
+  kRows[static_cast<int>(op)](x, y, out);
+}
+
+void integer(IntegerOp op, const Array& x, const Array& y, const Array& out) {
+#define FL_ROW(Op, name) run_integer<Op>,
+  static constexpr Compare kRows[] = {FL_INTEGER_OPS(FL_ROW)};
+#undef FL_ROW
+  kRows[static_cast<int>(op)](x, y, out);
+}
+
+void test(TestOp op, const Array& x, const Array& out) {
+#define FL_ROW(Op, name) run_test<Op>,
+  static constexpr Test kRows[] = {FL_TEST_OPS(FL_ROW)};
+#undef FL_ROW
+  kRows[static_cast<int>(op)](x, out);
+}
+
+void where(const Array& condition, const Array& x, const Array& y, const Array& out) {
+  const Dims cs = broadcast_strides(condition.shape, condition.strides, out.shape);
+  const Dims xs = broadcast_strides(x.shape, x.strides, out.shape), ys = broadcast_strides(y.shape, y.strides, out.shape);
+  visit(out.dtype, [&](auto tag) {
+    using T = typename decltype(tag)::Type;
+    for_each_run<4>(out.shape, {&out.strides, &cs, &xs, &ys}, [&](const int64_t* at, int64_t n, const int64_t* step) {
+      T* z = out.as<T>() + at[0];
+      const bool* c = condition.as<bool>() + at[1];
+      const T *a = x.as<T>() + at[2], *b = y.as<T>() + at[3];
+      for (int64_t i = 0; i < n; ++i) z[i * step[0]] = c[i * step[1]] ? a[i * step[2]] : b[i * step[3]];
+    });
+  });
+}
+
+void cast(const Array& x, const Array& out) {
+  visit(x.dtype, [&](auto from) {
+    using T = typename decltype(from)::Type;
+    visit(out.dtype, [&](auto to) {
+      using R = typename decltype(to)::Type;
+      map<R, T>(x, out, [](T a) {
+        if constexpr (std::is_same_v<R, bool>) return a != T(0);
+        else return static_cast<R>(a);
+      });
+    });
+  });
+}
+
+}  // namespace fallline

@@ -1,0 +1,27 @@
+// Random numbers as a function of (key, counter): the same on every backend, splittable, resumable from one integer.
+//
+// Philox4x32-10. Salmon, Moraes, Dror & Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3".
+#ifndef FALLLINE_OPS_RANDOM_H_
+#define FALLLINE_OPS_RANDOM_H_
+
+#include "tensor/array.h"
+
+namespace fallline {
+
+// Element i of a draw comes from the block (key, counter + i / 4) or (key, counter + i / 2), so a draw of n elements
+// advances the counter by blocks_for(n).
+inline uint64_t blocks_for(int64_t n) { return (static_cast<uint64_t>(n) + 1) / 2; }
+
+void philox(uint64_t key, uint64_t counter, uint32_t out[4]);
+void random_uniform(uint64_t key, uint64_t counter, const Array& out);  // [0, 1), 24 or 53 bits; out is dense float
+void random_normal(uint64_t key, uint64_t counter, const Array& out);   // Box-Muller
+void random_bits(uint64_t key, uint64_t counter, const Array& out);     // uint64
+// 1 / keep with probability keep, else 0: the factor of inverted dropout.
+void random_dropout(uint64_t key, uint64_t counter, double keep, const Array& out);
+
+// A new, unrelated key for each (key, index): SplitMix64 of both.
+uint64_t derive_key(uint64_t key, uint64_t index);
+
+}  // namespace fallline
+
+#endif  // FALLLINE_OPS_RANDOM_H_

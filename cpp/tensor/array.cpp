@@ -1,0 +1,33 @@
+// What is an array?  A typed, strided view of a buffer.
+#include "tensor/array.h"
+
+namespace fallline {
+
+Array Array::empty(const Dims& shape, DType dtype) {
+  Array out = placeholder(shape, dtype);
+  out.buffer = Buffer::allocate(static_cast<size_t>(out.bytes()));
+  out.data = out.buffer->data();
+  return out;
+}
+
+Array Array::placeholder(const Dims& shape, DType dtype) {
+  for (int64_t length : shape)
+    if (length < 0) throw ShapeError("[empty] lengths must not be negative: " + to_string(shape));
+  Array out;
+  out.dtype = dtype;
+  out.shape = shape;
+  out.strides = fallline::row_major(shape);
+  return out;
+}
+
+Array Array::view(const Layout& layout) const {
+  Array out;
+  out.buffer = buffer;
+  out.data = data ? data + layout.offset * static_cast<int64_t>(size_of(dtype)) : nullptr;
+  out.dtype = layout.dtype;
+  out.shape = layout.shape;
+  out.strides = layout.strides;
+  return out;
+}
+
+}  // namespace fallline
