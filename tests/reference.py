@@ -109,9 +109,7 @@ def rmsprop_root(T: Any, h: dict[str, float], t: int, v: np.ndarray, m: np.ndarr
     return np.sqrt(v + T(h["eps_root"])) + T(h["eps"])
 
 
-def adam(
-    T: Any, h: dict[str, float], t: int, g: np.ndarray, w: np.ndarray, m: np.ndarray, v: np.ndarray
-) -> Arrays:
+def adam(T: Any, h: dict[str, float], t: int, g: np.ndarray, w: np.ndarray, m: np.ndarray, v: np.ndarray) -> Arrays:
     m = T(h["beta1"]) * m + T(1 - h["beta1"]) * g
     v = T(h["beta2"]) * v + T(1 - h["beta2"]) * (g * g)
     return adam_step(T, h, t, w, m, v), m, v
@@ -158,9 +156,7 @@ REFERENCE_RULES: dict[str, RuleRow] = {
 }
 
 
-def reference_step(
-    name: str, h: dict[str, float], t: int, w: np.ndarray, g: np.ndarray, slots: Arrays = ()
-) -> Arrays:
+def reference_step(name: str, h: dict[str, float], t: int, w: np.ndarray, g: np.ndarray, slots: Arrays = ()) -> Arrays:
     """Return the parameter and the slots after step t (1 first), with the part that all rules share."""
     T = w.dtype.type
     g = T(1 - 2 * h["maximize"]) * g + T(h["l2"]) * w

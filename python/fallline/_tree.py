@@ -58,7 +58,7 @@ def map(function: Callable[..., Any], tree: Any, *rest: Any) -> Any:
 
 
 def _children(node: Any) -> Iterator[tuple[str, Any]] | None:
-    """The named children of a node, or None for a leaf."""
+    """Return the named children of a node, or None for a leaf."""
     if isinstance(node, Mapping):
         return ((str(key), child) for key, child in node.items())
     if isinstance(node, tuple) and hasattr(node, "_fields"):

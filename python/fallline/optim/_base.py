@@ -258,7 +258,9 @@ def get(name: str | Optimizer, **hypers: Any) -> Optimizer:
     found = known.get(name.lower().replace("_", "").replace("-", ""))
     if found is None:
         close = difflib.get_close_matches(name.lower(), known, n=3)
-        hint = f"did you mean {' or '.join(repr(c) for c in close)}?" if close else f"there are {', '.join(known)}"
+        hint = (
+            f"did you mean {' or '.join(repr(c) for c in close)}?" if close else f"there are {', '.join(sorted(known))}"
+        )
         raise ValueError(f"[optim] no optimizer is named {name!r}; {hint}")
     return found(**hypers)
 

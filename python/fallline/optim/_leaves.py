@@ -108,7 +108,8 @@ def _check_overlap(rule: str, arrays: dict[str, np.ndarray]) -> None:
         open_spans = [(end, other) for end, other in open_spans if end > low]
         for _, other in open_spans:
             if np.shares_memory(arrays[other], arrays[path]):
-                raise ValueError(f"[{rule}] parameters '{other}' and '{path}' overlap in memory")
+                names = " and ".join(f"'{name}'" for name in sorted((other, path)))
+                raise ValueError(f"[{rule}] parameters {names} overlap in memory")
         open_spans.append((high, path))
 
 

@@ -1,0 +1,111 @@
+"""Schedules: their formulas, their clocks, and any hyper-parameter following one."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fallline import optim
+from fallline.optim import schedules as s
+
+
+@pytest.mark.parametrize(
+    ("schedule", "values"),
+    [
+        (s.constant(0.3), {0: 0.3, 10**9: 0.3}),
+        (s.step(1.0, 3), {0: 1.0, 2: 1.0, 3: 0.5, 6: 0.25}),
+        (s.multi_step(1.0, [2, 5], 0.1), {1: 1.0, 2: 0.1, 4: 0.1, 5: 0.1**2}),
+        (s.piecewise([2, 5], [3.0, 2.0, 1.0]), {0: 3.0, 2: 2.0, 5: 1.0}),
+        (s.exponential(2.0, 0.5), {0: 2.0, 4: 2 * math.exp(-2)}),
+        (s.inverse_time(2.0, 0.5), {0: 2.0, 4: 2 / 3}),
+        (s.polynomial(1.0, 0.5, 10, power=2), {0: 1.0, 5: 0.625, 10: 0.5, 11: 0.5}),
+        (s.linear(0.5, 0.9, 4), {0: 0.5, 2: 0.7, 4: 0.9, 9: 0.9}),
+        (s.cosine(1.0, 10, 0.2), {0: 1.0, 5: 0.6, 10: 0.2, 50: 0.2}),
+        (s.warmup(s.linear(1.0, 0.0, 2), 4), {0: 0.0, 2: 0.5, 4: 1.0, 5: 0.5, 6: 0.0}),
+        (s.join([1.0, s.step(4.0, 2), 0.0], [3, 7]), {2: 1.0, 3: 4.0, 5: 2.0, 7: 0.0}),
+        (s.scale(s.step(1.0, 2), 10.0), {0: 10.0, 2: 5.0}),
+    ],
+    ids=lambda x: x.name if isinstance(x, s.Schedule) else "",
+)
+def test_values_are_those_of_the_formula(schedule: s.Schedule, values: dict[int, float]) -> None:
+    assert [schedule(t) for t in values] == pytest.approx(list(values.values()), rel=1e-14)
+
+
+def test_an_epoch_clock_counts_finished_epochs() -> None:
+    schedule = s.inverse_time(1.0, 1.0, per="epoch", steps_per_epoch=3)
+    assert [schedule(t) for t in range(7)] == [1, 1, 1, 0.5, 0.5, 0.5, 1 / 3]
+    opened = s.step(1.0, 1, per="epoch")
+    with pytest.raises(ValueError, match="needs steps_per_epoch"):
+        opened(0)
+    assert opened.with_steps_per_epoch(2)(2) == 0.5
+    assert schedule.with_steps_per_epoch(100)(3) == 0.5  # what was given stays
+
+
+def test_epochs_are_filled_in_within_other_schedules() -> None:
+    nested = s.warmup(s.step(1.0, 1, per="epoch"), 2).with_steps_per_epoch(5)
+    assert [nested(t) for t in (0, 2, 6, 7)] == [0.0, 1.0, 1.0, 0.5]
+    opt = optim.SGD(s.scale(s.step(1.0, 1, per="epoch"), 2.0))
+    opt.set_steps_per_epoch(4)
+    assert opt.hyper_rows(3, 2)[:, 0].tolist() == [2.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: s.step(1.0, 0),
+        lambda: s.linear(1.0, 0.0, 0),
+        lambda: s.piecewise([1, 2], [1.0, 2.0]),
+        lambda: s.multi_step(1.0, [3, 3]),
+        lambda: s.join([1.0], [3]),
+        lambda: s.inverse_time(1.0, 1.0, per="day"),
+        lambda: s.inverse_time(1.0, 1.0, per="epoch", steps_per_epoch=0),
+    ],
+)
+def test_wrong_arguments_are_refused(make: object) -> None:
+    with pytest.raises(ValueError, match=r"^\["):
+        make()  # type: ignore[operator]
+
+
+@given(t=st.integers(0, 10**7))
+def test_values_stay_between_their_ends(t: int) -> None:
+    for schedule in (s.linear(0.1, 0.9, 1000), s.cosine(0.9, 1000, 0.1), s.polynomial(0.9, 0.1, 1000, power=0.7)):
+        assert 0.1 - 1e-12 <= schedule(t) <= 0.9 + 1e-12
+
+
+def test_any_hyper_parameter_follows_a_schedule() -> None:
+    w, v, seen = np.ones(3), np.zeros(3), []
+    momentum = s.linear(0.5, 0.9, 4)
+    opt = optim.Momentum(lambda t: 0.1 / (1 + t), momentum=momentum)
+    for t in range(6):
+        seen.append(opt.hyperparameters()["momentum"])
+        opt.step(w, np.full(3, 0.5))
+        v = momentum(t) * v + 0.5
+        np.testing.assert_allclose(opt.state[""]["v"], v, rtol=1e-15)
+    assert seen == [momentum(t) for t in range(6)]
+
+
+def test_rows_are_what_the_steps_use() -> None:
+    opt = optim.Adam(s.step(1.0, 2), betas=(s.linear(0.0, 0.5, 4), 0.9))
+    rows = opt.hyper_rows(1, 3)
+    assert rows.shape == (3, 9) and rows.dtype == np.float64
+    assert rows[:, 0].tolist() == [1.0, 0.5, 0.5] and rows[:, 1].tolist() == [0.125, 0.25, 0.375]
+    assert (rows[:, 2] == 0.9).all()
+
+
+def test_a_schedule_that_leaves_its_range_stops_the_step_before_anything_changes() -> None:
+    w, opt = np.ones(3), optim.SGD(lambda t: [0.5, math.nan][t])
+    opt.step(w, np.ones(3))
+    with pytest.raises(ValueError, match="lr must be a finite number of at least 0, got nan after 1 updates"):
+        opt.step(w, np.ones(3))
+    assert opt.t == 1 and (w == 0.5).all()
+    with pytest.raises(ValueError, match="beta1 must be at least 0 and below 1"):
+        optim.Adam(betas=(s.constant(1.0), 0.9)).step(w, np.ones(3))
+
+
+def test_a_schedule_shows_how_it_was_made() -> None:
+    assert repr(s.step(0.1, 3)) == "step(initial=0.1, every=3, factor=0.5)"
+    assert "per='epoch'" in repr(s.cosine(0.1, 3, per="epoch"))

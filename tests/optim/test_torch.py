@@ -1,0 +1,58 @@
+"""The rules that PyTorch has are its rules, to 1e-12 over 300 steps in float64."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fallline import optim
+
+torch = pytest.importorskip("torch")
+
+CASES = [
+    (optim.SGD(0.1), "SGD", {"lr": 0.1}),
+    (optim.SGD(0.1, l2=0.1, maximize=True), "SGD", {"lr": 0.1, "weight_decay": 0.1, "maximize": True}),
+    (optim.Momentum(0.1, dampening=0.3), "SGD", {"lr": 0.1, "momentum": 0.9, "dampening": 0.3}),
+    (optim.SGD(0.1, momentum=0.8), "SGD", {"lr": 0.1, "momentum": 0.8}),
+    (optim.Nesterov(0.1), "SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True}),
+    (optim.Adagrad(), "Adagrad", {}),
+    (
+        optim.Adagrad(0.1, lr_decay=0.1, initial_accumulator=0.2, l2=0.1),
+        "Adagrad",
+        {"lr": 0.1, "lr_decay": 0.1, "initial_accumulator_value": 0.2, "weight_decay": 0.1},
+    ),
+    (optim.RMSprop(), "RMSprop", {}),
+    (optim.RMSprop(momentum=0.9), "RMSprop", {"momentum": 0.9}),
+    (optim.RMSprop(centered=True), "RMSprop", {"centered": True}),
+    (
+        optim.RMSprop(centered=True, momentum=0.5, l2=0.1),
+        "RMSprop",
+        {"centered": True, "momentum": 0.5, "weight_decay": 0.1},
+    ),
+    (optim.Adam(), "Adam", {}),
+    (
+        optim.Adam(0.1, betas=(0.5, 0.9), eps=1e-3, l2=0.1),
+        "Adam",
+        {"lr": 0.1, "betas": (0.5, 0.9), "eps": 1e-3, "weight_decay": 0.1},
+    ),
+    (optim.Adam(maximize=True), "Adam", {"maximize": True}),
+    (optim.AMSGrad(), "Adam", {"amsgrad": True}),
+    (optim.AdamW(), "AdamW", {}),
+    (optim.AdamW(0.1, weight_decay=0.3), "AdamW", {"lr": 0.1, "weight_decay": 0.3}),
+]
+
+
+@pytest.mark.parametrize(("opt", "name", "options"), CASES, ids=[f"{n}-{i}" for i, (_, n, _) in enumerate(CASES)])
+def test_the_path_is_that_of_torch(opt: optim.Optimizer, name: str, options: dict[str, Any]) -> None:
+    rng = np.random.default_rng(5)
+    w = rng.normal(size=(3, 5))
+    theirs = torch.tensor(w.copy(), requires_grad=True)
+    peer = getattr(torch.optim, name)([theirs], **options)
+    for _ in range(300):
+        g = rng.normal(size=(3, 5))
+        opt.step(w, g)
+        theirs.grad = torch.tensor(g)
+        peer.step()
+    np.testing.assert_allclose(w, theirs.detach().numpy(), rtol=1e-12, atol=1e-12)
