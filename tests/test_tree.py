@@ -51,7 +51,7 @@ def test_a_module_becomes_the_dict_of_its_parameters() -> None:
 
 
 def test_what_does_not_fit_is_named() -> None:
-    with pytest.raises(ValueError, match="two leaves have the path 'a.b'"):
+    with pytest.raises(ValueError, match=r"two leaves have the path 'a\.b'"):
         tree.flatten({"a.b": 1, "a": {"b": 2}})
     with pytest.raises(ValueError, match="the paths differ: b, c"):
         tree.map(lambda x, y: x, {"a": 1, "b": 2}, {"a": 1, "c": 2})

@@ -97,7 +97,9 @@ class Optimizer:
         """
         row = self.hyper_rows(self.t, 1)[0] if self._scheduled else self._row
         if not self._stepper.step(params, grads, row, self.t + 1):
-            self._checked_step(params, grads, row)
+            tree = params.parameters() if callable(getattr(params, "parameters", None)) else params
+            if tree is params or not self._stepper.step(tree, grads, row, self.t + 1):
+                self._checked_step(tree, grads, row)
         self.t += 1
 
     def _checked_step(self, params: Any, grads: Any, row: np.ndarray) -> None:
@@ -219,7 +221,7 @@ class Optimizer:
         return wrong
 
     def _states_for(self, leaves: _leaves.Leaves) -> State:
-        """The state of these parameters, each array in its parameter's memory order; self is not changed."""
+        """Return the state of these parameters, each array in its parameter's memory order; self is not changed."""
         if self._states:
             _match_state(self._name, self._states, leaves.params)
         states = {}
@@ -258,9 +260,7 @@ def get(name: str | Optimizer, **hypers: Any) -> Optimizer:
     found = known.get(name.lower().replace("_", "").replace("-", ""))
     if found is None:
         close = difflib.get_close_matches(name.lower(), known, n=3)
-        hint = (
-            f"did you mean {' or '.join(repr(c) for c in close)}?" if close else f"there are {', '.join(sorted(known))}"
-        )
+        hint = f"did you mean {' or '.join(map(repr, close))}?" if close else f"there are {', '.join(sorted(known))}"
         raise ValueError(f"[optim] no optimizer is named {name!r}; {hint}")
     return found(**hypers)
 

@@ -58,7 +58,7 @@ def check(rule: str, params: Any, grads: Any, *, writable: bool = True) -> Leave
     spans = sorted((*_span(a), path) for path, a in zip(arrays, w, strict=True))
     g = []
     for (path, array), target in zip(arrays.items(), w, strict=True):
-        gradient = _gradient(rule, path, given[path], array)
+        gradient = _gradient(rule, path, given[path], array, writable)
         ready = ordered_as(gradient, array)
         if ready.ctypes.data != target.ctypes.data and _touches(ready, spans):
             ready = ready.copy(order="K")
@@ -85,6 +85,8 @@ def _parameter(rule: str, path: str, leaf: Any, writable: bool) -> np.ndarray:
             f"[{rule}] parameter '{path}' is a {type(leaf).__name__}, expected a NumPy array or fl.Array, "
             "which can be updated in place"
         )
+    if not writable:
+        _check_recorded(rule, path, leaf)
     array = np.asarray(leaf)
     if array.dtype not in (np.float32, np.float64) or not array.dtype.isnative:
         raise _core.DTypeError(f"[{rule}] parameter '{path}' is {array.dtype}, expected float32 or float64")
@@ -93,13 +95,24 @@ def _parameter(rule: str, path: str, leaf: Any, writable: bool) -> np.ndarray:
     return array
 
 
-def _gradient(rule: str, path: str, leaf: Any, array: np.ndarray) -> np.ndarray:
+def _gradient(rule: str, path: str, leaf: Any, array: np.ndarray, in_place: bool) -> np.ndarray:
+    if not in_place:
+        _check_recorded(rule, path, leaf)
     gradient = np.asarray(leaf)
     if gradient.shape != array.shape:
         raise _core.ShapeError(f"[{rule}] '{path}' has shape {array.shape}, but its gradient {gradient.shape}")
     if gradient.dtype != array.dtype:
         raise _core.DTypeError(f"[{rule}] '{path}' is {array.dtype}, but its gradient {gradient.dtype}")
     return gradient
+
+
+def _check_recorded(rule: str, path: str, leaf: Any) -> None:
+    """Refuse what a derivative or a trace would silently lose."""
+    if isinstance(leaf, _core.Array) and (leaf._tracked or not leaf._readable):
+        raise _core.TraceError(
+            f"[{rule}] '{path}' is being recorded or traced, and update() of such arrays is not supported yet; "
+            "call it outside, or with fl.stop_gradient"
+        )
 
 
 def _check_overlap(rule: str, arrays: dict[str, np.ndarray]) -> None:
@@ -114,7 +127,7 @@ def _check_overlap(rule: str, arrays: dict[str, np.ndarray]) -> None:
 
 
 def _span(array: np.ndarray) -> tuple[int, int]:
-    """The first address of the elements, and the one behind the last."""
+    """Return the first address of the elements, and the one behind the last."""
     reach = [(n - 1) * stride for n, stride in zip(array.shape, array.strides, strict=True)] if array.size else []
     low = array.ctypes.data + sum(r for r in reach if r < 0)
     return low, array.ctypes.data + sum(r for r in reach if r > 0) + (array.itemsize if array.size else 0)

@@ -127,9 +127,11 @@ class AdamW(Adam):
 class AMSGrad(Adam):
     r"""Adam whose second moment never falls.
 
-    .. math:: u \leftarrow \max(u, v), \quad w \leftarrow w - \frac{\alpha\, \hat m}{\sqrt{\hat u + \epsilon_r} + \epsilon}
+    .. math::
+        u &\leftarrow \max(u, v), \quad \hat u = u / (1 - \beta_2^t) \\
+        w &\leftarrow w - \frac{\alpha\, \hat m}{\sqrt{\hat u + \epsilon_r} + \epsilon}
 
-    m and v are Adam's, and :math:`\hat u = u / (1 - \beta_2^t)`.
+    m and v are those of :class:`Adam`.
 
     Parameters
     ----------

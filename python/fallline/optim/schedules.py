@@ -6,6 +6,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 __all__ = [
@@ -82,7 +83,7 @@ class Schedule:
 
 
 def constant(value: float) -> Schedule:
-    """The same value for ever.
+    """Return the same value for ever.
 
     >>> constant(0.1)(1000)
     0.1
@@ -285,6 +286,6 @@ def _at_least_one(name: str, **counts: int) -> None:
 
 
 def _increasing(name: str, marks: Sequence[int]) -> tuple[int, ...]:
-    if any(b <= a for a, b in zip(marks, marks[1:], strict=False)):
+    if any(b <= a for a, b in pairwise(marks)):
         raise ValueError(f"[{name}] the boundaries must increase, got {list(marks)}")
     return tuple(marks)
