@@ -14,25 +14,12 @@ FL_BEGIN_TARGET
 #include "ops/reduce_rows-inl.h"
 #include "ops/reduce_columns-inl.h"
 
-// A finite number to subtract before exp: m itself unless it is infinite or NaN.
-template <class T>
-FL_FN T shift_for(T m) {
-  return m - m == T(0) ? m : T(0);
-}
+namespace {
 
 // Rows [begin, end) of n elements.
 template <class Join, class T>
 void join_each_row(const T* x, T* out, int64_t n, int64_t begin, int64_t end) {
   for (int64_t i = begin; i < end; ++i) out[i] = join_row<Join>(x + i * n, n, Plain());
-}
-
-template <class T>
-FL_FN void add_log(T* sum, const T* shift, int64_t n) {
-  constexpr int64_t kLanes = static_cast<int64_t>(Pack<T>::kLanes);
-  for (int64_t i = 0; i < n; i += kLanes) {
-    const size_t rest = static_cast<size_t>(n - i < kLanes ? n - i : kLanes);
-    (log(Pack<T>::load_n(sum + i, rest)) + Pack<T>::load_n(shift + i, rest)).store_n(sum + i, rest);
-  }
 }
 
 template <class T>
@@ -157,11 +144,33 @@ void run(const void* from, void* to, int64_t outer, int64_t n, int64_t inner) {
   for_chunks(outer * strips, row * wide < kPiece ? kPiece / (row * wide) : 1, body, 2000);
 }
 
+template <class T>
+double sum_squares(const void* x, int64_t n) {
+  constexpr int64_t kPieces = 256;
+  double piece_sum[kPieces] = {};
+  const int64_t blocks = (n + kBlock - 1) / kBlock, piece = (blocks + kPieces - 1) / kPieces * kBlock;
+  if (n <= 0) return 0;
+  const auto body = [&](int64_t begin, int64_t end) {
+    double sum = 0;
+    for (int64_t i = begin; i < end; i += kBlock)
+      sum += static_cast<double>(
+          join_block<Plus>(static_cast<const T*>(x) + i, end - i < kBlock ? end - i : kBlock, Squared()));
+    piece_sum[begin / piece] = sum;
+  };
+  for_chunks(n, piece, body);
+  double sum = 0;
+  for (double part : piece_sum) sum += part;
+  return sum;
+}
+
+}  // namespace
+
 #define FL_BOTH(...) \
   { run<__VA_ARGS__, float>, run<__VA_ARGS__, double> }
 constexpr ReduceKernels kReduceKernels = {
     FL_BOTH(Joined<Plus>), FL_BOTH(Joined<Times>), FL_BOTH(Joined<Larger>), FL_BOTH(Joined<Smaller>),
     FL_BOTH(Logsumexp),    FL_BOTH(Found<Larger>), FL_BOTH(Found<Smaller>),
+    {sum_squares<float>, sum_squares<double>},
 };
 #undef FL_BOTH
 

@@ -9,8 +9,8 @@ namespace fallline {
 // x is (outer, n, inner), row-major; out is (outer, inner), of x's type (argmax, argmin: int64). [0] float, [1] double.
 //
 // The order of a sum depends on n alone (and on whether inner is 1): never on the target or on the threads.
-// - inner = 1: 64 running sums (double: 32) walk a block of 4,096 elements and are added by halves; the sums of the
-//   blocks are joined by a binary tree whose left side is the largest power of two of blocks.
+// - inner = 1: up to 16 elements in order; else 64 running sums (double: 32) walk a block of 4,096 elements and are
+//   added by halves; the sums of the blocks are joined by a binary tree, the largest power of two of them on the left.
 // - inner > 1: every column adds the rows of a group of 256 in order; the groups are joined by the same tree.
 // A product likewise. max and min are NaN where an element is, as NumPy's; zeros come out as +0.
 // logsumexp = m + log(sum(exp(x - m))), m = max(x): -inf for rows of -inf, +inf where there is one, never inf - inf.
@@ -19,6 +19,9 @@ namespace fallline {
 struct ReduceKernels {
   using Kernel = void (*)(const void* x, void* out, int64_t outer, int64_t n, int64_t inner);
   Kernel sum[2], prod[2], max[2], min[2], logsumexp[2], argmax[2], argmin[2];
+  // The sum of the squares of n elements: blocks as in `sum`, joined in double in order. At most 256 pieces, whose
+  // length depends on n alone, are spread over the threads.
+  double (*sum_squares[2])(const void* x, int64_t n);
 };
 const ReduceKernels& reduce_kernels();
 

@@ -71,6 +71,12 @@ struct Plain {
     return x;
   }
 };
+struct Squared {
+  template <class T>
+  FL_FN Pack<T> operator()(Pack<T> x) const {
+    return x * x;
+  }
+};
 template <class T>
 struct ExpMinus {
   T m;
@@ -78,14 +84,28 @@ struct ExpMinus {
 };
 
 constexpr int64_t kBlock = 4096;
+constexpr int64_t kFew = 16;
 
-// The virtual lanes of one block of at most kBlock elements, then their tree by halves.
+// One block of at most kBlock elements: a few in order, else in virtual lanes and then by halves.
 template <class Join, class T, class Map>
 FL_FN T join_block(const T* x, int64_t n, Map map) {
   constexpr int64_t kLanes = static_cast<int64_t>(Pack<T>::kLanes), kVirtual = 256 / static_cast<int64_t>(sizeof(T));
   constexpr int64_t kPacks = kVirtual / kLanes;
   const T empty = T(Join::kEmpty);
   T lane[kVirtual];
+  if (n <= kFew) {
+    const T* y = x;  // `lane` is written in whole registers: scalar loads would wait for a masked store
+    if constexpr (!std::is_same_v<Map, Plain>) {
+      y = lane;
+      for (int64_t i = 0; i < n; i += kLanes) {
+        const size_t rest = static_cast<size_t>(n - i < kLanes ? n - i : kLanes);
+        map(Pack<T>::load_n(x + i, rest)).store(lane + i);
+      }
+    }
+    T sum = n > 0 ? y[0] : empty;
+    for (int64_t i = 1; i < n; ++i) sum = Join::join(sum, y[i]);
+    return sum;
+  }
   int64_t width = kVirtual;
   if (n >= kVirtual) {
     Pack<T> sum[kPacks];
@@ -122,7 +142,7 @@ FL_FN T join_block(const T* x, int64_t n, Map map) {
   for (int64_t half = width / 2; half > 0; half /= 2) {
     for (int64_t j = 0; j < half; ++j) lane[j] = Join::join(lane[j], lane[j + half]);
   }
-  return n > 0 ? lane[0] : empty;
+  return lane[0];
 }
 
 // Blocks [first, last) of a row of n elements.
@@ -158,4 +178,20 @@ T join_row(const T* x, int64_t n, Map map) {
     for (int64_t i = 0; i < parts; ++i) tree.push(part[i]);
   }
   return tree.result();
+}
+
+// A finite number to subtract before exp: m itself unless it is infinite or NaN.
+template <class T>
+FL_FN T shift_for(T m) {
+  return m - m == T(0) ? m : T(0);
+}
+
+// sum[i] = log(sum[i]) + shift[i]
+template <class T>
+FL_FN void add_log(T* sum, const T* shift, int64_t n) {
+  constexpr int64_t kLanes = static_cast<int64_t>(Pack<T>::kLanes);
+  for (int64_t i = 0; i < n; i += kLanes) {
+    const size_t rest = static_cast<size_t>(n - i < kLanes ? n - i : kLanes);
+    (log(Pack<T>::load_n(sum + i, rest)) + Pack<T>::load_n(shift + i, rest)).store_n(sum + i, rest);
+  }
 }
