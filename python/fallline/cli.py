@@ -48,5 +48,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _complain(sentence: str) -> int:
-    print(f"fallline: {sentence}", file=sys.stderr)
+    if sentence:  # empty where the help was shown instead
+        print(f"fallline: {sentence}", file=sys.stderr)
     return 2

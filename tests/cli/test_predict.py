@@ -61,8 +61,8 @@ def test_bad_input_gives_one_sentence(run: Run, tmp_path: Path) -> None:
     model = (tmp_path / "model.safetensors").read_bytes()
     (tmp_path / "half.safetensors").write_bytes(model[: len(model) // 2])
     (tmp_path / "text.safetensors").write_text("not a model")
-    (tmp_path / "lacks.csv").write_text("a,kid\n1,u\n")
-    (tmp_path / "strange.csv").write_text("a,kind,price\n1,u,cheap\n")
+    (tmp_path / "lacks.csv").write_text("a,kid,dear\n1,u,no\n")
+    (tmp_path / "strange.csv").write_text("a,kind,price,dear\n1,u,cheap,no\n")
     npz(tmp_path, x=np.zeros((3, 2)))
     for words, sentence in (
         (["none.safetensors", "t.csv"], "there is no model file none.safetensors"),

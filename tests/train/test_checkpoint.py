@@ -73,6 +73,12 @@ def test_pytorch_s_names_are_kept(tmp_path: Path) -> None:
     assert set(load_file(tmp_path / "m.safetensors")) == {"0.weight", "0.bias", "3.weight", "3.bias"}
 
 
+def test_the_same_model_gives_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        fl.save(tmp_path / name, network(), metadata={key: key for key in "stuvwxyz"})
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
 def test_what_does_not_fit_changes_nothing(tmp_path: Path) -> None:
     opt = fl.optim.Adam(0.01)
     model = network()

@@ -23,6 +23,7 @@ def close_to(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     lower = {n.lower(): n for n in names}
     near = difflib.get_close_matches(name.lower(), lower, n=2, cutoff=0.6)
+    near = near or [n for n in lower if len(name) > 2 and name.lower() in n][:2]
     listed = ", ".join(names[:60]) + (", ..." if len(names) > 60 else "")
     if not near:
         return f"known: {listed}"

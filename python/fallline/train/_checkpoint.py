@@ -75,7 +75,7 @@ def save(
         if key in OWN_KEYS:
             raise ValueError(f"[save] the metadata key {key!r} is fallline's own; choose another")
         texts[key] = text
-    write_atomically(Path(path), _safetensors().numpy.save(tensors, texts))
+    write_atomically(Path(path), _in_order(_safetensors().numpy.save(tensors, texts)))
 
 
 def load(path: str | os.PathLike[str], model: nn.Module | None = None, opt: Optimizer | None = None) -> nn.Module:
@@ -232,6 +232,16 @@ def _runs(process: int) -> bool:
     except OSError:
         return True
     return True
+
+
+def _in_order(content: bytes) -> bytes:
+    """Sort the metadata, which safetensors leaves in an order of chance: the same model gives the same bytes."""
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:start])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + content[start:]
 
 
 def _plain(value: Any) -> NDArray[Any]:
