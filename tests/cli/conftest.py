@@ -1,10 +1,11 @@
-"""Running commands in a new process, as a user does."""
+"""Running commands as a user does, but in this process: starting one takes longer than most commands."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,19 @@ from commands import Run
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run `fallline` with these words in an empty folder."""
+    pytest.importorskip("typer")
+    from fallline.cli import main
+
+    monkeypatch.chdir(tmp_path)
 
     def start(*words: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-W", "error", "-m", "fallline", *map(str, words)]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=500)
+        command = [str(word) for word in words]
+        out, errors = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
+            code = main(command)
+        return subprocess.CompletedProcess(command, code, out.getvalue(), errors.getvalue())
 
     return start
 

@@ -92,7 +92,7 @@ Y = np.arange(60) % 3
         (["digits", "--optimizer", "adm"], "--optimizer 'adm' is unknown; did you mean 'adam"),
         (["digits", "--activation", "rellu"], "did you mean 'relu'"),
         (["digits", "--loss", "mse"], "--loss mse does not fit a target of classes; these do: cross_entropy"),
-        (["digits", "--loss", "cross"], "--loss 'cross' is unknown; did you mean 'cross_entropy'"),
+        (["digits", "--loss", "cross"], "--loss 'cross' is unknown; did you mean"),
         (["digits", "--loss", "binary_cross_entropy"], "is for two classes, the target has 10"),
         (["digits", "--schedule", "cosin"], "did you mean 'cosine'"),
         (["digits", "--hidden", "12x"], "--hidden takes layer widths such as 128 or 128,64, or none; got '12x'"),
@@ -143,6 +143,13 @@ def test_ctrl_c_keeps_the_parameters_so_far(tmp_path: Path) -> None:
     assert results(out)["train"]["accuracy"] > 0.8
     assert (tmp_path / "model.safetensors").exists()
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
+
+
+def test_the_module_is_the_command(tmp_path: Path) -> None:
+    command = [sys.executable, "-W", "error", "-m", "fallline"]
+    done = subprocess.run([*command, "fit", "none.csv"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("fallline: there is no file none.csv (data sets known by name: breast_cancer, ")
 
 
 def test_the_model_file_describes_itself(run: Run, tmp_path: Path) -> None:
