@@ -85,64 +85,72 @@ struct ExpMinus {
 
 constexpr int64_t kBlock = 4096;
 constexpr int64_t kFew = 16;
+template <class T>
+constexpr int64_t kVirtual = 256 / static_cast<int64_t>(sizeof(T));
 
-// One block of at most kBlock elements: a few in order, else in virtual lanes and then by halves.
-template <class Join, class T, class Map>
-FL_FN T join_block(const T* x, int64_t n, Map map) {
-  constexpr int64_t kLanes = static_cast<int64_t>(Pack<T>::kLanes), kVirtual = 256 / static_cast<int64_t>(sizeof(T));
-  constexpr int64_t kPacks = kVirtual / kLanes;
-  const T empty = T(Join::kEmpty);
-  T lane[kVirtual];
-  if (n <= kFew) {
-    const T* y = x;  // `lane` is written in whole registers: scalar loads would wait for a masked store
-    if constexpr (!std::is_same_v<Map, Plain>) {
-      y = lane;
-      for (int64_t i = 0; i < n; i += kLanes) {
-        const size_t rest = static_cast<size_t>(n - i < kLanes ? n - i : kLanes);
-        map(Pack<T>::load_n(x + i, rest)).store(lane + i);
-      }
-    }
-    T sum = n > 0 ? y[0] : empty;
-    for (int64_t i = 1; i < n; ++i) sum = Join::join(sum, y[i]);
-    return sum;
-  }
-  int64_t width = kVirtual;
-  if (n >= kVirtual) {
-    Pack<T> sum[kPacks];
-    for (int64_t j = 0; j < kPacks; ++j) sum[j] = map(Pack<T>::load(x + j * kLanes));
-    int64_t i = kVirtual;
-    for (; i + kVirtual <= n; i += kVirtual) {
-      for (int64_t j = 0; j < kPacks; ++j) sum[j] = Join::join(sum[j], map(Pack<T>::load(x + i + j * kLanes)));
-    }
-    if (i < n) {
-      for (int64_t j = 0; j < kPacks; ++j) sum[j].store(lane + j * kLanes);
-      int64_t j = 0;
-      for (; i + kLanes <= n; i += kLanes, j += kLanes) {
-        Join::join(Pack<T>::load(lane + j), map(Pack<T>::load(x + i))).store(lane + j);
-      }
-      if (i < n) {
-        const size_t rest = static_cast<size_t>(n - i);
-        Join::join(Pack<T>::load_n(lane + j, rest), map(Pack<T>::load_n(x + i, rest))).store_n(lane + j, rest);
-      }
-      for (j = 0; j < kPacks; ++j) sum[j] = Pack<T>::load(lane + j * kLanes);
-    }
-    for (int64_t half = kPacks / 2; half > 0; half /= 2) {
-      for (int64_t j = 0; j < half; ++j) sum[j] = Join::join(sum[j], sum[j + half]);
-    }
-    sum[0].store(lane);
-    width = kLanes;
-  } else {
-    // Lanes without an element count as `empty`, which changes nothing: skip those that the tree does not need.
-    while (width / 2 >= n && width > 1) width /= 2;
-    int64_t i = 0;
-    for (; i + kLanes <= n; i += kLanes) map(Pack<T>::load(x + i)).store(lane + i);
-    if (i < n) map(Pack<T>::load_n(x + i, static_cast<size_t>(n - i))).store_n(lane + i, static_cast<size_t>(n - i));
-    for (i = n; i < width; ++i) lane[i] = empty;
-  }
+// x[0] joined with the next ones in order.
+template <class Join, class T>
+FL_FN T join_in_order(const T* x, int64_t n) {
+  T sum = n > 0 ? x[0] : T(Join::kEmpty);
+  for (int64_t i = 1; i < n; ++i) sum = Join::join(sum, x[i]);
+  return sum;
+}
+
+// The first half joined with the second, until one is left; `width` is a power of two.
+template <class Join, class T>
+FL_FN T join_by_halves(T* lane, int64_t width) {
   for (int64_t half = width / 2; half > 0; half /= 2) {
     for (int64_t j = 0; j < half; ++j) lane[j] = Join::join(lane[j], lane[j + half]);
   }
   return lane[0];
+}
+
+// At least as many elements as virtual lanes: lane j joins elements j, j + kVirtual, ... in order.
+template <class Join, class T, class Map>
+FL_FN T join_lanes(const T* x, int64_t n, Map map) {
+  constexpr int64_t kLanes = static_cast<int64_t>(Pack<T>::kLanes), kPacks = kVirtual<T> / kLanes;
+  Pack<T> sum[kPacks];
+  for (int64_t j = 0; j < kPacks; ++j) sum[j] = map(Pack<T>::load(x + j * kLanes));
+  int64_t i = kVirtual<T>;
+  for (; i + kVirtual<T> <= n; i += kVirtual<T>) {
+    for (int64_t j = 0; j < kPacks; ++j) sum[j] = Join::join(sum[j], map(Pack<T>::load(x + i + j * kLanes)));
+  }
+  T lane[kVirtual<T>];
+  if (i < n) {
+    for (int64_t j = 0; j < kPacks; ++j) sum[j].store(lane + j * kLanes);
+    int64_t j = 0;
+    for (; i + kLanes <= n; i += kLanes, j += kLanes) {
+      Join::join(Pack<T>::load(lane + j), map(Pack<T>::load(x + i))).store(lane + j);
+    }
+    if (i < n) {
+      const size_t rest = static_cast<size_t>(n - i);
+      Join::join(Pack<T>::load_n(lane + j, rest), map(Pack<T>::load_n(x + i, rest))).store_n(lane + j, rest);
+    }
+    for (j = 0; j < kPacks; ++j) sum[j] = Pack<T>::load(lane + j * kLanes);
+  }
+  for (int64_t half = kPacks / 2; half > 0; half /= 2) {
+    for (int64_t j = 0; j < half; ++j) sum[j] = Join::join(sum[j], sum[j + half]);
+  }
+  sum[0].store(lane);
+  return join_by_halves<Join>(lane, kLanes);
+}
+
+// One block of at most kBlock elements: a few in order, else in virtual lanes and then by halves.
+template <class Join, class T, class Map>
+FL_FN T join_block(const T* x, int64_t n, Map map) {
+  constexpr int64_t kLanes = static_cast<int64_t>(Pack<T>::kLanes);
+  if (n >= kVirtual<T>) return join_lanes<Join>(x, n, map);
+  if (std::is_same_v<Map, Plain> && n <= kFew) return join_in_order<Join>(x, n);
+  T lane[kVirtual<T>];  // written in whole registers: scalar loads would wait for a masked store
+  for (int64_t i = 0; i < n; i += kLanes) {
+    map(Pack<T>::load_n(x + i, static_cast<size_t>(n - i < kLanes ? n - i : kLanes))).store(lane + i);
+  }
+  if (n <= kFew) return join_in_order<Join>(lane, n);
+  // Lanes without an element count as empty, which changes nothing: start from the halves that have some.
+  int64_t width = kVirtual<T>;
+  while (width / 2 >= n) width /= 2;
+  for (int64_t i = n; i < width; ++i) lane[i] = T(Join::kEmpty);
+  return join_by_halves<Join>(lane, width);
 }
 
 // Blocks [first, last) of a row of n elements.
