@@ -71,6 +71,8 @@ struct Product {
   int64_t k_begin = 0, k_end = 0, column_begin = 0, column_end = 0;  // the part of b in hand
   int64_t row_pieces = 1, column_pieces = 1;
 
+  // One register more than the panel holds: no power of two between panels, which would share sets of the cache.
+  int64_t panel_size() const { return (k_end - k_begin) * kPanel + kLanes; }
   void run_rows(int64_t row, int64_t row_end, int64_t column, int64_t column_last) const;
   void pack_rows(int64_t row, int64_t row_end, int64_t k, int64_t depth, T* to) const;
 };
@@ -80,8 +82,13 @@ constexpr int64_t ceil_div(int64_t x, int64_t y) { return (x + y - 1) / y; }
 // Tiles of nearly equal height: 32 rows are 11 + 11 + 10, not 14 + 14 + 4.
 struct Tiles {
   int64_t count, height, taller;
-  explicit Tiles(int64_t rows)
-      : count((rows + kTileRows - 1) / kTileRows), height(rows / count), taller(rows % count) {}
+  explicit Tiles(int64_t rows) : count(1), height(rows), taller(0) {
+    if (rows > kTileRows) {
+      count = ceil_div(rows, kTileRows);
+      height = rows / count;
+      taller = rows - height * count;
+    }
+  }
 };
 
 template <class T>
@@ -120,7 +127,7 @@ void Product<T>::run_rows(int64_t row, int64_t row_end, int64_t column, int64_t 
       tile.columns = static_cast<size_t>(step - (vecs - 1) * kLanes);
       tile.bias = bias && k == 0 ? bias + j : nullptr;
       if (pack_b) {
-        tile.b = panels + (j - column_begin) * (k_end - k_begin) + (k - k_begin) * kPanel;
+        tile.b = panels + (j - column_begin) / kPanel * panel_size() + (k - k_begin) * kPanel;
         tile.b_stride = kPanel;
       } else {
         tile.b = b + k * args.b_row + j;
@@ -164,22 +171,29 @@ void run_pieces(void* context, int64_t begin, int64_t end) {
   }
 }
 
+// Panels are packed in groups, a few rows at a time: rows of b are long, and a page away from each other.
+constexpr int64_t kPanelGroup = 8, kPackRows = 16;
+
 template <class T>
 void pack_panels(void* context, int64_t begin, int64_t end) {
   const Product<T>& p = *static_cast<const Product<T>*>(context);
-  const int64_t depth = p.k_end - p.k_begin;
-  for (int64_t panel = begin; panel < end; ++panel) {
-    const int64_t column = p.column_begin + panel * Product<T>::kPanel;
-    pack(p.b + p.k_begin * p.args.b_row + column * p.args.b_col, p.args.b_col, p.args.b_row,
-         std::min(Product<T>::kPanel, p.column_end - column), depth,
-         const_cast<T*>(p.panels) + panel * depth * Product<T>::kPanel, Product<T>::kPanel);
+  constexpr int64_t kPanel = Product<T>::kPanel;
+  const int64_t depth = p.k_end - p.k_begin, rows = p.args.b_col == 1 ? kPackRows : depth;
+  for (int64_t k = 0; k < depth; k += rows) {
+    for (int64_t panel = begin; panel < end; ++panel) {
+      const int64_t column = p.column_begin + panel * kPanel;
+      pack(p.b + (p.k_begin + k) * p.args.b_row + column * p.args.b_col, p.args.b_col, p.args.b_row,
+           std::min(kPanel, p.column_end - column), std::min(rows, depth - k),
+           const_cast<T*>(p.panels) + panel * p.panel_size() + k * kPanel, kPanel);
+    }
   }
 }
 
 // Rows of a that are packed together: with kMatmulDepth they take a part of the second-level cache.
-constexpr int64_t kBlockRows = 98;
+template <class T>
+constexpr int64_t kBlockRows = sizeof(T) == 4 ? 98 : 56;
 // Packed at one time: a part of b of this size.
-constexpr int64_t kSegmentDepth = 8 * kMatmulDepth;
+constexpr int64_t kSegmentDepth = 4 * kMatmulDepth;
 constexpr int64_t kSegmentColumns = 2048;
 // A thread is worth its waking for this many operations.
 constexpr double kOperationsPerThread = 75000;
@@ -209,7 +223,7 @@ void split(Product<T>& p, int64_t threads) {
       p.column_pieces = s;
     }
   }
-  if (p.pack_a) p.row_pieces *= ceil_div(p.args.m, p.row_pieces * kBlockRows);
+  if (p.pack_a) p.row_pieces *= ceil_div(p.args.m, p.row_pieces * kBlockRows<T>);
 }
 
 template <class T>
@@ -234,6 +248,13 @@ void run_one(const MatmulArgs& args, int64_t index, int64_t threads) {
   p.pack_b = (args.b_col != 1 && args.n > 1) || (edge && !kHasMasks && Product<T>::kLanes > 1) ||
              (panels > 1 && args.m > 3 * kTileRows && (args.k > 128 || collides<T>(args.b_row)));
 
+  if (threads == 1 && !p.pack_a && !p.pack_b) {  // small: no divisions, no pool
+    p.k_end = args.k;
+    p.column_end = args.n;
+    p.run_rows(0, args.m, 0, args.n);
+    return;
+  }
+
   const int64_t depth = p.pack_b ? kSegmentDepth : std::max<int64_t>(args.k, 1);
   const int64_t width = p.pack_b ? kSegmentColumns : args.n;
   for (int64_t column = 0; column < args.n; column += width) {
@@ -245,9 +266,9 @@ void run_one(const MatmulArgs& args, int64_t index, int64_t threads) {
       p.k_end = std::min(k + depth, args.k);
       const int64_t here = ceil_div(p.column_end - column, Product<T>::kPanel);
       if (p.pack_b) {
-        const int64_t items = here * Product<T>::kPanel * (p.k_end - k);
+        const int64_t items = here * p.panel_size();
         p.panels = static_cast<T*>(scratch(Scratch::kRight, items * static_cast<int64_t>(sizeof(T))));
-        for_chunks(here, threads > 1 ? 1 : here, pack_panels<T>, &p, items / here / 4);
+        for_chunks(here, kPanelGroup, pack_panels<T>, &p, items / here * kPanelGroup / 4);
       }
       const int64_t pieces = p.row_pieces * p.column_pieces;
       const int64_t rate = 4 * Product<T>::kLanes;  // operations per nanosecond, about
@@ -263,40 +284,57 @@ void run_batch(void* context, int64_t begin, int64_t end) {
 }
 
 template <class T>
-void run(const MatmulArgs& given) {
-  MatmulArgs args = given;
-  if (args.m <= 0 || args.n <= 0 || args.batch <= 0) return;
-  if (args.k < 0) args.k = 0;
-  if (args.batch > 1 && args.b_batch == 0 && args.a_batch == args.m * args.a_row &&
-      args.c_batch == args.m * args.c_row && !args.finish) {
-    args.m *= args.batch;  // one matrix with all the rows
-    args.batch = 1;
-  }
-  if (args.n == 1 && args.m > 1 && args.c_row == 1 && !args.bias && !args.finish) {
-    // c is as good a row: (a b)^T = b^T a^T, and its rows fill the registers.
-    std::swap(args.m, args.n);
-    std::swap(args.a, args.b);
-    std::swap(args.a_batch, args.b_batch);
-    const int64_t row = args.a_row, column = args.a_col;
-    args.a_row = args.b_col;
-    args.a_col = args.b_row;
-    args.b_row = column;
-    args.b_col = row;
-    args.c_row = args.n;
-  }
-  const double operations = 2.0 * static_cast<double>(args.m) * static_cast<double>(args.n) *
-                            static_cast<double>(std::max<int64_t>(args.k, 1));
-  const int64_t most = in_parallel() ? 1 : num_threads();
+void run_clean(const MatmulArgs& args) {
+  const double operations =
+      2.0 * static_cast<double>(args.m) * static_cast<double>(args.n) * static_cast<double>(args.k + 1);
+  const int64_t most = operations * static_cast<double>(args.batch) < 2 * kOperationsPerThread || in_parallel()
+                           ? 1
+                           : static_cast<int64_t>(num_threads());
   const int64_t threads = worth_threads(operations, most);
   if (args.batch == 1 || (threads > 1 && args.batch < 2 * most)) {
     for (int64_t i = 0; i < args.batch; ++i) run_one<T>(args, i, threads);
-    return;
+  } else if (most == 1) {
+    run_batch<T>(const_cast<MatmulArgs*>(&args), 0, args.batch);
+  } else {
+    const int64_t grain = ceil_div(args.batch, std::min(args.batch, 4 * most));
+    const double piece_ns = operations * static_cast<double>(grain) / static_cast<double>(4 * Product<T>::kLanes);
+    for_chunks(args.batch, grain, run_batch<T>, const_cast<MatmulArgs*>(&args),
+               static_cast<int64_t>(std::min(piece_ns, 1e9)));
   }
-  const double whole = operations * static_cast<double>(args.batch);
-  const int64_t pieces = std::min(args.batch, worth_threads(whole, most) == 1 ? 1 : 4 * most);
-  const int64_t grain = ceil_div(args.batch, pieces);
-  const double piece_ns = whole / static_cast<double>(pieces) / static_cast<double>(4 * Product<T>::kLanes);
-  for_chunks(args.batch, grain, run_batch<T>, &args, static_cast<int64_t>(std::min(piece_ns, 1e9)));
+}
+
+// One matrix that holds the rows of all products, where they lie in one row after the other.
+MatmulArgs join_batch(MatmulArgs args) {
+  args.m *= args.batch;
+  args.batch = 1;
+  return args;
+}
+
+// c is one column: (a b)^T = b^T a^T makes it a row, which fills the registers.
+MatmulArgs turn(MatmulArgs args) {
+  std::swap(args.m, args.n);
+  std::swap(args.a, args.b);
+  std::swap(args.a_batch, args.b_batch);
+  const int64_t row = args.a_row, column = args.a_col;
+  args.a_row = args.b_col;
+  args.a_col = args.b_row;
+  args.b_row = column;
+  args.b_col = row;
+  args.c_row = args.n;
+  return args;
+}
+
+template <class T>
+void run(const MatmulArgs& args) {
+  if (args.m <= 0 || args.n <= 0 || args.batch <= 0) return;
+  if (args.n == 1 && args.m > 1 && args.c_row == 1 && !args.bias && !args.finish) {
+    run_clean<T>(turn(args));
+  } else if (args.batch > 1 && args.b_batch == 0 && args.a_batch == args.m * args.a_row &&
+             args.c_batch == args.m * args.c_row && !args.finish) {
+    run_clean<T>(join_batch(args));
+  } else {
+    run_clean<T>(args);
+  }
 }
 
 constexpr MatmulKernels kMatmulKernels = {{run<float>, run<double>}};

@@ -30,7 +30,7 @@ struct MatmulArgs {
   void* finish_context = nullptr;
 };
 
-constexpr int64_t kMatmulDepth = 512;
+constexpr int64_t kMatmulDepth = 1024;
 
 struct MatmulKernels {
   void (*run[2])(const MatmulArgs&);  // float, double

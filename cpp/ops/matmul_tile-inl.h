@@ -43,14 +43,32 @@ constexpr bool kMaskAlways = true;
 constexpr bool kMaskAlways = false;
 #endif
 
-template <bool kMask, class T>
-FL_FN Pack<T> load_last(const T* p, size_t n) {
-  if constexpr (kMask) {
-    return Pack<T>::load_n(p, n);
-  } else {
-    (void)n;
-    return Pack<T>::load(p);
-  }
+// Which columns of the last register count, worked out once per tile.
+#if FL_REFERENCE_PASS
+template <class T>
+struct LastColumns {
+  explicit LastColumns(size_t) {}
+  Pack<T> load(const T* p) const { return Pack<T>::load(p); }
+  void store(Pack<T> x, T* p) const { x.store(p); }
+};
+#else
+template <class T>
+struct LastColumns {
+  hn::ScalableTag<T> d;
+  hn::Mask<hn::ScalableTag<T> > mask;
+  FL_FN explicit LastColumns(size_t n) : mask(hn::FirstN(hn::ScalableTag<T>(), n)) {}
+  FL_FN Pack<T> load(const T* p) const { return hn::MaskedLoad(mask, d, p); }
+  FL_FN void store(Pack<T> x, T* p) const { hn::BlendedStore(x.v, mask, d, p); }
+};
+#endif
+
+template <class T>
+FL_FN void prefetch(const T* p) {
+#if defined(__GNUC__)
+  __builtin_prefetch(p);
+#else
+  (void)p;
+#endif
 }
 
 template <class T, int kRows, int kVecs, bool kByColumn, bool kMask>
@@ -75,15 +93,26 @@ void multiply_tile(const Tile<T>& t) {
     }
   }
 
+  if (t.depth > 64) {
+    FL_UNROLL
+    for (int i = 0; i < kRows; ++i) {
+      FL_UNROLL
+      for (int j = 0; j < kVecs; ++j) prefetch(t.c + i * t.c_stride + j * kLanes);
+    }
+  }
   const T* a = t.a;
   const T* b = t.b;
   const int64_t a_stride = t.a_stride, b_stride = t.b_stride;
   const size_t columns = t.columns;
-  for (int64_t k = 0; k < t.depth; ++k) {
+  const LastColumns<T> last(columns);
+  for (int64_t k = t.depth; k > 0; --k) {
     Pack<T> right[kVecs];
     FL_UNROLL
     for (int j = 0; j < kLast; ++j) right[j] = Pack<T>::load(b + j * kLanes);
-    right[kLast] = load_last<kMask>(b + kLast * kLanes, columns);
+    right[kLast] = kMask ? last.load(b + kLast * kLanes) : Pack<T>::load(b + kLast * kLanes);
+    FL_UNROLL
+    for (int j = 0; j < kVecs; ++j) prefetch(b + 12 * b_stride + j * kLanes);
+    if constexpr (kByColumn) prefetch(a + 16 * a_stride);
     FL_UNROLL
     for (int i = 0; i < kRows; ++i) {
       const Pack<T> left(kByColumn ? a[i] : a[i * a_stride]);
@@ -101,7 +130,8 @@ void multiply_tile(const Tile<T>& t) {
       for (int i = 0; i < kRows; ++i) {
         FL_UNROLL
         for (int j = 0; j < kLast; ++j) sum[i][j] = Pack<T>::load(c + i * t.c_stride + j * kLanes) + sum[i][j];
-        sum[i][kLast] = load_last<kMaskAlways>(c + i * t.c_stride + kLast * kLanes, columns) + sum[i][kLast];
+        const T* p = c + i * t.c_stride + kLast * kLanes;
+        sum[i][kLast] = (kMaskAlways ? last.load(p) : Pack<T>::load(p)) + sum[i][kLast];
       }
     }
     FL_UNROLL
@@ -109,7 +139,7 @@ void multiply_tile(const Tile<T>& t) {
       FL_UNROLL
       for (int j = 0; j < kLast; ++j) sum[i][j].store(c + i * t.c_stride + j * kLanes);
       if constexpr (kMaskAlways) {
-        sum[i][kLast].store_n(c + i * t.c_stride + kLast * kLanes, columns);
+        last.store(sum[i][kLast], c + i * t.c_stride + kLast * kLanes);
       } else {
         sum[i][kLast].store(c + i * t.c_stride + kLast * kLanes);
       }
