@@ -22,9 +22,7 @@ py::tuple rule_info(const std::string& name) {
 }  // namespace
 
 void bind_optim(py::module_& m) {
-  py::class_<Rule>(m, "Rule").def_readonly("name", &Rule::name);
-  m.def(
-      "rule", [](const std::string& name) { return &rule(rule_index(name)); }, py::return_value_policy::reference);
+  m.def("rule_index", &rule_index);
   m.def("rule_names", [] {
     py::list names;
     for (int i = 0; i < rule_count(); ++i) names.append(rule(i).name);

@@ -146,9 +146,9 @@ class Optimizer:
     # State
 
     @property
-    def rule(self) -> Any:
-        """The native rule, for loops that run without Python."""
-        return _core.rule(self._rule_name)
+    def rule(self) -> int:
+        """The place of the rule in the native table, for loops that run without Python."""
+        return int(_core.rule_index(self._rule_name))
 
     @property
     def state(self) -> Mapping[str, Mapping[str, np.ndarray]]:
