@@ -1,7 +1,10 @@
 // sin, cos, atan. No guard, no includes, no namespace: see math.inc.h.
 
-// sin(x + quarter pi / 2) for |x| <= 100000. With n = round(2 x / pi), x - n pi / 2 = r + low; pi / 2 is cut into parts
-// so short that all but the last n * part are exact, fused or not.
+template <class T>
+constexpr T kSineLimit = sizeof(T) == 4 ? 10000 : 100000;
+
+// sin(x + quarter pi / 2) for |x| <= kSineLimit. With n = round(2 x / pi), x - n pi / 2 = r + low; pi / 2 is cut into
+// parts so short that all but the last n * part are exact, fused or not.
 template <class T>
 FL_FN Pack<T> sine(Pack<T> x, int quarter) {
   using F = Format<T>;
@@ -9,13 +12,13 @@ FL_FN Pack<T> sine(Pack<T> x, int quarter) {
   const Pack<T> whole = fma(x, Pack<T>(T(0x1.45f306dc9c883p-1)), Pack<T>(F::kWhole)), n = whole - Pack<T>(F::kWhole);
   Pack<T> head, part, rest;
   if constexpr (sizeof(T) == 4) {
-    head = fma(n, Pack<T>(-0x1.fap-12f), fma(n, Pack<T>(-0x1.92p0f), x));
-    part = n * Pack<T>(0x1.54p-20f);
-    rest = n * Pack<T>(-0x1.10b462p-30f);
+    head = fma(n, Pack<T>(-0x1.fb4p-12f), fma(n, Pack<T>(-0x1.92p0f), x));
+    part = n * Pack<T>(0x1.444p-24f);
+    rest = n * Pack<T>(-0x1.68c234p-39f);
   } else {
-    head = fma(n, Pack<T>(-0x1.921fb544p0), x);
-    part = n * Pack<T>(0x1.0b4611a6p-34);
-    rest = fma(n, Pack<T>(-0x1.b839a252049c1p-104), n * Pack<T>(-0x1.3198a2ep-69));
+    head = fma(n, Pack<T>(-0x1.921fb5444p0), x);
+    part = n * Pack<T>(0x1.68c234c4cp-39);
+    rest = n * Pack<T>(-0x1.98a2e03707345p-77);
   }
   const Pack<T> near = head - part, low = ((head - near) - part) + rest;
   const Pack<T> r = near + low, lost = low - (r - near);
@@ -38,10 +41,10 @@ FL_FN Pack<T> sine(Pack<T> x, int quarter) {
   return from_bits(bits(s) ^ ((bits(s) ^ bits(c)) & use_cosine) ^ sign);
 }
 
-// y, but f(x) from the C library in the lanes where |x| is too large for `sine`.
+// y, but f(x) from the C library in the lanes beyond kSineLimit.
 template <class T, class F>
 FL_FN Pack<T> where_large(Pack<T> x, Pack<T> y, F f) {
-  constexpr T kLimit = 100000;
+  constexpr T kLimit = kSineLimit<T>;
   if (!any(abs(x) > Pack<T>(kLimit))) return y;
   T in[Pack<T>::kLanes], out[Pack<T>::kLanes];
   x.store(in);
@@ -52,16 +55,19 @@ FL_FN Pack<T> where_large(Pack<T> x, Pack<T> y, F f) {
   return Pack<T>::load(out);
 }
 
+// ulp 1.3 / 1.3 where |x| <= kSineLimit, beyond as the C library.
 template <class T>
 FL_FN Pack<T> sin(Pack<T> x) {
   const Pack<T> y = select(abs(x) < Pack<T>(Format<T>::kTiny), x, sine(x, 0));
   return where_large(x, y, [](T one) { return std::sin(one); });
 }
+// ulp 1.3 / 1.3 where |x| <= kSineLimit, beyond as the C library.
 template <class T>
 FL_FN Pack<T> cos(Pack<T> x) {
   return where_large(x, sine(x, 1), [](T one) { return std::cos(one); });
 }
 
+// ulp 1.3 / 1.3.
 template <class T>
 FL_FN Pack<T> atan(Pack<T> x) {
   using F = Format<T>;

@@ -33,6 +33,7 @@ FL_FN Pack<T> exp_bounded(Pack<T> x) {
   return scale(Pack<T>(T(1)) + fma(r2, exp_tail(r, r2), r), k.n);
 }
 
+// ulp 1.1 / 1.0.
 template <class T>
 FL_FN Pack<T> exp(Pack<T> x) {
   const Pack<T> lo = T(sizeof(T) == 4 ? -104 : -746), hi = T(sizeof(T) == 4 ? 89 : 710);  // e^lo = 0, e^hi = infinity
@@ -55,6 +56,7 @@ FL_FN Pack<T> exp2_of_fraction(Pack<T> r) {
   return fma(r, p, Pack<T>(T(1)));
 }
 
+// ulp 1.3 / 1.3.
 template <class T>
 FL_FN Pack<T> exp2(Pack<T> x) {
   using F = Format<T>;
@@ -66,6 +68,7 @@ FL_FN Pack<T> exp2(Pack<T> x) {
 }
 
 // e^x - 1, without cancellation near 0.
+// ulp 1.3 / 1.2.
 template <class T>
 FL_FN Pack<T> expm1(Pack<T> x) {
   const Pack<T> lo = T(sizeof(T) == 4 ? -18 : -38), hi = T(sizeof(T) == 4 ? 89 : 710);
@@ -79,6 +82,7 @@ FL_FN Pack<T> expm1(Pack<T> x) {
 }
 
 // (e^2x - 1) / (e^2x + 1) on |x|
+// ulp 2.4 / 2.3.
 template <class T>
 FL_FN Pack<T> tanh(Pack<T> x) {
   const Pack<T> a = abs(x), one = T(1);
@@ -97,6 +101,7 @@ FL_FN Pack<T> half_exp(Pack<T> a) {
   return scale(Pack<T>(T(1)) + (k.head + fma(r2, exp_tail(r, r2), k.low)), k.n - Pack<T>(T(1)));
 }
 
+// ulp 1.6 / 1.6.
 template <class T>
 FL_FN Pack<T> sinh(Pack<T> x) {
   const Pack<T> a = abs(x), u = a * a;
@@ -110,6 +115,7 @@ FL_FN Pack<T> sinh(Pack<T> x) {
   const Pack<T> e = half_exp(a);
   return copysign(select(a < Pack<T>(T(1)), fma(a * u, p, a), e - Pack<T>(T(0.25)) / e), x);
 }
+// ulp 1.4 / 1.3.
 template <class T>
 FL_FN Pack<T> cosh(Pack<T> x) {
   const Pack<T> e = half_exp(abs(x));
@@ -117,6 +123,7 @@ FL_FN Pack<T> cosh(Pack<T> x) {
 }
 
 // 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x: a polynomial near 0, else 1 - exp(log erfc).
+// ulp 1.1 / 1.1.
 template <class T>
 FL_FN Pack<T> erf(Pack<T> x) {
   const Pack<T> a = abs(x), one = T(1), u = a * a;

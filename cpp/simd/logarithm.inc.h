@@ -27,6 +27,7 @@ FL_FN Pack<T> log_or_limit(Pack<T> x, Pack<T> y) {
   return select(x > zero, select(x < infinity, y, x), select(x == zero, -infinity, infinity - infinity));
 }
 
+// ulp 1.1 / 1.1.
 template <class T>
 FL_FN Pack<T> log(Pack<T> x) {
   Pack<T> e;
@@ -35,6 +36,7 @@ FL_FN Pack<T> log(Pack<T> x) {
 }
 
 // log(1 + x), without cancellation near 0: r = (1 + x) / 2^e - 1 is formed from x, not from the rounded sum.
+// ulp 1.0 / 1.1.
 template <class T>
 FL_FN Pack<T> log1p(Pack<T> x) {
   using F = Format<T>;
@@ -46,6 +48,7 @@ FL_FN Pack<T> log1p(Pack<T> x) {
   return select(abs(x) < Pack<T>(F::kTiny), x, log_or_limit(sum, log_of_parts(e, r)));
 }
 
+// ulp 1.4 / 1.4.
 template <class T>
 FL_FN Pack<T> log2(Pack<T> x) {
   using F = Format<T>;
@@ -109,6 +112,7 @@ FL_FN Double<T> log2_double(Pack<T> x) {
 }
 
 // x^y with the special cases of C and NumPy: pow(x, 0) = pow(1, y) = 1 even for NaN, NaN for x < 0 and fractional y.
+// ulp 1.3 / 1.6.
 template <class T>
 FL_FN Pack<T> pow(Pack<T> x, Pack<T> y) {
   const Pack<T> zero = T(0), one = T(1), infinity = Format<T>::kInfinity;
