@@ -2,6 +2,7 @@
 #include "bindings/bind.h"
 
 #include "bindings/stepper.h"
+#include "optim/taped.h"
 
 namespace fallline {
 namespace {
@@ -31,6 +32,13 @@ void bind_optim(py::module_& m) {
   m.def("rule_info", &rule_info);
   m.def("rule_step", [](const std::string& name, const py::list& ws, const py::list& gs, const py::list& slots,
                         py::handle row, int64_t t) { Batch(ws, gs, slots).step(rule(rule_index(name)), row, t); });
+  m.def("taped_step", [](const std::string& name, const py::sequence& hypers, int64_t t, py::handle g, py::handle w,
+                         const py::sequence& slots) {
+    Vars numbers, state;
+    for (py::handle h : hypers) numbers.push_back(to_var(h));
+    for (py::handle s : slots) state.push_back(to_var(s));
+    return taped_step(rule_index(name), numbers, t, to_var(g), to_var(w), state);
+  });
   // To be called after memory of arrays was written, so that a backward pass notices.
   m.def("written", [](const py::sequence& objects) {
     for (py::handle object : objects) {

@@ -16,7 +16,7 @@ from fallline.optim.schedules import Schedule
 
 __all__ = ["Hyper", "Optimizer", "get"]
 
-Hyper = float | Callable[[int], float]
+Hyper = float | _core.Array | Callable[[int], float]
 State = dict[str, dict[str, np.ndarray]]
 
 
@@ -46,6 +46,7 @@ class Optimizer:
         self._rule_name = rule
         self._slots, self._specs = _core.rule_info(rule)
         self._hypers: dict[str, Hyper] = {name: default for name, default, _ in self._specs}
+        self._open: dict[str, Schedule] = {}  # schedules as they were given, before the length of an epoch was known
         self._states: State = {}
         self._stepper = _core.Stepper(rule)
         self.t = 0
@@ -64,17 +65,19 @@ class Optimizer:
         for name, value in changes.items():
             if name not in ranges:
                 raise TypeError(f"[{self._name}] there is no hyper-parameter '{name}'; it has {', '.join(ranges)}")
-            new[name] = value if callable(value) else _number(self._name, name, value, ranges[name])
+            keep = callable(value) or isinstance(value, _core.Array)
+            new[name] = value if keep else _number(self._name, name, value, ranges[name])
         self._hypers = new
-        self._scheduled = any(callable(value) for value in new.values())
-        if not self._scheduled:
+        self._open = {name: value for name, value in self._open.items() if name not in changes}
+        self._fixed = all(isinstance(value, float) for value in new.values())
+        if self._fixed:
             self._row = np.array(list(new.values()), dtype=np.float64)
 
     def set_steps_per_epoch(self, steps: int) -> None:
         """Fill in the length of an epoch in schedules that count epochs and do not know it yet."""
         for name, value in self._hypers.items():
             if isinstance(value, Schedule):
-                self._hypers[name] = value.with_steps_per_epoch(steps)
+                self._hypers[name] = self._open.setdefault(name, value).with_steps_per_epoch(steps)
 
     def hyper_rows(self, first_step: int, count: int) -> np.ndarray:
         """Return the hyper-parameters of `count` updates, one row each, from the one after `first_step` updates on."""
@@ -85,7 +88,7 @@ class Optimizer:
                 at = range(first_step, first_step + count)
                 rows[:, column] = [_number(self._name, name, value(t), kind, t) for t in at]
             else:
-                rows[:, column] = value
+                rows[:, column] = _number(self._name, name, value, kind)
         return rows
 
     # Updates
@@ -95,7 +98,7 @@ class Optimizer:
 
         Nothing is changed when anything is wrong. State is made on the first step and keyed by path.
         """
-        row = self.hyper_rows(self.t, 1)[0] if self._scheduled else self._row
+        row = self._row if self._fixed else self.hyper_rows(self.t, 1)[0]
         if not self._stepper.step(params, grads, row, self.t + 1):
             tree = params.parameters() if callable(getattr(params, "parameters", None)) else params
             if tree is params or not self._stepper.step(tree, grads, row, self.t + 1):
@@ -115,23 +118,49 @@ class Optimizer:
 
     def init(self, params: Any) -> dict[str, Any]:
         """Return the state from which `update` starts: a tree of new arrays."""
-        leaves = _leaves.check(self._name, params, None)
-        return {"t": np.zeros((), np.int64), "slots": {path: self._new_state(a) for path, a in leaves.params.items()}}
+        leaves = _tree.flatten(params).items()
+        slots = {
+            p: self._new_state(np.empty(a.shape, a.dtype) if _leaves.recorded(a) else np.asarray(a)) for p, a in leaves
+        }
+        return {"t": np.zeros((), np.int64), "slots": slots}
 
     def update(self, grads: Any, state: Mapping[str, Any], params: Any) -> tuple[Any, dict[str, Any]]:
         """Return new parameters and new state; the arguments and this object stay as they are.
 
-        The rule and the bits are those of `step`.
+        The rule and the bits are those of `step`. Derivatives pass through: those of arrays that are being recorded,
+        and of hyper-parameters that are 0-d arrays; `t` must be known, so not traced.
         """
+        t = _leaves.known(self._name, state["t"])
+        inner = [slot for slots in state["slots"].values() for slot in slots.values()]
+        outer = [*_tree.flatten(params).values(), *_tree.flatten(grads).values()]
+        taped = any(_leaves.recorded(value) for value in [*inner, *outer, *self._hypers.values()])
+        update = self._taped_update if taped else self._native_update
+        new, slots = update(grads, state["slots"], params, t)
+        return _tree.unflatten(params, new), {"t": np.array(t + 1), "slots": slots}
+
+    def _native_update(self, grads: Any, slots: Any, params: Any, t: int) -> tuple[dict[str, Any], State]:
         leaves = _leaves.check(self._name, params, grads, writable=False)
         leaves.w = [np.array(w, order="K") for w in leaves.w]
-        t = int(state["t"])
-        slots = {p: {s: np.array(a) for s, a in slot.items()} for p, slot in state["slots"].items()}
-        _match_state(self._name, slots, leaves.params)
-        order = [list(slots[path].values()) for path in leaves.params]
+        states = {p: {s: np.asarray(a) for s, a in slot.items()} for p, slot in slots.items()}
+        _match_state(self._name, states, leaves.params)
+        states = {
+            path: {s: np.array(_leaves.ordered_as(slot, w), order="K") for s, slot in states[path].items()}
+            for path, w in zip(leaves.params, leaves.w, strict=True)
+        }
+        order = [list(slots.values()) for slots in states.values()]
         _core.rule_step(self._rule_name, leaves.w, leaves.g, order, self.hyper_rows(t, 1)[0], t + 1)
-        new = _tree.unflatten(params, leaves.like_params(leaves.w))
-        return new, {"t": np.array(t + 1), "slots": slots}
+        return leaves.like_params(leaves.w), states
+
+    def _taped_update(self, grads: Any, slots: Any, params: Any, t: int) -> tuple[dict[str, Any], Any]:
+        leaves = _tree.flatten(params)
+        given = _leaves.match(self._name, leaves, _tree.flatten(grads))
+        _match_state(self._name, slots, leaves)
+        row = [value(t) if callable(value) else value for value in self._hypers.values()]
+        new, states = {}, {}
+        for path, w in leaves.items():
+            new[path], *state = _core.taped_step(self._rule_name, row, t + 1, given[path], w, [*slots[path].values()])
+            states[path] = dict(zip(slots[path], state, strict=True))
+        return new, states
 
     def minimize(self, value_and_grad: Callable[[Any], tuple[Any, Any]], params: Any) -> Any:
         """Evaluate ``value_and_grad(params)``, make one step and return the value from before it."""
@@ -169,7 +198,7 @@ class Optimizer:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the rule's name, `t`, the hyper-parameters that are numbers, and copies of the state as path/slot."""
-        numbers = {name: value for name, value in self._hypers.items() if not callable(value)}
+        numbers = {name: value for name, value in self._hypers.items() if isinstance(value, float)}
         arrays = {f"{path}/{s}": slot.copy() for path, slots in self._states.items() for s, slot in slots.items()}
         return {"rule": self._rule_name, "t": self.t, **numbers, **arrays}
 
@@ -191,7 +220,7 @@ class Optimizer:
             path, slot = key.rsplit("/", 1)
             if slot in self._slots and (strict or not self._states or path in self._states):
                 states.setdefault(path, {})[slot] = np.array(value, order="C")
-        self.set_hyperparameters(**{n: v for n, v in checked.items() if not callable(self._hypers[n])})
+        self.set_hyperparameters(**{n: v for n, v in checked.items() if isinstance(self._hypers[n], float)})
         self._states = {path: {s: slots[s] for s in self._slots} for path, slots in states.items()}
         self.t = int(state_dict.get("t", self.t))
         self._stepper.forget()
@@ -207,7 +236,7 @@ class Optimizer:
         if strict or not self._states:
             wrong += [f"'{key}' is missing" for key in sorted(expected - arrays.keys())]
         if strict:
-            numbers = {name for name, value in self._hypers.items() if not callable(value)}
+            numbers = {name for name, value in self._hypers.items() if isinstance(value, float)}
             wrong += [f"'{key}' is missing" for key in sorted(({"rule", "t"} | numbers) - state_dict.keys())]
             known = expected | self._hypers.keys() | {"rule", "t"}
             wrong += [f"'{key}' is not expected" for key in sorted(state_dict.keys() - known)]
@@ -233,7 +262,7 @@ class Optimizer:
     def _new_state(self, array: np.ndarray) -> dict[str, np.ndarray]:
         def start(hyper: str | None) -> float:
             value = self._hypers[hyper] if hyper else 0.0
-            return value(0) if callable(value) else value
+            return float(value(0) if callable(value) else value)
 
         return {slot: np.full_like(array, start(hyper), subok=False) for slot, hyper in self._slots.items()}
 
@@ -285,7 +314,7 @@ def _number(rule: str, name: str, value: Any, kind: str, t: int | None = None) -
     return number
 
 
-def _match_state(rule: str, states: Mapping[str, Mapping[str, np.ndarray]], params: Mapping[str, np.ndarray]) -> None:
+def _match_state(rule: str, states: Mapping[str, Mapping[str, Any]], params: Mapping[str, Any]) -> None:
     if states.keys() != params.keys():
         new, gone = sorted(params.keys() - states.keys()), sorted(states.keys() - params.keys())
         raise ValueError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,15 +51,12 @@ def check(rule: str, params: Any, grads: Any, *, writable: bool = True) -> Leave
     direct = all(a is b for a, b in zip(w, arrays.values(), strict=True))
     if grads is None:
         return Leaves(originals, arrays, w, [], [], direct)
-    given = _tree.flatten(grads)
-    if given.keys() != arrays.keys():
-        missing, extra = sorted(arrays.keys() - given.keys()), sorted(given.keys() - arrays.keys())
-        raise ValueError(f"[{rule}] parameters without a gradient: {missing}; gradients without a parameter: {extra}")
+    given = match(rule, arrays, _tree.flatten(grads))
     place = {path: i for i, path in enumerate(given)}
     spans = sorted((*_span(a), path) for path, a in zip(arrays, w, strict=True))
     g = []
     for (path, array), target in zip(arrays.items(), w, strict=True):
-        gradient = _gradient(rule, path, given[path], array, writable)
+        gradient = np.asarray(given[path])
         ready = ordered_as(gradient, array)
         if ready.ctypes.data != target.ctypes.data and _touches(ready, spans):
             ready = ready.copy(order="K")
@@ -79,40 +77,46 @@ def ordered_as(array: np.ndarray, like: np.ndarray) -> np.ndarray:
     return np.array(array, order=order)  # type: ignore[call-overload]
 
 
+def match(rule: str, params: Mapping[str, Any], grads: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the gradients, after seeing that each parameter has one of its shape and dtype."""
+    if grads.keys() != params.keys():
+        missing, extra = sorted(params.keys() - grads.keys()), sorted(grads.keys() - params.keys())
+        raise ValueError(f"[{rule}] parameters without a gradient: {missing}; gradients without a parameter: {extra}")
+    for path, array in params.items():
+        gradient = grads[path] if hasattr(grads[path], "dtype") else np.asarray(grads[path])
+        if gradient.shape != array.shape:
+            raise _core.ShapeError(f"[{rule}] '{path}' has shape {array.shape}, but its gradient {gradient.shape}")
+        if gradient.dtype != array.dtype:
+            raise _core.DTypeError(f"[{rule}] '{path}' is {array.dtype}, but its gradient {gradient.dtype}")
+    return grads
+
+
+def recorded(value: Any) -> bool:
+    """Whether a value remembers where it came from, or stands for one that is not known yet."""
+    return isinstance(value, _core.Array) and (value._tracked or not value._readable)
+
+
+def known(rule: str, t: Any) -> int:
+    """Return t as a number; the constants of a step depend on it."""
+    if isinstance(t, _core.Array) and not t._readable:
+        raise _core.TraceError(
+            f"[{rule}] update() cannot be traced over t: take the state's 't' from outside the function"
+        )
+    return int(t)
+
+
 def _parameter(rule: str, path: str, leaf: Any, writable: bool) -> np.ndarray:
     if not isinstance(leaf, np.ndarray | _core.Array):
         raise _core.DTypeError(
             f"[{rule}] parameter '{path}' is a {type(leaf).__name__}, expected a NumPy array or fl.Array, "
             "which can be updated in place"
         )
-    if not writable:
-        _check_recorded(rule, path, leaf)
     array = np.asarray(leaf)
     if array.dtype not in (np.float32, np.float64) or not array.dtype.isnative:
         raise _core.DTypeError(f"[{rule}] parameter '{path}' is {array.dtype}, expected float32 or float64")
     if writable and not array.flags.writeable:
         raise ValueError(f"[{rule}] parameter '{path}' is read-only")
     return array
-
-
-def _gradient(rule: str, path: str, leaf: Any, array: np.ndarray, in_place: bool) -> np.ndarray:
-    if not in_place:
-        _check_recorded(rule, path, leaf)
-    gradient = np.asarray(leaf)
-    if gradient.shape != array.shape:
-        raise _core.ShapeError(f"[{rule}] '{path}' has shape {array.shape}, but its gradient {gradient.shape}")
-    if gradient.dtype != array.dtype:
-        raise _core.DTypeError(f"[{rule}] '{path}' is {array.dtype}, but its gradient {gradient.dtype}")
-    return gradient
-
-
-def _check_recorded(rule: str, path: str, leaf: Any) -> None:
-    """Refuse what a derivative or a trace would silently lose."""
-    if isinstance(leaf, _core.Array) and (leaf._tracked or not leaf._readable):
-        raise _core.TraceError(
-            f"[{rule}] '{path}' is being recorded or traced, and update() of such arrays is not supported yet; "
-            "call it outside, or with fl.stop_gradient"
-        )
 
 
 def _check_overlap(rule: str, arrays: dict[str, np.ndarray]) -> None:

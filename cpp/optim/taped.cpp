@@ -1,0 +1,43 @@
+// The rules instantiated for graph values.
+#include "optim/taped.h"
+
+#include <utility>
+
+#include "autograd/functions.h"
+#include "optim/coef.h"
+
+#define FL_FN inline
+
+namespace fallline {
+namespace taped {
+
+#include "optim/rules.inc.h"
+
+template <class R, size_t... I>
+void update(const Coef<Var>& k, const Var& g, Var& w, Vars& s, std::index_sequence<I...>) {
+  R::step(k, g, w, s[I]...);
+}
+
+template <class R>
+Vars step(const Var* hypers, int64_t t, Var g, Var w, Vars s) {
+  const Coef<Var> k = coefficients<R, Var>(hypers, t);
+  prologue(k, g, w);
+  update<R>(k, g, w, s, std::make_index_sequence<R::kSlots.size()>());
+  s.insert(s.begin(), w);
+  return s;
+}
+
+#define FL_ROW(Name) &step<Name>,
+constexpr Vars (*kSteps[])(const Var*, int64_t, Var, Var, Vars) = {FL_RULES(FL_ROW)};
+#undef FL_ROW
+
+}  // namespace taped
+
+Vars taped_step(int rule, const Vars& hypers, int64_t t, const Var& g, const Var& w, const Vars& slots) {
+  Vars out = taped::kSteps[rule](hypers.data(), t, g, w, slots);
+  out[0] = astype(out[0], w.dtype());
+  for (size_t i = 0; i < slots.size(); ++i) out[i + 1] = astype(out[i + 1], slots[i].dtype());
+  return out;
+}
+
+}  // namespace fallline
