@@ -37,7 +37,7 @@ TileFunction<T> choose_rows(int rows, std::integer_sequence<int, kRow...>) {
   return kTable[rows - 1];
 }
 
-// vecs 0: as many as wide_vecs says.
+// More than two registers: as many as wide_vecs says, none of them cut short.
 template <class T, bool kByColumn>
 TileFunction<T> choose_tile(int rows, int vecs, bool mask) {
   constexpr std::make_integer_sequence<int, kTileRows> kRows{};
@@ -52,6 +52,20 @@ TileFunction<T> choose_tile(int rows, int vecs, bool mask) {
   }
   return choose_rows<T, 0, kByColumn, kPlain>(rows, kRows);
 }
+
+constexpr int64_t ceil_div(int64_t x, int64_t y) { return (x + y - 1) / y; }
+
+// Tiles of nearly equal height: 32 rows are 11 + 11 + 10, not 14 + 14 + 4.
+struct Tiles {
+  int64_t count, height, taller;
+  explicit Tiles(int64_t rows) : count(1), height(rows), taller(0) {
+    if (rows > kTileRows) {
+      count = ceil_div(rows, kTileRows);
+      height = rows / count;
+      taller = rows - height * count;
+    }
+  }
+};
 
 // One product of the batch and how it is carried out.
 template <class T>
@@ -74,21 +88,8 @@ struct Product {
   // One register more than the panel holds: no power of two between panels, which would share sets of the cache.
   int64_t panel_size() const { return (k_end - k_begin) * kPanel + kLanes; }
   void run_rows(int64_t row, int64_t row_end, int64_t column, int64_t column_last) const;
+  void run_panel(Tile<T>& tile, int64_t row, const Tiles& tiles, int64_t k, int64_t j, int vecs, const T* left) const;
   void pack_rows(int64_t row, int64_t row_end, int64_t k, int64_t depth, T* to) const;
-};
-
-constexpr int64_t ceil_div(int64_t x, int64_t y) { return (x + y - 1) / y; }
-
-// Tiles of nearly equal height: 32 rows are 11 + 11 + 10, not 14 + 14 + 4.
-struct Tiles {
-  int64_t count, height, taller;
-  explicit Tiles(int64_t rows) : count(1), height(rows), taller(0) {
-    if (rows > kTileRows) {
-      count = ceil_div(rows, kTileRows);
-      height = rows / count;
-      taller = rows - height * count;
-    }
-  }
 };
 
 template <class T>
@@ -102,13 +103,35 @@ void Product<T>::pack_rows(int64_t row, int64_t row_end, int64_t k, int64_t dept
   }
 }
 
+// One panel of columns [j, j + tile.columns + (vecs - 1) registers) with all rows of [row, row_end).
+template <class T>
+void Product<T>::run_panel(Tile<T>& tile, int64_t row, const Tiles& tiles, int64_t k, int64_t j, int vecs,
+                           const T* left) const {
+  if (pack_b) {
+    tile.b = panels + (j - column_begin) / kPanel * panel_size() + (k - k_begin) * kPanel;
+    tile.b_stride = kPanel;
+  } else {
+    tile.b = b + k * args.b_row + j;
+    tile.b_stride = args.b_row;
+  }
+  const bool mask = !pack_b && tile.columns < static_cast<size_t>(kLanes);
+  const bool by_column = pack_a || a_by_column;
+  tile.a_stride = pack_a ? kTileStride : a_by_column ? args.a_col : args.a_row;
+  for (int64_t t = 0; t < tiles.count; ++t) {
+    const int rows = static_cast<int>(tiles.height + (t < tiles.taller));
+    tile.a = pack_a ? left + t * tile.depth * kTileStride : a + row * args.a_row + k * args.a_col;
+    tile.c = c + row * args.c_row + j;
+    (by_column ? choose_tile<T, true>(rows, vecs, mask) : choose_tile<T, false>(rows, vecs, mask))(tile);
+    row += rows;
+  }
+}
+
 template <class T>
 void Product<T>::run_rows(int64_t row, int64_t row_end, int64_t column, int64_t column_last) const {
   const Tiles tiles(row_end - row);
-  T* left = pack_a ? static_cast<T*>(scratch(
-                         Scratch::kLeft, tiles.count * kTileStride * kMatmulDepth * static_cast<int64_t>(sizeof(T))))
-                   : nullptr;
-  const bool wide = !pack_b && tiles.count == 1 && wide_vecs(static_cast<int>(row_end - row)) > 2;
+  const int64_t left_items = pack_a ? tiles.count * kTileStride * kMatmulDepth : 0;
+  T* left = pack_a ? static_cast<T*>(scratch(Scratch::kLeft, left_items * int64_t{sizeof(T)})) : nullptr;
+  const int many = pack_b || tiles.count > 1 ? 2 : wide_vecs(static_cast<int>(row_end - row));
   Tile<T> tile;
   tile.c_stride = args.c_row;
   int64_t k = k_begin;
@@ -118,38 +141,12 @@ void Product<T>::run_rows(int64_t row, int64_t row_end, int64_t column, int64_t 
     const bool last = k + tile.depth == args.k;
     if (pack_a) pack_rows(row, row_end, k, tile.depth, left);
     for (int64_t j = column, step; j < column_last; j += step) {
-      int vecs = column_last - j > kLanes ? 2 : 1;
-      if (wide) {
-        const int many = wide_vecs(static_cast<int>(row_end - row));
-        if (column_last - j >= many * kLanes) vecs = many;
-      }
-      step = std::min(column_last - j, vecs * kLanes);
+      const int64_t here = column_last - j;
+      const int vecs = here >= many * kLanes ? many : here > kLanes ? 2 : 1;
+      step = std::min(here, vecs * kLanes);
       tile.columns = static_cast<size_t>(step - (vecs - 1) * kLanes);
       tile.bias = bias && k == 0 ? bias + j : nullptr;
-      if (pack_b) {
-        tile.b = panels + (j - column_begin) / kPanel * panel_size() + (k - k_begin) * kPanel;
-        tile.b_stride = kPanel;
-      } else {
-        tile.b = b + k * args.b_row + j;
-        tile.b_stride = args.b_row;
-      }
-      const bool mask = !pack_b && tile.columns < static_cast<size_t>(kLanes);
-      int64_t i = row;
-      for (int64_t t = 0; t < tiles.count; ++t) {
-        const int64_t rows = tiles.height + (t < tiles.taller);
-        tile.c = c + i * args.c_row + j;
-        if (pack_a) {
-          tile.a = left + t * tile.depth * kTileStride;
-          tile.a_stride = kTileStride;
-        } else {
-          tile.a = a + i * args.a_row + k * args.a_col;
-          tile.a_stride = a_by_column ? args.a_col : args.a_row;
-        }
-        const int count = static_cast<int>(rows), form = vecs > 2 ? 0 : vecs;
-        (pack_a || a_by_column ? choose_tile<T, true>(count, form, mask)
-                               : choose_tile<T, false>(count, form, mask))(tile);
-        i += rows;
-      }
+      run_panel(tile, row, tiles, k, j, vecs, left);
       if (last && args.finish) args.finish(args.finish_context, index, row, row_end, j, j + step);
     }
     k += kMatmulDepth;
@@ -226,8 +223,9 @@ void split(Product<T>& p, int64_t threads) {
   if (p.pack_a) p.row_pieces *= ceil_div(p.args.m, p.row_pieces * kBlockRows<T>);
 }
 
+// What is read where it lies, and what is copied first.
 template <class T>
-void run_one(const MatmulArgs& args, int64_t index, int64_t threads) {
+Product<T> make_product(const MatmulArgs& args, int64_t index) {
   Product<T> p{args,
                index,
                static_cast<const T*>(args.a) + index * args.a_batch,
@@ -237,24 +235,51 @@ void run_one(const MatmulArgs& args, int64_t index, int64_t threads) {
                false,
                false,
                false};
-  const bool unit_row = args.a_row == 1 || args.m == 1, unit_column = args.a_col == 1 || args.k == 1;
   const int64_t panels = ceil_div(args.n, Product<T>::kPanel);
+  const bool unit_row = args.a_row == 1 || args.m == 1, unit_column = args.a_col == 1 || args.k == 1;
   p.a_by_column = unit_row && !(unit_column && args.m == 1);
   if (args.m > 1 && args.k > 1) {
-    const bool far = args.k > 128 && panels > 1 && args.m > kTileRows;
-    p.pack_a = !(unit_row || unit_column) || (far && (panels > 6 || p.a_by_column || collides<T>(args.a_row)));
+    const bool reread = args.k > 128 && panels > 1 && args.m > kTileRows;
+    p.pack_a = !(unit_row || unit_column) || (reread && (panels > 6 || p.a_by_column || collides<T>(args.a_row)));
   }
   const bool edge = args.n % Product<T>::kLanes != 0;
-  p.pack_b = (args.b_col != 1 && args.n > 1) || (edge && !kHasMasks && Product<T>::kLanes > 1) ||
+  p.pack_b = (args.b_col != 1 && args.n > 1) || (edge && !kHasMasks) ||
              (panels > 1 && args.m > 3 * kTileRows && (args.k > 128 || collides<T>(args.b_row)));
+  return p;
+}
 
+// The part of b with columns [column, column_end) and rows [k, k_end), by several threads.
+template <class T>
+void run_segment(Product<T>& p, int64_t threads) {
+  constexpr int64_t kPanel = Product<T>::kPanel;
+  constexpr int64_t kRate = 4 * Product<T>::kLanes;  // operations per nanosecond, about
+  const int64_t width = p.column_end - p.column_begin, depth = p.k_end - p.k_begin;
+  if (p.pack_b) {
+    const int64_t panels = ceil_div(width, kPanel);
+    p.panels = static_cast<T*>(scratch(Scratch::kRight, panels * p.panel_size() * int64_t{sizeof(T)}));
+    if (threads > 1) {
+      for_chunks(panels, kPanelGroup, pack_panels<T>, &p, kPanelGroup * depth * kPanel / 4);
+    } else {
+      for (int64_t i = 0; i < panels; i += kPanelGroup) pack_panels<T>(&p, i, std::min(i + kPanelGroup, panels));
+    }
+  }
+  const int64_t pieces = p.row_pieces * p.column_pieces;
+  if (threads > 1) {
+    for_chunks(pieces, 1, run_pieces<T>, &p, 2 * p.args.m * width * depth / pieces / kRate);
+  } else {
+    run_pieces<T>(&p, 0, pieces);
+  }
+}
+
+template <class T>
+void run_one(const MatmulArgs& args, int64_t index, int64_t threads) {
+  Product<T> p = make_product<T>(args, index);
   if (threads == 1 && !p.pack_a && !p.pack_b) {  // small: no divisions, no pool
     p.k_end = args.k;
     p.column_end = args.n;
     p.run_rows(0, args.m, 0, args.n);
     return;
   }
-
   const int64_t depth = p.pack_b ? kSegmentDepth : std::max<int64_t>(args.k, 1);
   const int64_t width = p.pack_b ? kSegmentColumns : args.n;
   for (int64_t column = 0; column < args.n; column += width) {
@@ -264,16 +289,7 @@ void run_one(const MatmulArgs& args, int64_t index, int64_t threads) {
     for (int64_t k = 0; k == 0 || k < args.k; k += depth) {
       p.k_begin = k;
       p.k_end = std::min(k + depth, args.k);
-      const int64_t here = ceil_div(p.column_end - column, Product<T>::kPanel);
-      if (p.pack_b) {
-        const int64_t items = here * p.panel_size();
-        p.panels = static_cast<T*>(scratch(Scratch::kRight, items * static_cast<int64_t>(sizeof(T))));
-        for_chunks(here, kPanelGroup, pack_panels<T>, &p, items / here * kPanelGroup / 4);
-      }
-      const int64_t pieces = p.row_pieces * p.column_pieces;
-      const int64_t rate = 4 * Product<T>::kLanes;  // operations per nanosecond, about
-      const int64_t piece_ns = 2 * args.m * (p.column_end - column) * (p.k_end - k) / pieces / rate;
-      for_chunks(pieces, threads > 1 ? 1 : pieces, run_pieces<T>, &p, piece_ns);
+      run_segment(p, threads);
     }
   }
 }

@@ -51,7 +51,7 @@ struct LastColumns {
   Pack<T> load(const T* p) const { return Pack<T>::load(p); }
   void store(Pack<T> x, T* p) const { x.store(p); }
 };
-#else
+#elif HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
 template <class T>
 struct LastColumns {
   hn::ScalableTag<T> d;
@@ -59,6 +59,14 @@ struct LastColumns {
   FL_FN explicit LastColumns(size_t n) : mask(hn::FirstN(hn::ScalableTag<T>(), n)) {}
   FL_FN Pack<T> load(const T* p) const { return hn::MaskedLoad(mask, d, p); }
   FL_FN void store(Pack<T> x, T* p) const { hn::BlendedStore(x.v, mask, d, p); }
+};
+#else
+template <class T>
+struct LastColumns {
+  size_t n;
+  FL_FN explicit LastColumns(size_t columns) : n(columns) {}
+  FL_FN Pack<T> load(const T* p) const { return Pack<T>::load_n(p, n); }
+  FL_FN void store(Pack<T> x, T* p) const { x.store_n(p, n); }
 };
 #endif
 
@@ -71,40 +79,35 @@ FL_FN void prefetch(const T* p) {
 #endif
 }
 
-template <class T, int kRows, int kVecs, bool kByColumn, bool kMask>
-void multiply_tile(const Tile<T>& t) {
+template <class T, int kRows, int kVecs>
+FL_FN void start_sums(const Tile<T>& t, Pack<T> (&sum)[kRows][kVecs]) {
+  constexpr int64_t kLanes = Pack<T>::kLanes;
+  FL_UNROLL
+  for (int j = 0; j < kVecs; ++j) {
+    Pack<T> x(T(0));
+    if (t.bias) {
+      const T* p = t.bias + j * kLanes;
+      x = j < kVecs - 1 || t.columns == Pack<T>::kLanes ? Pack<T>::load(p) : Pack<T>::load_n(p, t.columns);
+    }
+    FL_UNROLL
+    for (int i = 0; i < kRows; ++i) sum[i][j] = x;
+  }
+  if (t.depth < 64) return;  // else c has left the cache when the sums are ready
+  FL_UNROLL
+  for (int i = 0; i < kRows; ++i) {
+    FL_UNROLL
+    for (int j = 0; j < kVecs; ++j) prefetch(t.c + i * t.c_stride + j * kLanes);
+  }
+}
+
+template <bool kByColumn, bool kMask, class T, int kRows, int kVecs>
+FL_FN void add_products(const Tile<T>& t, Pack<T> (&sum)[kRows][kVecs]) {
   constexpr int64_t kLanes = Pack<T>::kLanes;
   constexpr int kLast = kVecs - 1;
-  constexpr size_t kFull = Pack<T>::kLanes;
-  Pack<T> sum[kRows][kVecs];
-  if (t.bias) {
-    FL_UNROLL
-    for (int j = 0; j < kVecs; ++j) {
-      const Pack<T> start = j < kLast || t.columns == kFull ? Pack<T>::load(t.bias + j * kLanes)
-                                                            : Pack<T>::load_n(t.bias + j * kLanes, t.columns);
-      FL_UNROLL
-      for (int i = 0; i < kRows; ++i) sum[i][j] = start;
-    }
-  } else {
-    FL_UNROLL
-    for (int i = 0; i < kRows; ++i) {
-      FL_UNROLL
-      for (int j = 0; j < kVecs; ++j) sum[i][j] = Pack<T>(T(0));
-    }
-  }
-
-  if (t.depth > 64) {
-    FL_UNROLL
-    for (int i = 0; i < kRows; ++i) {
-      FL_UNROLL
-      for (int j = 0; j < kVecs; ++j) prefetch(t.c + i * t.c_stride + j * kLanes);
-    }
-  }
   const T* a = t.a;
   const T* b = t.b;
   const int64_t a_stride = t.a_stride, b_stride = t.b_stride;
-  const size_t columns = t.columns;
-  const LastColumns<T> last(columns);
+  const LastColumns<T> last(t.columns);
   for (int64_t k = t.depth; k > 0; --k) {
     Pack<T> right[kVecs];
     FL_UNROLL
@@ -122,38 +125,37 @@ void multiply_tile(const Tile<T>& t) {
     a += kByColumn ? a_stride : 1;
     b += b_stride;
   }
+}
 
-  T* c = t.c;
-  if (kMaskAlways || t.columns == kFull) {
-    if (t.add) {
-      FL_UNROLL
-      for (int i = 0; i < kRows; ++i) {
-        FL_UNROLL
-        for (int j = 0; j < kLast; ++j) sum[i][j] = Pack<T>::load(c + i * t.c_stride + j * kLanes) + sum[i][j];
-        const T* p = c + i * t.c_stride + kLast * kLanes;
-        sum[i][kLast] = (kMaskAlways ? last.load(p) : Pack<T>::load(p)) + sum[i][kLast];
-      }
-    }
+// kPart: the last register is not full, or masks cost nothing.
+template <bool kPart, class T, int kRows, int kVecs>
+FL_FN void store_sums(const Tile<T>& t, Pack<T> (&sum)[kRows][kVecs]) {
+  const LastColumns<T> last(t.columns);
+  FL_UNROLL
+  for (int i = 0; i < kRows; ++i) {
     FL_UNROLL
-    for (int i = 0; i < kRows; ++i) {
-      FL_UNROLL
-      for (int j = 0; j < kLast; ++j) sum[i][j].store(c + i * t.c_stride + j * kLanes);
-      if constexpr (kMaskAlways) {
-        last.store(sum[i][kLast], c + i * t.c_stride + kLast * kLanes);
+    for (int j = 0; j < kVecs; ++j) {
+      T* c = t.c + i * t.c_stride + j * static_cast<int64_t>(Pack<T>::kLanes);
+      const bool part = kPart && j == kVecs - 1;
+      if (t.add) sum[i][j] = (part ? last.load(c) : Pack<T>::load(c)) + sum[i][j];
+      if (part) {
+        last.store(sum[i][j], c);
       } else {
-        sum[i][kLast].store(c + i * t.c_stride + kLast * kLanes);
+        sum[i][j].store(c);
       }
     }
+  }
+}
+
+template <class T, int kRows, int kVecs, bool kByColumn, bool kMask>
+void multiply_tile(const Tile<T>& t) {
+  Pack<T> sum[kRows][kVecs];
+  start_sums(t, sum);
+  add_products<kByColumn, kMask>(t, sum);
+  if (kMaskAlways || t.columns < Pack<T>::kLanes) {
+    store_sums<true>(t, sum);
   } else {
-    FL_UNROLL
-    for (int i = 0; i < kRows; ++i) {
-      FL_UNROLL
-      for (int j = 0; j < kVecs; ++j) {
-        const size_t n = j < kLast ? kFull : columns;
-        T* p = c + i * t.c_stride + j * kLanes;
-        (t.add ? Pack<T>::load_n(p, n) + sum[i][j] : sum[i][j]).store_n(p, n);
-      }
-    }
+    store_sums<false>(t, sum);
   }
 }
 
