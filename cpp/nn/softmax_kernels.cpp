@@ -73,43 +73,58 @@ struct SoftGradOf {
   }
 };
 
-// Rows that are treated together, so that logarithms and divisions are taken a register at a time.
+// Rows that are treated together, each step for all of them: so that the next row does not wait for the last, and
+// logarithms and divisions are taken a register at a time.
 constexpr int64_t kBatch = 64;
 template <class T>
 struct Batch {
   T shift[kBatch], sum[kBatch], log_sum[kBatch], inverse[kBatch];
+  T few[kBatch * kFew];  // exponentials of short rows, each padded to kFew
+  const T* e;            // the exponentials: row i begins at e + i * pitch; null when they were not kept
+  int64_t pitch;
 };
 
-// e[i] = exp(x[i] - shift), unless e is null; the sum of them.
+// exp(x - shift) and what belongs to it, for rows of n <= kFew scores.
 template <class T>
-FL_FN T exp_row(const T* x, int64_t n, T shift, T* e) {
+FL_FN void exp_few(const T* x, int64_t rows, int64_t n, Batch<T>& batch) {
   constexpr int64_t kLanes = static_cast<int64_t>(Pack<T>::kLanes);
-  if (n > kFew) {
-    if (!e) return join_row<Plus>(x, n, ExpMinus<T>{shift});
-    sweep<ExpOf>(n, e, Each<T>{x}, Same<T>{Pack<T>(shift)});
-    return join_row<Plus>(e, n, Plain());
+  join_few_in_order<Top>(x, n, rows, n, batch.shift);
+  for (int64_t i = 0; i < rows; ++i) {
+    const T shift = batch.shift[i] = shift_for(batch.shift[i]);
+    for (int64_t c = 0; c < n; c += kLanes) {
+      const Pack<T> scores = Pack<T>::load_n(x + i * n + c, static_cast<size_t>(n - c < kLanes ? n - c : kLanes));
+      exp(scores - Pack<T>(shift)).store(batch.few + i * kFew + c);
+    }
   }
-  T lane[kFew + kLanes];  // a copy that scalar loads may read at once, which a masked store does not allow
-  lane[0] = T(0);
-  for (int64_t i = 0; i < n; i += kLanes) {
-    const size_t rest = static_cast<size_t>(n - i < kLanes ? n - i : kLanes);
-    const Pack<T> y = exp(Pack<T>::load_n(x + i, rest) - Pack<T>(shift));
-    y.store(lane + i);
-    if (e) y.store_n(e + i, rest);
-  }
-  T sum = lane[0];
-  for (int64_t i = 1; i < n; ++i) sum += lane[i];
-  return sum;
+  join_few_in_order<Plus>(batch.few, kFew, rows, n, batch.sum);
+  batch.e = batch.few;
+  batch.pitch = kFew;
 }
 
-// Fills a batch from `rows` rows of n scores; the exponentials go to e, unless it is null.
+// The same for longer rows; the exponentials go to `keep`, unless it is null.
 template <class T>
-FL_FN void exp_rows(const T* x, int64_t rows, int64_t n, T* e, Batch<T>& batch) {
-  constexpr int64_t kLanes = static_cast<int64_t>(Pack<T>::kLanes);
+FL_FN void exp_many(const T* x, int64_t rows, int64_t n, T* keep, Batch<T>& batch) {
   for (int64_t i = 0; i < rows; ++i) {
     const T* row = x + i * n;
-    batch.shift[i] = shift_for(join_row<Top>(row, n, Plain()));
-    batch.sum[i] = exp_row(row, n, batch.shift[i], e ? e + i * n : nullptr);
+    const T shift = batch.shift[i] = shift_for(join_row<Top>(row, n, Plain()));
+    if (keep) {
+      sweep<ExpOf>(n, keep + i * n, Each<T>{row}, Same<T>{Pack<T>(shift)});
+      batch.sum[i] = join_row<Plus>(keep + i * n, n, Plain());
+    } else {
+      batch.sum[i] = join_row<Plus>(row, n, ExpMinus<T>{shift});
+    }
+  }
+  batch.e = keep;
+  batch.pitch = n;
+}
+
+template <class T>
+void fill(Batch<T>& batch, const T* x, int64_t rows, int64_t n, T* keep) {
+  constexpr int64_t kLanes = static_cast<int64_t>(Pack<T>::kLanes);
+  if (n <= kFew) {
+    exp_few(x, rows, n, batch);
+  } else {
+    exp_many(x, rows, n, keep, batch);
   }
   for (int64_t i = 0; i < rows; i += kLanes) {
     const size_t rest = static_cast<size_t>(rows - i < kLanes ? rows - i : kLanes);
@@ -122,16 +137,16 @@ FL_FN void exp_rows(const T* x, int64_t rows, int64_t n, T* e, Batch<T>& batch) 
 template <class T>
 void softmax_batch(const T* x, T* y, int64_t rows, int64_t n) {
   Batch<T> batch;
-  exp_rows(x, rows, n, y, batch);
+  fill(batch, x, rows, n, y);
   for (int64_t i = 0; i < rows; ++i) {
-    sweep<ProductOf>(n, y + i * n, Each<T>{y + i * n}, Same<T>{Pack<T>(batch.inverse[i])});
+    sweep<ProductOf>(n, y + i * n, Each<T>{batch.e + i * batch.pitch}, Same<T>{Pack<T>(batch.inverse[i])});
   }
 }
 
 template <class T>
 void log_softmax_batch(const T* x, T* y, int64_t rows, int64_t n) {
   Batch<T> batch;
-  exp_rows(x, rows, n, static_cast<T*>(nullptr), batch);
+  fill(batch, x, rows, n, static_cast<T*>(nullptr));
   for (int64_t i = 0; i < rows; ++i) {
     sweep<LogSoftmaxOf>(n, y + i * n, Each<T>{x + i * n}, Same<T>{Pack<T>(batch.shift[i])},
                         Same<T>{Pack<T>(batch.log_sum[i])});
@@ -159,39 +174,41 @@ template <class T>
 void cross_entropy_batch(const T* x, const int64_t* labels, const T* g, int64_t g_step, T* loss, T* gx, int64_t rows,
                          int64_t n) {
   Batch<T> batch;
-  exp_rows(x, rows, n, gx, batch);
+  fill(batch, x, rows, n, gx);
   for (int64_t i = 0; loss && i < rows; ++i) loss[i] = batch.log_sum[i] - (x[i * n + labels[i]] - batch.shift[i]);
   for (int64_t i = 0; gx && i < rows; ++i) {
-    T* row = gx + i * n;
-    const T scale = g[i * g_step], at_label = (row[labels[i]] * batch.inverse[i] - T(1)) * scale;
-    sweep<ProductOf>(n, row, Each<T>{row}, Same<T>{Pack<T>(batch.inverse[i] * scale)});
-    row[labels[i]] = at_label;
+    const T* e = batch.e + i * batch.pitch;
+    const T scale = g[i * g_step], at_label = (e[labels[i]] * batch.inverse[i] - T(1)) * scale;
+    sweep<ProductOf>(n, gx + i * n, Each<T>{e}, Same<T>{Pack<T>(batch.inverse[i] * scale)});
+    gx[i * n + labels[i]] = at_label;
   }
+}
+
+// sum(t (log_sum - (x - shift))) over one row
+template <class T>
+FL_FN T soft_loss(const T* x, const T* t, int64_t n, T shift, T log_sum) {
+  Tree<Plus, T> tree;
+  for (int64_t c = 0; c < n; c += kBlock) {
+    T term[kBlock];
+    const int64_t some = n - c < kBlock ? n - c : kBlock;
+    sweep<SoftLossOf>(some, term, Each<T>{x + c}, Each<T>{t + c}, Same<T>{Pack<T>(shift)}, Same<T>{Pack<T>(log_sum)});
+    tree.push(join_block<Plus>(term, some, Plain()));
+  }
+  return tree.result();
 }
 
 template <class T>
 void soft_cross_entropy_batch(const T* x, const T* t, const T* g, int64_t g_step, T* loss, T* gx, int64_t rows,
                               int64_t n) {
   Batch<T> batch;
-  exp_rows(x, rows, n, gx, batch);
-  for (int64_t i = 0; i < rows; ++i) {
-    const T *scores = x + i * n, *target = t + i * n;
-    if (loss) {
-      Tree<Plus, T> tree;
-      for (int64_t c = 0; c < n; c += kBlock) {
-        T term[kBlock];
-        const int64_t some = n - c < kBlock ? n - c : kBlock;
-        sweep<SoftLossOf>(some, term, Each<T>{scores + c}, Each<T>{target + c}, Same<T>{Pack<T>(batch.shift[i])},
-                          Same<T>{Pack<T>(batch.log_sum[i])});
-        tree.push(join_block<Plus>(term, some, Plain()));
-      }
-      loss[i] = tree.result();
-    }
-    if (gx) {
-      const T scale = g[i * g_step], all = join_row<Plus>(target, n, Plain());
-      sweep<SoftGradOf>(n, gx + i * n, Each<T>{gx + i * n}, Each<T>{target},
-                        Same<T>{Pack<T>(batch.inverse[i] * all * scale)}, Same<T>{Pack<T>(scale)});
-    }
+  fill(batch, x, rows, n, gx);
+  for (int64_t i = 0; loss && i < rows; ++i) {
+    loss[i] = soft_loss(x + i * n, t + i * n, n, batch.shift[i], batch.log_sum[i]);
+  }
+  for (int64_t i = 0; gx && i < rows; ++i) {
+    const T scale = g[i * g_step], all = join_row<Plus>(t + i * n, n, Plain());
+    sweep<SoftGradOf>(n, gx + i * n, Each<T>{batch.e + i * batch.pitch}, Each<T>{t + i * n},
+                      Same<T>{Pack<T>(batch.inverse[i] * all * scale)}, Same<T>{Pack<T>(scale)});
   }
 }
 

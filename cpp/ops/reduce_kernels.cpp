@@ -19,6 +19,7 @@ namespace {
 // Rows [begin, end) of n elements.
 template <class Join, class T>
 void join_each_row(const T* x, T* out, int64_t n, int64_t begin, int64_t end) {
+  if (n > 0 && n <= kFew) return join_few_in_order<Join>(x + begin * n, n, end - begin, n, out + begin);
   for (int64_t i = begin; i < end; ++i) out[i] = join_row<Join>(x + i * n, n, Plain());
 }
 
@@ -169,8 +170,7 @@ double sum_squares(const void* x, int64_t n) {
   { run<__VA_ARGS__, float>, run<__VA_ARGS__, double> }
 constexpr ReduceKernels kReduceKernels = {
     FL_BOTH(Joined<Plus>), FL_BOTH(Joined<Times>), FL_BOTH(Joined<Larger>), FL_BOTH(Joined<Smaller>),
-    FL_BOTH(Logsumexp),    FL_BOTH(Found<Larger>), FL_BOTH(Found<Smaller>),
-    {sum_squares<float>, sum_squares<double>},
+    FL_BOTH(Logsumexp),    FL_BOTH(Found<Larger>), FL_BOTH(Found<Smaller>), {sum_squares<float>, sum_squares<double>},
 };
 #undef FL_BOTH
 

@@ -96,6 +96,27 @@ FL_FN T join_in_order(const T* x, int64_t n) {
   return sum;
 }
 
+// The same for many short rows, which lie `pitch` apart: four at a time, or each would wait for its own last sum.
+template <class Join, class T>
+FL_FN void join_few_in_order(const T* x, int64_t pitch, int64_t rows, int64_t n, T* out) {
+  int64_t r = 0;
+  for (; r + 4 <= rows; r += 4) {
+    const T *x0 = x + r * pitch, *x1 = x0 + pitch, *x2 = x1 + pitch, *x3 = x2 + pitch;
+    T a = x0[0], b = x1[0], c = x2[0], d = x3[0];
+    for (int64_t i = 1; i < n; ++i) {
+      a = Join::join(a, x0[i]);
+      b = Join::join(b, x1[i]);
+      c = Join::join(c, x2[i]);
+      d = Join::join(d, x3[i]);
+    }
+    out[r] = a;
+    out[r + 1] = b;
+    out[r + 2] = c;
+    out[r + 3] = d;
+  }
+  for (; r < rows; ++r) out[r] = join_in_order<Join>(x + r * pitch, n);
+}
+
 // The first half joined with the second, until one is left; `width` is a power of two.
 template <class Join, class T>
 FL_FN T join_by_halves(T* lane, int64_t width) {
