@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 import fallline as fl
 from fallline._cli import options as check
@@ -50,18 +51,17 @@ def run(o: Options) -> int:
     model = _network(o, problem, loss)
     opt = _optimizer(o, len(problem.train.x))
     history = _train(o, model, opt, problem, loss)
-    done = len(history.get("loss", []))
-    if done < o.epochs:
-        print(f"stopped by Ctrl-C after {done} of {o.epochs} epochs; the parameters so far are kept")
+    if history.interrupted:
+        print(f"stopped by Ctrl-C after {history.epochs} of {o.epochs} epochs; the parameters so far are kept")
     results = evaluate(model, problem, loss)
-    picture = draw_history(history) if done else None
+    picture = draw_history(history) if history.epochs else None
     described = {"features": problem.features.describe(), "target": problem.target.describe(), "loss": loss}
     fl.save(output, model, opt, history, metadata={key: json.dumps(value) for key, value in described.items()})
     if picture:
         write_atomically(output.with_suffix(".png"), picture)
     show_results(results)
     print(f"wrote {output}" + (f" and {output.with_suffix('.png')}" if picture else ""))
-    return 0 if done == o.epochs else INTERRUPTED
+    return INTERRUPTED if history.interrupted else 0
 
 
 def _checked(o: Options) -> Path:
@@ -134,10 +134,10 @@ def _rate(o: Options) -> float:
     return check.LEARNING_RATES.get(name) or float(check.optimizer_names()[name]().hyperparameters()["lr"])
 
 
-def _train(o: Options, model: fl.nn.Module, opt: Any, problem: Problem, loss: str) -> Mapping[str, Any]:
+def _train(o: Options, model: fl.nn.Module, opt: Any, problem: Problem, loss: str) -> fl.History:
     held = problem.validation
     try:
-        history: Mapping[str, Any] = fl.fit(
+        return fl.fit(
             model,
             problem.train.x,
             problem.train.y,
@@ -151,8 +151,8 @@ def _train(o: Options, model: fl.nn.Module, opt: Any, problem: Problem, loss: st
             progress=sys.stderr.isatty(),
         )
     except fl.DivergedError as error:
-        raise InputError(f"training diverged: {error}; lower --lr (it was {_rate(o):g})") from error
-    return history
+        what = str(error).removeprefix("[fit] ").partition(";")[0]
+        raise InputError(f"training diverged: {what}; lower --lr (it was {_rate(o):g})") from error
 
 
 def evaluate(model: fl.nn.Module, problem: Problem, loss: str) -> Results:
@@ -166,5 +166,5 @@ def evaluate(model: fl.nn.Module, problem: Problem, loss: str) -> Results:
 
 def measure(model: fl.nn.Module, target: Any, x: Any, y: Any, loss: str) -> dict[str, float]:
     """Score predictions in the user's units, and the loss as it was trained."""
-    outputs = fl.predict(model, x)
+    outputs = np.asarray(fl.predict(model, x))
     return {**score(target, outputs, y), "loss": float(fl.evaluate(model, x, y, loss=loss)["loss"])}

@@ -146,13 +146,14 @@ def describe(module: nn.Module) -> dict[str, Any] | None:
         return None if None in layers else {"type": kind.__name__, "layers": layers}
     arguments: dict[str, Any] = {}
     for name, parameter in inspect.signature(kind).parameters.items():
+        if name == "dtype":
+            arguments[name] = next(np.asarray(array).dtype.name for array in module.parameters().values())
+            continue
         if not hasattr(module, name):
             continue  # such as the generator that drew the weights
         value = getattr(module, name)
         if isinstance(parameter.default, bool):
             value = value is not None and value is not False
-        elif isinstance(value, np.dtype):
-            value = value.name
         if not isinstance(value, (bool, int, float, str, tuple, list, type(None))):
             return None
         arguments[name] = value
