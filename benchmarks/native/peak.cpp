@@ -1,0 +1,70 @@
+// The multiply-add loop that other kernels are measured against.
+#include "native/peak.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+
+#include "simd/parallel.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "native/peak.cpp"
+#include "simd/each_target.h"
+#include "simd/pack-inl.h"
+
+FL_BEGIN_TARGET
+
+// Twelve chains hide the latency and leave room for the two factors even where there are 16 registers.
+template <class T>
+double multiply_adds(int64_t rounds) {
+  constexpr int kChains = 12;
+  Pack<T> sum[kChains];
+  for (int i = 0; i < kChains; ++i) sum[i] = static_cast<T>(i);
+  const Pack<T> factor = T(0.5), term = static_cast<T>(rounds);
+  for (int64_t k = 0; k < rounds; ++k) {
+#if defined(__GNUC__)
+#pragma GCC unroll 12
+#endif
+    for (int i = 0; i < kChains; ++i) sum[i] = fma(sum[i], factor, term);
+  }
+  for (int i = 1; i < kChains; ++i) sum[0] = sum[0] + sum[i];
+  T lanes[Pack<T>::kLanes];
+  sum[0].store(lanes);
+  volatile T seen = lanes[0];  // keeps the loop
+  (void)seen;
+  return 2.0 * kChains * static_cast<double>(Pack<T>::kLanes) * static_cast<double>(rounds);
+}
+
+constexpr PeakTable kPeakTable = {multiply_adds<float>, multiply_adds<double>};
+
+FL_END_TARGET
+
+#if FL_ONCE
+FL_EXPORT_TABLE(PeakTable, peak_table, kPeakTable)
+
+namespace fallline {
+namespace {
+
+double on_all_threads(double (*loop)(int64_t)) {
+  using Clock = std::chrono::steady_clock;
+  constexpr int64_t kRounds = 4000;
+  double rate[1024] = {};
+  const int threads = num_threads();
+  const auto measure = [&](int64_t begin, int64_t) {
+    const auto start = Clock::now();
+    const double operations = loop(kRounds);
+    rate[begin] = operations / std::chrono::duration<double>(Clock::now() - start).count() * 1e-9;
+  };
+  for_chunks(threads, 1, measure, 20000);
+  double sum = 0;
+  for (int i = 0; i < threads; ++i) sum += rate[i];
+  return sum;
+}
+
+}  // namespace
+
+double peak_float() { return on_all_threads(peak_table().of_float); }
+double peak_double() { return on_all_threads(peak_table().of_double); }
+
+}  // namespace fallline
+#endif
