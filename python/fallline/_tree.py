@@ -66,7 +66,8 @@ def _children(node: Any) -> Iterator[tuple[str, Any]] | None:
     if isinstance(node, list | tuple):
         return ((str(i), child) for i, child in enumerate(node))
     if callable(getattr(node, "parameters", None)):
-        return iter(node.parameters().items())
+        parameters: Mapping[str, Any] = node.parameters()
+        return iter(parameters.items())
     return None
 
 

@@ -68,7 +68,19 @@ def test_a_recorded_update_has_the_bits_of_the_native_one(rule: str, dtype: Any)
 
         out, pull = fl.vjp(run, w)
         np.testing.assert_array_equal(np.asarray(out), run(w), err_msg=str(variant))
-        assert np.isfinite(np.asarray(pull(fl.asarray(np.ones(20, dtype)))[0])).all()
+        assert pull(fl.asarray(np.ones(20, dtype)))[0].shape == (20,)
+
+
+@pytest.mark.parametrize("rule", [r for r in REFERENCE_RULES if "eps_root" in Optimizer(r).hyperparameters()])
+def test_with_eps_root_zero_gradients_have_finite_derivatives(rule: str) -> None:
+    def run(w: Any) -> Any:
+        opt = Optimizer(rule, eps_root=1e-8)
+        state = opt.init(w)
+        for scale in (0.0, 1.0, 0.0):
+            w, state = opt.update(scale * w, state, w)
+        return fl.sum(w)
+
+    assert np.isfinite(np.asarray(fl.grad(run)(np.array([1.0, 0.0, -3.0])))).all()
 
 
 @pytest.mark.parametrize("rule", REFERENCE_RULES)

@@ -6,7 +6,7 @@ import difflib
 import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from fallline.optim.schedules import Schedule
 
 __all__ = ["Hyper", "Optimizer", "get"]
 
-Hyper = float | _core.Array | Callable[[int], float]
+Hyper: TypeAlias = float | _core.Array | Callable[[int], float]
 State = dict[str, dict[str, np.ndarray]]
 
 
@@ -128,7 +128,8 @@ class Optimizer:
         """Return new parameters and new state; the arguments and this object stay as they are.
 
         The rule and the bits are those of `step`. Derivatives pass through: those of arrays that are being recorded,
-        and of hyper-parameters that are 0-d arrays; `t` must be known, so not traced.
+        and of hyper-parameters that are 0-d arrays; `t` must be known, so not traced. A root of zero, as from a
+        gradient of zero, has no finite derivative: ``eps_root`` above 0 helps.
         """
         t = _leaves.known(self._name, state["t"])
         inner = [slot for slots in state["slots"].values() for slot in slots.values()]

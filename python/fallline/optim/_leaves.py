@@ -74,7 +74,8 @@ def ordered_as(array: np.ndarray, like: np.ndarray) -> np.ndarray:
     flags = array.flags
     if flags.aligned and (flags.c_contiguous if order == "C" else flags.f_contiguous):
         return array
-    return np.array(array, order=order)  # type: ignore[call-overload]
+    copy: np.ndarray = array.copy(order)  # type: ignore[arg-type]
+    return copy
 
 
 def match(rule: str, params: Mapping[str, Any], grads: Mapping[str, Any]) -> Mapping[str, Any]:
