@@ -41,8 +41,8 @@ class Walk {
 
 void check_version(const Node& node, const Var& kept, uint32_t version) {
   if (kept && kept.array().buffer && kept.array().buffer->version() != version)
-    throw TapeError("[backward] " + std::string(node.primitive->name) +
-                    " needs an array of shape " + to_string(kept.shape()) +
+    throw TapeError("[backward] " + std::string(node.primitive->name) + " needs an array of shape " +
+                    to_string(kept.shape()) +
                     " that was written to after it was recorded; copy it before writing, or write after backward");
 }
 

@@ -58,8 +58,10 @@ Dims all_axes(const Var& x);
 
 Var matmul(const Var& x, const Var& y);  // NumPy's: vectors and batches included
 Var transpose(const Var& x);             // the last two axes
+// x @ weight^T + bias: x (..., in), weight (out, in), bias (out,) or empty.
+Var linear(const Var& x, const Var& weight, const Var& bias);
 
-Var reshape(const Var& x, const Dims& shape);        // one length may be -1
+Var reshape(const Var& x, const Dims& shape);  // one length may be -1
 Var permute(const Var& x, const Dims& axes);
 Var broadcast_to(const Var& x, const Dims& shape);
 Var slice(const Var& x, const Dims& starts, const Dims& lengths, const Dims& steps);  // in range; steps may be negative
@@ -67,8 +69,8 @@ Var take(const Var& x, const Var& indices, int axis);                           
 Var concatenate(const Vars& inputs, int axis);
 Var copy(const Var& x);  // row-major, own memory
 
-// Inverted dropout: 0 with probability `rate`, else x / (1 - rate). `key` is a uint64 array (key, counter), read at every
-// run of a plan; `stream` tells the calls of one step apart.
+// Inverted dropout: 0 with probability `rate`, else x / (1 - rate). `key` is a uint64 array (key, counter), read at
+// every run of a plan; `stream` tells the calls of one step apart.
 Var dropout(const Var& x, const Var& key, double rate, int64_t stream);
 
 // The sum of x down to `shape`, the reverse of broadcasting.

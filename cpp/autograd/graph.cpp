@@ -22,7 +22,8 @@ Var Graph::input(const Dims& shape, DType dtype) {
 
 int Graph::value_of(const Var& x) {
   if (x.value() >= 0) return x.value();
-  if (!x.array().buffer) throw TraceError("[trace] a value of a finished trace was used; return it from the function instead");
+  if (!x.array().buffer)
+    throw TraceError("[trace] a value of a finished trace was used; return it from the function instead");
   const auto [at, is_new] = captured_.try_emplace(x.identity(), static_cast<int>(values.size()));
   if (is_new) {
     values.push_back({Kind::kConstant, x.array().layout(), x.array()});
@@ -41,7 +42,7 @@ int Graph::record(const Primitive& primitive, const Var* in, int count, const At
 }
 
 void check_readable(const Var& x, const char* what) {
-  if (x.array().buffer) return;
+  if (x.array().data || x.array().buffer) return;
   throw TraceError("[" + std::string(what) + "] the values of an array of shape " + to_string(x.shape()) +
                    " were asked for while its function is being traced, where only shapes are known; "
                    "use fl.where instead of if, fl.stop_gradient and return values instead of printing");

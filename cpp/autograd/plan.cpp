@@ -131,7 +131,8 @@ void Plan::place(const std::vector<Graph::Step>& steps, const Graph& graph) {
       const Root from = roots_[static_cast<size_t>(step.in[static_cast<size_t>(layout.alias)])];
       roots_[out] = {from.value, from.offset + layout.offset * static_cast<int64_t>(size_of(layout.dtype))};
     }
-    for (int value : step.in) last_use[static_cast<size_t>(roots_[static_cast<size_t>(value)].value)] = static_cast<int>(s);
+    for (int value : step.in)
+      last_use[static_cast<size_t>(roots_[static_cast<size_t>(value)].value)] = static_cast<int>(s);
   }
   for (int value : outputs_) last_use[static_cast<size_t>(roots_[static_cast<size_t>(value)].value)] = INT32_MAX;
 
@@ -158,8 +159,10 @@ void Plan::place(const std::vector<Graph::Step>& steps, const Graph& graph) {
     Array& array = arrays_[i];
     const Root root = roots_[i];
     const size_t r = static_cast<size_t>(root.value);
-    if (r != i && arrays_[r].data) array.data = arrays_[r].data + root.offset;
-    else if (r == i && offset[i] >= 0) array.data = arena_->data() + offset[i];
+    if (r != i && arrays_[r].data)
+      array.data = arrays_[r].data + root.offset;
+    else if (r == i && offset[i] >= 0)
+      array.data = arena_->data() + offset[i];
   }
   for (const Graph::Step& step : steps) {
     const size_t out = static_cast<size_t>(step.out);

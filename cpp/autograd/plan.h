@@ -21,6 +21,7 @@ class Plan {
   const Array& input(int i) const { return arrays_[static_cast<size_t>(inputs_[static_cast<size_t>(i)])]; }
   const Array& output(int i) const { return arrays_[static_cast<size_t>(outputs_[static_cast<size_t>(i)])]; }
   int input_count() const { return static_cast<int>(inputs_.size()); }
+  int output_count() const { return static_cast<int>(outputs_.size()); }
 
   // Runs every step. Subnormal numbers count as zero meanwhile.
   void run();

@@ -29,9 +29,9 @@ struct Inputs {
 // One call seen from its backward side. `gin[i]` may stay empty where the gradient is zero; only inputs whose bit is
 // set in `wanted` need one. A gradient may have the broadcast shape: the engine sums it down to the input's.
 struct Pullback {
-  const Var& g;          // the gradient of the output
-  const Var* in;         // inputs; empty where `keeps` does not name them
-  const Var& out;        // likewise
+  const Var& g;    // the gradient of the output
+  const Var* in;   // inputs; empty where `keeps` does not name them
+  const Var& out;  // likewise
   const Attrs& attrs;
   const Dims* in_shape;  // of every input
   uint32_t wanted;
@@ -44,13 +44,14 @@ constexpr uint32_t kReadsX = kReadsA, kReadsY = kReadsOut;  // of a unary op: y 
 
 struct Primitive {
   const char* name;
-  Layout (*shape)(Inputs in, const Attrs& attrs);                   // or throws ShapeError, DTypeError
-  void (*eval)(Inputs in, const Array& out, const Attrs& attrs);    // null where the output is always a view
-  void (*vjp)(Pullback& p);                                         // in recorded functions; null: no derivative
-  uint32_t keeps;                                                   // the inputs and the output that vjp reads
+  Layout (*shape)(Inputs in, const Attrs& attrs);                 // or throws ShapeError, DTypeError
+  void (*eval)(Inputs in, const Array& out, const Attrs& attrs);  // null where the output is always a view
+  void (*vjp)(Pullback& p);                                       // in recorded functions; null: no derivative
+  uint32_t keeps;                                                 // the inputs and the output that vjp reads
 };
 
-// Runs a primitive: evaluates it, or adds it to the graph being traced; and remembers it where a derivative may be asked.
+// Runs a primitive: evaluates it, or adds it to the graph being traced; and remembers it where a derivative may be
+// asked.
 Var apply(const Primitive& primitive, const Var* inputs, int count, const Attrs& attrs);
 inline Var apply(const Primitive& primitive, std::initializer_list<Var> inputs, const Attrs& attrs = {}) {
   return apply(primitive, inputs.begin(), static_cast<int>(inputs.size()), attrs);

@@ -1,7 +1,7 @@
 // The table of primitives: shape, kernel and derivative of every op.
 //
-// A derivative is written in recorded functions, so that derivatives of every order follow. Broadcasting is undone once,
-// in backward.cpp. The rules of elementwise ops come from the formula files.
+// A derivative is written in recorded functions, so that derivatives of every order follow. Broadcasting is undone
+// once, in backward.cpp. The rules of elementwise ops come from the formula files.
 #include "autograd/primitives.h"
 
 #include "autograd/functions.h"
@@ -61,20 +61,20 @@ namespace {
 
 template <class Formula>
 struct Row;  // name and table index of a formula
-#define FL_ROW(Formula, label, reads)                    \
-  template <>                                            \
-  struct Row<taped::Formula> {                           \
-    static constexpr const char* name = #label;          \
-    static constexpr UnaryOp op = UnaryOp::k##Formula;   \
-    static constexpr uint32_t keeps = reads;             \
+#define FL_ROW(Formula, label, reads)                  \
+  template <>                                          \
+  struct Row<taped::Formula> {                         \
+    static constexpr const char* name = #label;        \
+    static constexpr UnaryOp op = UnaryOp::k##Formula; \
+    static constexpr uint32_t keeps = reads;           \
   };
 FL_UNARY_OPS(FL_ROW)
 #undef FL_ROW
-#define FL_ROW(Formula, label, reads_a, reads_b)         \
-  template <>                                            \
-  struct Row<taped::Formula> {                           \
-    static constexpr const char* name = #label;          \
-    static constexpr BinaryOp op = BinaryOp::k##Formula; \
+#define FL_ROW(Formula, label, reads_a, reads_b)                                                   \
+  template <>                                                                                      \
+  struct Row<taped::Formula> {                                                                     \
+    static constexpr const char* name = #label;                                                    \
+    static constexpr BinaryOp op = BinaryOp::k##Formula;                                           \
     static constexpr uint32_t keeps = (reads_a) | (reads_b), keeps_a = reads_a, keeps_b = reads_b; \
   };
 FL_BINARY_OPS(FL_ROW)
@@ -92,36 +92,35 @@ Array in_order_of(const Array& x, const Array& like) {
 // g * df(x, y) in one kernel: the fast form of a rule, used while the gradient itself is not recorded. Its bits equal
 // those of the recorded form.
 template <class F>
-constexpr Primitive kUnaryGrad = {
-    Row<F>::name, like_first,
-    [](Inputs in, const Array& out, const Attrs&) {
-      unary_grad(Row<F>::op, in_order_of(in[0], out), in_order_of(in[1], out), in_order_of(in[2], out), out);
-    },
-    nullptr, kReadsNone};
+constexpr Primitive kUnaryGrad = {Row<F>::name, like_first,
+                                  [](Inputs in, const Array& out, const Attrs&) {
+                                    unary_grad(Row<F>::op, in_order_of(in[0], out), in_order_of(in[1], out),
+                                               in_order_of(in[2], out), out);
+                                  },
+                                  nullptr, kReadsNone};
 
 template <class F>
-constexpr Primitive kUnary = {
-    Row<F>::name, like_first,
-    [](Inputs in, const Array& out, const Attrs&) { unary(Row<F>::op, in[0], out); },
-    [](Pullback& p) {
-      const Var &x = p.in[0], &y = p.out;
-      if (recording()) {
-        p.gin[0] = p.g * F::df(x, y);
-      } else {
-        const Var& other = x ? x : (y ? y : p.g);
-        p.gin[0] = apply(kUnaryGrad<F>, {p.g, x ? x : other, y ? y : other});
-      }
-    },
-    Row<F>::keeps};
+constexpr Primitive kUnary = {Row<F>::name, like_first,
+                              [](Inputs in, const Array& out, const Attrs&) { unary(Row<F>::op, in[0], out); },
+                              [](Pullback& p) {
+                                const Var &x = p.in[0], &y = p.out;
+                                if (recording()) {
+                                  p.gin[0] = p.g * F::df(x, y);
+                                } else {
+                                  const Var& other = x ? x : (y ? y : p.g);
+                                  p.gin[0] = apply(kUnaryGrad<F>, {p.g, x ? x : other, y ? y : other});
+                                }
+                              },
+                              Row<F>::keeps};
 
 template <class F, int kArgument>
-constexpr Primitive kBinaryGrad = {
-    Row<F>::name, like_first,
-    [](Inputs in, const Array& out, const Attrs&) {
-      binary_grad(Row<F>::op, kArgument, in_order_of(in[0], out), in_order_of(in[1], out), in_order_of(in[2], out),
-                  in_order_of(in[3], out), out);
-    },
-    nullptr, kReadsNone};
+constexpr Primitive kBinaryGrad = {Row<F>::name, like_first,
+                                   [](Inputs in, const Array& out, const Attrs&) {
+                                     binary_grad(Row<F>::op, kArgument, in_order_of(in[0], out),
+                                                 in_order_of(in[1], out), in_order_of(in[2], out),
+                                                 in_order_of(in[3], out), out);
+                                   },
+                                   nullptr, kReadsNone};
 
 template <class F, int kArgument>
 void pull_binary(Pullback& p) {
@@ -129,8 +128,10 @@ void pull_binary(Pullback& p) {
   const Var &x = p.in[0], &y = p.in[1], &z = p.out;
   constexpr uint32_t kReads = kArgument == 0 ? Row<F>::keeps_a : Row<F>::keeps_b;
   const auto derivative = [&] {
-    if constexpr (kArgument == 0) return F::dfa(x, y, z);
-    else return F::dfb(x, y, z);
+    if constexpr (kArgument == 0)
+      return F::dfa(x, y, z);
+    else
+      return F::dfb(x, y, z);
   };
   if constexpr (std::is_same_v<F, taped::Add> || (std::is_same_v<F, taped::Subtract> && kArgument == 0)) {
     p.gin[kArgument] = p.g;  // times one
@@ -151,8 +152,7 @@ void pull_binary(Pullback& p) {
 
 template <class F>
 constexpr Primitive kBinary = {
-    Row<F>::name,
-    [](Inputs in, const Attrs&) { return elementwise_layout(in, in[0].dtype, Row<F>::name); },
+    Row<F>::name, [](Inputs in, const Attrs&) { return elementwise_layout(in, in[0].dtype, Row<F>::name); },
     [](Inputs in, const Array& out, const Attrs&) { binary(Row<F>::op, in[0], in[1], out); },
     [](Pullback& p) {
       pull_binary<F, 0>(p);
@@ -162,52 +162,53 @@ constexpr Primitive kBinary = {
 
 // ----- elementwise without derivatives -----
 
-#define FL_ROW(Op, label)                                                                                  \
-  constexpr Primitive k##Op = {#label, [](Inputs in, const Attrs&) { return elementwise_layout(in, DType::kBool, #label); }, \
-                               [](Inputs in, const Array& out, const Attrs&) { compare(CompareOp::k##Op, in[0], in[1], out); }, \
-                               nullptr, kReadsNone};
+#define FL_ROW(Op, label)                                                                                       \
+  constexpr Primitive k##Op = {                                                                                 \
+      #label, [](Inputs in, const Attrs&) { return elementwise_layout(in, DType::kBool, #label); },             \
+      [](Inputs in, const Array& out, const Attrs&) { compare(CompareOp::k##Op, in[0], in[1], out); }, nullptr, \
+      kReadsNone};
 FL_COMPARE_OPS(FL_ROW)
 #undef FL_ROW
-#define FL_ROW(Op, label)                                                                                  \
-  constexpr Primitive k##Op = {#label, [](Inputs in, const Attrs&) { return elementwise_layout(in, in[0].dtype, #label); }, \
-                               [](Inputs in, const Array& out, const Attrs&) { integer(IntegerOp::k##Op, in[0], in[1], out); }, \
-                               nullptr, kReadsNone};
+#define FL_ROW(Op, label)                                                                                       \
+  constexpr Primitive k##Op = {                                                                                 \
+      #label, [](Inputs in, const Attrs&) { return elementwise_layout(in, in[0].dtype, #label); },              \
+      [](Inputs in, const Array& out, const Attrs&) { integer(IntegerOp::k##Op, in[0], in[1], out); }, nullptr, \
+      kReadsNone};
 FL_INTEGER_OPS(FL_ROW)
 #undef FL_ROW
-#define FL_ROW(Op, label)                                                                                  \
-  constexpr Primitive k##Op = {#label, [](Inputs in, const Attrs&) { return elementwise_layout(in, DType::kBool, #label); }, \
-                               [](Inputs in, const Array& out, const Attrs&) { test(TestOp::k##Op, in[0], out); }, \
-                               nullptr, kReadsNone};
+#define FL_ROW(Op, label)                                                                           \
+  constexpr Primitive k##Op = {                                                                     \
+      #label, [](Inputs in, const Attrs&) { return elementwise_layout(in, DType::kBool, #label); }, \
+      [](Inputs in, const Array& out, const Attrs&) { test(TestOp::k##Op, in[0], out); }, nullptr, kReadsNone};
 FL_TEST_OPS(FL_ROW)
 #undef FL_ROW
 
-constexpr Primitive kWhere = {
-    "where",
-    [](Inputs in, const Attrs&) {
-      Layout out = elementwise_layout(in, in[1].dtype, "where", 1);
-      const Dims shape = broadcast(out.shape, in[0].shape, "where");
-      if (shape != out.shape) out.shape = shape, out.strides = row_major(shape);
-      return out;
-    },
-    [](Inputs in, const Array& out, const Attrs&) { where(in[0], in[1], in[2], out); },
-    [](Pullback& p) {
-      const Var zero = astype(Var(0), p.g.dtype());
-      if (p.wants(1)) p.gin[1] = where(p.in[0], p.g, zero);
-      if (p.wants(2)) p.gin[2] = where(p.in[0], zero, p.g);
-    },
-    kReadsA};
+constexpr Primitive kWhere = {"where",
+                              [](Inputs in, const Attrs&) {
+                                Layout out = elementwise_layout(in, in[1].dtype, "where", 1);
+                                const Dims shape = broadcast(out.shape, in[0].shape, "where");
+                                if (shape != out.shape) out.shape = shape, out.strides = row_major(shape);
+                                return out;
+                              },
+                              [](Inputs in, const Array& out, const Attrs&) { where(in[0], in[1], in[2], out); },
+                              [](Pullback& p) {
+                                const Var zero = astype(Var(0), p.g.dtype());
+                                if (p.wants(1)) p.gin[1] = where(p.in[0], p.g, zero);
+                                if (p.wants(2)) p.gin[2] = where(p.in[0], zero, p.g);
+                              },
+                              kReadsA};
 
 constexpr Primitive kCast = {  // dtype: the new one; integer: the old one, for the way back
-    "astype",
-    [](Inputs in, const Attrs& a) { return elementwise_layout(in, a.dtype, "astype"); },
+    "astype", [](Inputs in, const Attrs& a) { return elementwise_layout(in, a.dtype, "astype"); },
     [](Inputs in, const Array& out, const Attrs&) { cast(in[0], out); },
     [](Pullback& p) { p.gin[0] = astype(p.g, static_cast<DType>(p.attrs.integer)); }, kReadsNone};
 
-constexpr Primitive kCopy = {
-    "copy",
-    [](Inputs in, const Attrs&) { return Layout{in[0].dtype, in[0].shape, -1, 0, row_major(in[0].shape)}; },
-    [](Inputs in, const Array& out, const Attrs&) { cast(in[0], out); },
-    [](Pullback& p) { p.gin[0] = p.g; }, kReadsNone};
+constexpr Primitive kCopy = {"copy",
+                             [](Inputs in, const Attrs&) {
+                               return Layout{in[0].dtype, in[0].shape, -1, 0, row_major(in[0].shape)};
+                             },
+                             [](Inputs in, const Array& out, const Attrs&) { cast(in[0], out); },
+                             [](Pullback& p) { p.gin[0] = p.g; }, kReadsNone};
 
 // ----- reductions: dims = axes (sorted), flag = keepdims -----
 
@@ -215,8 +216,10 @@ Layout reduced(Inputs in, const Attrs& a, DType dtype) {
   Layout out;
   out.dtype = dtype;
   for (int i = 0; i < in[0].ndim(); ++i) {
-    if (!a.dims.contains(i)) out.shape.push_back(in[0].shape[i]);
-    else if (a.flag) out.shape.push_back(1);
+    if (!a.dims.contains(i))
+      out.shape.push_back(in[0].shape[i]);
+    else if (a.flag)
+      out.shape.push_back(1);
   }
   return out;
 }
@@ -228,7 +231,9 @@ Layout reduced_sum(Inputs in, const Attrs& a) {
   return reduced(in, a, is_float(d) ? d : is_unsigned(d) ? DType::kUint64 : DType::kInt64);
 }
 template <ReduceOp op>
-void eval_reduce(Inputs in, const Array& out, const Attrs& a) { reduce(op, in[0], a.dims, out); }
+void eval_reduce(Inputs in, const Array& out, const Attrs& a) {
+  reduce(op, in[0], a.dims, out);
+}
 
 // A reduced array with its axes back as length 1, so that it broadcasts against the input.
 Var restored(const Var& y, const Dims& axes, const Dims& in_shape) {
@@ -237,8 +242,10 @@ Var restored(const Var& y, const Dims& axes, const Dims& in_shape) {
   return reshape(y, shape);
 }
 
-constexpr Primitive kSum = {"sum", reduced_sum, eval_reduce<ReduceOp::kSum>,
-    [](Pullback& p) { p.gin[0] = broadcast_to(restored(p.g, p.attrs.dims, p.in_shape[0]), p.in_shape[0]); }, kReadsNone};
+constexpr Primitive kSum = {
+    "sum", reduced_sum, eval_reduce<ReduceOp::kSum>,
+    [](Pullback& p) { p.gin[0] = broadcast_to(restored(p.g, p.attrs.dims, p.in_shape[0]), p.in_shape[0]); },
+    kReadsNone};
 
 // Equal extremes share the gradient equally.
 void pull_extreme(Pullback& p) {
@@ -250,10 +257,12 @@ void pull_extreme(Pullback& p) {
 constexpr Primitive kMax = {"max", reduced_same, eval_reduce<ReduceOp::kMax>, pull_extreme, kReadsX | kReadsY};
 constexpr Primitive kMin = {"min", reduced_same, eval_reduce<ReduceOp::kMin>, pull_extreme, kReadsX | kReadsY};
 constexpr Primitive kLogsumexp = {"logsumexp", reduced_same, eval_reduce<ReduceOp::kLogsumexp>,
-    [](Pullback& p) {
-      const Dims& shape = p.in_shape[0];
-      p.gin[0] = restored(p.g, p.attrs.dims, shape) * exp(p.in[0] - restored(p.out, p.attrs.dims, shape));
-    }, kReadsX | kReadsY};
+                                  [](Pullback& p) {
+                                    const Dims& shape = p.in_shape[0];
+                                    p.gin[0] = restored(p.g, p.attrs.dims, shape) *
+                                               exp(p.in[0] - restored(p.out, p.attrs.dims, shape));
+                                  },
+                                  kReadsX | kReadsY};
 constexpr Primitive kArgmax = {"argmax", reduced_index, eval_reduce<ReduceOp::kArgmax>, nullptr, kReadsNone};
 constexpr Primitive kArgmin = {"argmin", reduced_index, eval_reduce<ReduceOp::kArgmin>, nullptr, kReadsNone};
 
@@ -282,6 +291,25 @@ constexpr Primitive kMatmul = {
     },
     kReadsA | kReadsB};
 
+constexpr Primitive kLinear = {  // x (n, in), weight (out, in), bias (out,)
+    "linear",
+    [](Inputs in, const Attrs&) {
+      return Layout{in[0].dtype, {in[0].shape[0], in[1].shape[0]}, -1, 0, {in[1].shape[0], 1}};
+    },
+    [](Inputs in, const Array& out, const Attrs&) {
+      Layout turned = in[1].layout();
+      std::swap(turned.shape[0], turned.shape[1]);
+      std::swap(turned.strides[0], turned.strides[1]);
+      const Array bias = contiguous(in[2]);
+      matmul(in[0], in[1].view(turned), &bias, out);
+    },
+    [](Pullback& p) {
+      if (p.wants(0)) p.gin[0] = matmul(p.g, p.in[1]);
+      if (p.wants(1)) p.gin[1] = transpose(matmul(transpose(p.in[0]), p.g));  // in the memory order of a layer's weight
+      if (p.wants(2)) p.gin[2] = sum(p.g, {0}, false);
+    },
+    kReadsA | kReadsB};
+
 // ----- views: the output shares the input's memory -----
 
 constexpr Primitive kReshape = {  // dims: the new shape
@@ -289,7 +317,8 @@ constexpr Primitive kReshape = {  // dims: the new shape
     [](Inputs in, const Attrs& a) {
       Layout out = view_of(in);
       out.shape = a.dims;
-      if (!reshape_strides(in[0].shape, in[0].strides, a.dims, out.strides)) out.alias = -1, out.strides = row_major(a.dims);
+      if (!reshape_strides(in[0].shape, in[0].strides, a.dims, out.strides))
+        out.alias = -1, out.strides = row_major(a.dims);
       return out;
     },
     [](Inputs in, const Array& out, const Attrs&) {  // only where no view shows the elements in this order
@@ -330,7 +359,9 @@ constexpr Primitive kBroadcast = {  // dims: the new shape
 
 constexpr Primitive kUnslice = {  // zeros of shape `dims` with the input placed at `starts`, `steps` apart
     "unslice",
-    [](Inputs in, const Attrs& a) { return Layout{in[0].dtype, a.dims, -1, 0, row_major(a.dims)}; },
+    [](Inputs in, const Attrs& a) {
+      return Layout{in[0].dtype, a.dims, -1, 0, row_major(a.dims)};
+    },
     [](Inputs in, const Array& out, const Attrs& a) {
       fill_zero(out);
       Layout part = out.layout();
@@ -373,7 +404,10 @@ Layout gathered(const Dims& shape, DType dtype, int64_t axis, int64_t length) {
 extern const Primitive kScatterAdd;
 constexpr Primitive kTake = {
     "take", [](Inputs in, const Attrs& a) { return gathered(in[0].shape, in[0].dtype, a.integer, in[1].shape[0]); },
-    [](Inputs in, const Array& out, const Attrs& a) { take(in[0], in[1], static_cast<int>(a.integer), out); },
+    [](Inputs in, const Array& out, const Attrs& a) {
+      check_indices(in[1], in[0].shape[static_cast<int>(a.integer)], "take");
+      take(in[0], in[1], static_cast<int>(a.integer), out);
+    },
     [](Pullback& p) {
       if (!p.wants(0)) return;
       Attrs attrs = p.attrs;
@@ -389,37 +423,39 @@ const Primitive kScatterAdd = {  // dims: {the length of the axis}
     },
     kReadsB};
 
-constexpr Primitive kConcatenate = {
-    "concatenate",
-    [](Inputs in, const Attrs& a) {
-      int64_t length = 0;
-      for (int i = 0; i < in.count; ++i) {
-        Dims other = in[i].shape;
-        if (other.size() == in[0].ndim()) other[static_cast<int>(a.integer)] = in[0].shape[static_cast<int>(a.integer)];
-        if (other != in[0].shape)
-          throw ShapeError("[concatenate] shapes differ outside of axis " + std::to_string(a.integer) + ": " +
-                           to_string(in[0].shape) + " and " + to_string(in[i].shape));
-        length += in[i].shape[static_cast<int>(a.integer)];
-      }
-      return gathered(in[0].shape, in[0].dtype, a.integer, length);
-    },
-    [](Inputs in, const Array& out, const Attrs& a) {
-      std::vector<Array> parts;
-      for (int i = 0; i < in.count; ++i) parts.push_back(in[i]);
-      concatenate(parts.data(), in.count, static_cast<int>(a.integer), out);
-    },
-    [](Pullback& p) {
-      const int axis = static_cast<int>(p.attrs.integer);
-      const int n = p.g.shape().size();
-      Dims starts = Dims::filled(n, 0);
-      const int64_t total = p.g.shape()[axis];
-      for (int i = 0; starts[axis] < total; ++i) {
-        const Dims& part = p.in_shape[i];
-        if (i > 31 || p.wants(i)) p.gin[i] = slice(p.g, starts, part, Dims::filled(n, 1));
-        starts[axis] += part[axis];
-      }
-    },
-    kReadsNone};
+constexpr Primitive kConcatenate = {"concatenate",
+                                    [](Inputs in, const Attrs& a) {
+                                      int64_t length = 0;
+                                      for (int i = 0; i < in.count; ++i) {
+                                        Dims other = in[i].shape;
+                                        if (other.size() == in[0].ndim())
+                                          other[static_cast<int>(a.integer)] = in[0].shape[static_cast<int>(a.integer)];
+                                        if (other != in[0].shape)
+                                          throw ShapeError("[concatenate] shapes differ outside of axis " +
+                                                           std::to_string(a.integer) + ": " + to_string(in[0].shape) +
+                                                           " and " + to_string(in[i].shape));
+                                        length += in[i].shape[static_cast<int>(a.integer)];
+                                      }
+                                      return gathered(in[0].shape, in[0].dtype, a.integer, length);
+                                    },
+                                    [](Inputs in, const Array& out, const Attrs& a) {
+                                      std::vector<Array> parts;
+                                      for (int i = 0; i < in.count; ++i) parts.push_back(in[i]);
+                                      concatenate(parts.data(), in.count, static_cast<int>(a.integer), out);
+                                    },
+                                    [](Pullback& p) {
+                                      const int axis = static_cast<int>(p.attrs.integer);
+                                      const int n = p.g.shape().size();
+                                      Dims starts = Dims::filled(n, 0);
+                                      const int64_t total = p.g.shape()[axis];
+                                      for (int i = 0; starts[axis] < total; ++i) {
+                                        const Dims& part = p.in_shape[i];
+                                        if (i > 31 || p.wants(i))
+                                          p.gin[i] = slice(p.g, starts, part, Dims::filled(n, 1));
+                                        starts[axis] += part[axis];
+                                      }
+                                    },
+                                    kReadsNone};
 
 constexpr Primitive kDropout = {  // number: the rate; integer: the stream
     "dropout", like_first,
@@ -439,7 +475,8 @@ Var to_float(const Var& x) { return is_float(x.dtype()) && !x.weak() ? x : detac
 
 // The dtype that two arguments meet in; a plain number follows the array.
 DType common(const Var& x, const Var& y) {
-  if (x.weak() && y.weak()) return is_float(x.dtype()) || is_float(y.dtype()) ? DType::kFloat64 : promote(x.dtype(), y.dtype());
+  if (x.weak() && y.weak())
+    return is_float(x.dtype()) || is_float(y.dtype()) ? DType::kFloat64 : promote(x.dtype(), y.dtype());
   if (x.weak() || y.weak()) {
     const DType number = x.weak() ? x.dtype() : y.dtype(), array = x.weak() ? y.dtype() : x.dtype();
     if (is_float(array) || number == DType::kBool) return array;
@@ -469,21 +506,21 @@ Var call_binary(const Primitive& whole, const Var& x, const Var& y) {
 
 // ----- the public functions -----
 
-#define FL_ROW(Formula, label, reads)                                      \
-  Var label(const Var& x) {                                                \
+#define FL_ROW(Formula, label, reads)                                                                          \
+  Var label(const Var& x) {                                                                                    \
     constexpr bool kWhole = UnaryOp::k##Formula == UnaryOp::kFloor || UnaryOp::k##Formula == UnaryOp::kCeil || \
                             UnaryOp::k##Formula == UnaryOp::kTrunc || UnaryOp::k##Formula == UnaryOp::kRound;  \
-    if (!is_float(x.dtype())) {                                            \
-      const Var zero = astype(Var(0), x.dtype()), one = astype(Var(1), x.dtype()); \
-      if constexpr (kWhole) return x;                                      \
-      if constexpr (UnaryOp::k##Formula == UnaryOp::kNegative) return zero - x;          \
-      if constexpr (UnaryOp::k##Formula == UnaryOp::kSquare) return x * x;               \
-      if constexpr (UnaryOp::k##Formula == UnaryOp::kAbs) return where(less(x, zero), zero - x, x); \
-      if constexpr (UnaryOp::k##Formula == UnaryOp::kSign)                 \
-        return where(less(x, zero), zero - one, astype(greater(x, zero), x.dtype())); \
-      if constexpr (UnaryOp::k##Formula == UnaryOp::kRelu) return maximum(x, zero); \
-    }                                                                      \
-    return apply(kUnary<taped::Formula>, {to_float(x)});                   \
+    if (!is_float(x.dtype())) {                                                                                \
+      const Var zero = astype(Var(0), x.dtype()), one = astype(Var(1), x.dtype());                             \
+      if constexpr (kWhole) return x;                                                                          \
+      if constexpr (UnaryOp::k##Formula == UnaryOp::kNegative) return zero - x;                                \
+      if constexpr (UnaryOp::k##Formula == UnaryOp::kSquare) return x * x;                                     \
+      if constexpr (UnaryOp::k##Formula == UnaryOp::kAbs) return where(less(x, zero), zero - x, x);            \
+      if constexpr (UnaryOp::k##Formula == UnaryOp::kSign)                                                     \
+        return where(less(x, zero), zero - one, astype(greater(x, zero), x.dtype()));                          \
+      if constexpr (UnaryOp::k##Formula == UnaryOp::kRelu) return maximum(x, zero);                            \
+    }                                                                                                          \
+    return apply(kUnary<taped::Formula>, {to_float(x)});                                                       \
   }
 FL_UNARY_OPS(FL_ROW)
 #undef FL_ROW
@@ -544,8 +581,8 @@ Attrs along(const Dims& axes, bool keepdims) {
 void check_not_empty(const Var& x, const Dims& axes, const char* op) {
   for (int64_t axis : axes)
     if (x.shape()[static_cast<int>(axis)] == 0)
-      throw ShapeError("[" + std::string(op) + "] axis " + std::to_string(axis) + " has no elements: " +
-                       to_string(x.shape()));
+      throw ShapeError("[" + std::string(op) + "] axis " + std::to_string(axis) +
+                       " has no elements: " + to_string(x.shape()));
 }
 }  // namespace
 
@@ -598,6 +635,23 @@ Var matmul(const Var& x, const Var& y) {
   return whole ? astype(out, dtype) : out;
 }
 
+Var linear(const Var& x, const Var& weight, const Var& bias) {
+  if (x.shape().empty() || weight.shape().size() != 2 || x.shape().back() != weight.shape()[1])
+    throw ShapeError("[linear] expected x (..., in) and weight (out, in), got " + to_string(x.shape()) + " and " +
+                     to_string(weight.shape()));
+  if (!bias) return matmul(x, transpose(weight));
+  if (bias.shape() != Dims{weight.shape()[0]})
+    throw ShapeError("[linear] expected a bias of shape (" + std::to_string(weight.shape()[0]) + ",), got " +
+                     to_string(bias.shape()));
+  const DType dtype = promote(promote(settle(x).dtype(), weight.dtype()), bias.dtype());
+  const DType meet = is_float(dtype) ? dtype : default_dtype();
+  const Var rows = reshape(to(x, meet), {-1, weight.shape()[1]});
+  const Var out = apply(kLinear, {rows, to(weight, meet), to(bias, meet)});
+  Dims shape = x.shape();
+  shape[shape.size() - 1] = weight.shape()[0];
+  return reshape(out, shape);
+}
+
 Var transpose(const Var& x) {
   Dims axes = all_axes(x);
   const int n = axes.size();
@@ -612,8 +666,10 @@ Var reshape(const Var& x, const Dims& shape) {
   int64_t known = 1;
   int open = -1;
   for (int i = 0; i < shape.size(); ++i) {
-    if (shape[i] == -1 && open < 0) open = i;
-    else known *= shape[i];
+    if (shape[i] == -1 && open < 0)
+      open = i;
+    else
+      known *= shape[i];
   }
   const int64_t n = x.array().size();
   if (open >= 0 && known > 0 && n % known == 0) attrs.dims[open] = n / known;
@@ -693,11 +749,26 @@ std::vector<const Primitive*> all_primitives() {
       FL_UNARY_OPS(FL_ROW)
 #undef FL_ROW
 #define FL_ROW(Formula, name, reads_a, reads_b) &kBinary<taped::Formula>,
-          FL_BINARY_OPS(FL_ROW)
+              FL_BINARY_OPS(FL_ROW)
 #undef FL_ROW
-              & kWhere,
-      &kCast, &kCopy, &kSum, &kMax, &kMin, &kLogsumexp, &kMatmul, &kReshape, &kPermute, &kBroadcast, &kSlice,
-      &kUnslice, &kTake, &kScatterAdd, &kConcatenate, &kDropout};
+          & kWhere,
+      &kCast,
+      &kCopy,
+      &kSum,
+      &kMax,
+      &kMin,
+      &kLogsumexp,
+      &kMatmul,
+      &kLinear,
+      &kReshape,
+      &kPermute,
+      &kBroadcast,
+      &kSlice,
+      &kUnslice,
+      &kTake,
+      &kScatterAdd,
+      &kConcatenate,
+      &kDropout};
 }
 
 }  // namespace fallline

@@ -16,7 +16,8 @@ std::atomic<DType> float_dtype{DType::kFloat32};
 
 uint32_t version_of(const Var& x) { return x.array().buffer ? x.array().buffer->version() : 0; }
 
-NodePtr remember(const Primitive& primitive, const Var* in, int count, const Attrs& attrs, const Array& out, int value) {
+NodePtr remember(const Primitive& primitive, const Var* in, int count, const Attrs& attrs, const Array& out,
+                 int value) {
   auto node = std::make_shared<Node>();
   node->primitive = &primitive;
   if (!(attrs == Attrs{})) node->attrs = std::make_unique<const Attrs>(attrs);
@@ -139,6 +140,13 @@ constexpr Primitive kIdentity = {"identity", same, nullptr, pass, kReadsNone};
 Var start_record(const Var& x) {
   if (x.tracked() && recording()) return apply(kIdentity, {x});
   return Var(x.array(), std::make_shared<Node>(), x.value());
+}
+
+Var close_record(const Var& x, const Vars& targets) {
+  if (!x.tracked()) return x;
+  for (const Var& target : targets)
+    if (x.node()->oldest < target.node()->number) return x;
+  return detach(x);
 }
 
 Var leaf(const Array& array) {

@@ -9,6 +9,8 @@
 
 namespace fallline {
 
+class Var;
+using Vars = std::vector<Var>;
 struct Node;
 using NodePtr = std::shared_ptr<Node>;
 
@@ -18,8 +20,8 @@ class Var {
   Var() = default;
   explicit Var(Array array, NodePtr node = nullptr, int value = -1, bool weak = false)
       : p_(std::make_shared<const Data>(Data{std::move(array), std::move(node), value, weak})) {}
-  // A plain number is weak: it takes the dtype of what it meets, as in NumPy, and the default dtype on its own (settle).
-  // It is held as float64 or int64, so that no digit is lost before it is known which dtype it meets.
+  // A plain number is weak: it takes the dtype of what it meets, as in NumPy, and the default dtype on its own
+  // (settle). It is held as float64 or int64, so that no digit is lost before it is known which dtype it meets.
   Var(double number);
   Var(int number);
 
@@ -43,8 +45,6 @@ class Var {
   std::shared_ptr<const Data> p_;
 };
 
-using Vars = std::vector<Var>;
-
 Var weak(Array array);
 Var settle(const Var& x);  // a weak value in the default dtype; anything else as it is
 
@@ -66,16 +66,19 @@ class NoRecord {
 // The same array as the start of a record: derivatives are taken with respect to it. It still remembers `x` itself, so
 // that an outer derivative passes through.
 Var start_record(const Var& x);
+// The end of a record: x without its past, unless something older than the targets could still ask for a derivative.
+Var close_record(const Var& x, const Vars& targets);
 // The same array without a past.
 Var detach(const Var& x);
 // A leaf whose gradient `backward` accumulates.
 Var leaf(const Array& array);
 bool is_leaf(const Var& x);
-Var leaf_gradient(const Var& x);            // empty while there is none
+Var leaf_gradient(const Var& x);  // empty while there is none
 void set_leaf_gradient(const Var& x, const Var& g);
 
 // The gradients of sum(outputs * cotangents) with respect to `targets` (made by start_record), in their order; an empty
-// Var where there is no path. They are themselves recorded exactly when something older than the targets could still ask.
+// Var where there is no path. They are themselves recorded exactly when something older than the targets could still
+// ask.
 Vars gradients(const Vars& outputs, const Vars& cotangents, const Vars& targets);
 // Adds gradients to the leaves that `output` came from. `keep` is the API's retain: nodes stay usable either way.
 void backward(const Var& output, const Var& cotangent, bool record);

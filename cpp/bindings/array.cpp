@@ -23,7 +23,8 @@ py::object item(const Var& x) {
   check_readable(x, "item");
   if (x.array().size() != 1)
     throw ShapeError("[item] only an array with one element is a number, got shape " + to_string(x.shape()));
-  return visit(x.dtype(), [&](auto tag) -> py::object { return py::cast(*x.array().as<typename decltype(tag)::Type>()); });
+  return visit(x.dtype(),
+               [&](auto tag) -> py::object { return py::cast(*x.array().as<typename decltype(tag)::Type>()); });
 }
 
 // Copies `value` (broadcast, cast) over the elements of a view.
@@ -32,7 +33,8 @@ void write(const Var& view, const Var& value) {
   check_readable(value, "setitem");
   const Array& to = view.array();
   if (!to.buffer->writable())
-    throw ShapeError("[setitem] the array is read-only: it shares the memory of a read-only NumPy array; copy it first");
+    throw ShapeError(
+        "[setitem] the array is read-only: it shares the memory of a read-only NumPy array; copy it first");
   if (broadcast(to.shape, value.shape(), "setitem") != to.shape)
     throw ShapeError("[setitem] a value of shape " + to_string(value.shape()) + " does not fit " + to_string(to.shape));
   const bool shared = value.array().buffer == to.buffer;
@@ -61,15 +63,19 @@ void bind_array(py::module_& m) {
       .def_property_readonly("_writable", [](const Var& x) { return x.array().buffer && x.array().buffer->writable(); })
       .def_property_readonly("_tracked", [](const Var& x) { return x.tracked(); })
       .def_property_readonly("requires_grad", [](const Var& x) { return x.tracked(); })
-      .def_property("grad", [](const Var& x) -> py::object {
+      .def_property(
+          "grad",
+          [](const Var& x) -> py::object {
             const Var g = leaf_gradient(x);
             return g ? py::cast(g) : py::none();
-          }, [](const Var& x, py::object g) { set_leaf_gradient(x, g.is_none() ? Var() : to_var(g)); })
+          },
+          [](const Var& x, py::object g) { set_leaf_gradient(x, g.is_none() ? Var() : to_var(g)); })
       .def("item", item)
-      .def("__len__", [](const Var& x) {
-        if (x.shape().empty()) throw DTypeError("[len] a 0-d array has no length");
-        return x.shape()[0];
-      })
+      .def("__len__",
+           [](const Var& x) {
+             if (x.shape().empty()) throw DTypeError("[len] a 0-d array has no length");
+             return x.shape()[0];
+           })
       .def("_write", write);
   m.def("wrap", wrap, py::arg("object"), py::arg("requires_grad") = false);
   m.def("empty", [](py::object shape, py::object dtype) { return Var(Array::empty(to_dims(shape), to_dtype(dtype))); });

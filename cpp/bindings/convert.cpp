@@ -16,7 +16,8 @@ bool usable_in_place(const py::array& array) {
   const auto size = array.itemsize();
   for (py::ssize_t i = 0; i < array.ndim(); ++i)
     if (array.strides(i) % size) return false;
-  return py::dtype(array.dtype()).byteorder() != '>' && reinterpret_cast<uintptr_t>(array.data()) % static_cast<size_t>(size) == 0;
+  return py::dtype(array.dtype()).byteorder() != '>' &&
+         reinterpret_cast<uintptr_t>(array.data()) % static_cast<size_t>(size) == 0;
 }
 
 void release_object(void* owner) {
@@ -70,7 +71,8 @@ Array borrow(const py::array& array) {
   }
   out.data = static_cast<std::byte*>(const_cast<void*>(array.data()));
   Py_INCREF(array.ptr());
-  out.buffer = Buffer::borrow(out.data, static_cast<size_t>(array.nbytes()), array.writeable(), array.ptr(), release_object);
+  out.buffer =
+      Buffer::borrow(out.data, static_cast<size_t>(array.nbytes()), array.writeable(), array.ptr(), release_object);
   return out;
 }
 
@@ -88,7 +90,8 @@ Var to_var(py::handle object) {
   const bool foreign = !PyList_Check(p) && !PyTuple_Check(p) && !py::hasattr(object, "__array__") &&
                        !PyObject_CheckBuffer(p) && py::hasattr(object, "__dlpack__");
   const py::array array(foreign ? numpy("from_dlpack")(object) : numpy("asarray")(object));
-  const bool from_numbers = (PyList_Check(p) || PyTuple_Check(p)) && array.dtype().kind() == 'f' && array.itemsize() == 8;
+  const bool from_numbers =
+      (PyList_Check(p) || PyTuple_Check(p)) && array.dtype().kind() == 'f' && array.itemsize() == 8;
   const Var out(borrow(array));
   return from_numbers ? astype(out, default_dtype()) : out;
 }

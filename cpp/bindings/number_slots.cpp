@@ -54,6 +54,12 @@ PyObject* unary_slot(PyObject* object) {
   return guarded([&] { return py::cast(settle(f(to_var(object)))).release().ptr(); });
 }
 
+// For calls by name, where an error has to be thrown again.
+PyObject* checked(PyObject* result) {
+  if (!result) throw py::error_already_set();
+  return result;
+}
+
 Var positive(const Var& x) { return x; }
 Var invert(const Var& x) {
   if (x.dtype() == DType::kBool) return logical_not(x);
@@ -80,12 +86,18 @@ PyObject* power_slot(PyObject* left, PyObject* right, PyObject* modulus) {
 
 PyObject* compare_slot(PyObject* left, PyObject* right, int op) {
   switch (op) {
-    case Py_LT: return binary_slot<less>(left, right);
-    case Py_LE: return binary_slot<less_equal>(left, right);
-    case Py_EQ: return binary_slot<equal>(left, right);
-    case Py_NE: return binary_slot<not_equal>(left, right);
-    case Py_GT: return binary_slot<greater>(left, right);
-    default: return binary_slot<greater_equal>(left, right);
+    case Py_LT:
+      return binary_slot<less>(left, right);
+    case Py_LE:
+      return binary_slot<less_equal>(left, right);
+    case Py_EQ:
+      return binary_slot<equal>(left, right);
+    case Py_NE:
+      return binary_slot<not_equal>(left, right);
+    case Py_GT:
+      return binary_slot<greater>(left, right);
+    default:
+      return binary_slot<greater_equal>(left, right);
   }
 }
 
@@ -94,31 +106,37 @@ PyObject* compare_slot(PyObject* left, PyObject* right, int op) {
 void bind_number_slots(py::module_& m) {
   core = new py::module_(m);  // for the life of the process
   auto* type = reinterpret_cast<PyTypeObject*>(m.attr("Array").ptr());
-  const auto method = [&](const char* name, auto f) {
+  const auto method = [&](const char* name, const auto& f) {
     m.attr("Array").attr(name) = py::cpp_function(f, py::name(name), py::is_method(m.attr("Array")), py::is_operator());
   };
+  using Slot = PyObject* (*)(PyObject*, PyObject*);
+  const auto forward = [](Slot f) {
+    return [f](py::object x, py::object y) { return py::reinterpret_steal<py::object>(checked(f(x.ptr(), y.ptr()))); };
+  };
+  const auto reflected = [](Slot f) {
+    return [f](py::object x, py::object y) { return py::reinterpret_steal<py::object>(checked(f(y.ptr(), x.ptr()))); };
+  };
   // The attributes (x.__add__) first, since setting one resets its slot; then the slots themselves.
-#define FL_OPERATOR(name, slot, f)                                                                             \
-  method("__" name "__", [](py::object x, py::object y) { return py::reinterpret_steal<py::object>(binary_slot<f>(x.ptr(), y.ptr())); }); \
-  method("__r" name "__", [](py::object x, py::object y) { return py::reinterpret_steal<py::object>(binary_slot<f>(y.ptr(), x.ptr())); });
-#define FL_OPERATORS(X)                              \
-  X("add", nb_add, add)                              \
-  X("sub", nb_subtract, subtract)                    \
-  X("mul", nb_multiply, multiply)                    \
-  X("truediv", nb_true_divide, divide)               \
-  X("floordiv", nb_floor_divide, floor_divide)       \
-  X("mod", nb_remainder, remainder)                  \
-  X("matmul", nb_matrix_multiply, matmul)            \
-  X("and", nb_and, bitwise_and)                      \
-  X("or", nb_or, bitwise_or)                         \
-  X("xor", nb_xor, bitwise_xor)                      \
-  X("lshift", nb_lshift, bitwise_left_shift)         \
+#define FL_OPERATOR(name, slot, f)                 \
+  method("__" name "__", forward(binary_slot<f>)); \
+  method("__r" name "__", reflected(binary_slot<f>));
+#define FL_OPERATORS(X)                        \
+  X("add", nb_add, add)                        \
+  X("sub", nb_subtract, subtract)              \
+  X("mul", nb_multiply, multiply)              \
+  X("truediv", nb_true_divide, divide)         \
+  X("floordiv", nb_floor_divide, floor_divide) \
+  X("mod", nb_remainder, remainder)            \
+  X("matmul", nb_matrix_multiply, matmul)      \
+  X("and", nb_and, bitwise_and)                \
+  X("or", nb_or, bitwise_or)                   \
+  X("xor", nb_xor, bitwise_xor)                \
+  X("lshift", nb_lshift, bitwise_left_shift)   \
   X("rshift", nb_rshift, bitwise_right_shift)
   FL_OPERATORS(FL_OPERATOR)
   FL_OPERATOR("pow", nb_power, power_of)
 #undef FL_OPERATOR
-#define FL_OPERATOR(name, f) \
-  method("__" name "__", [](py::object x, py::object y) { return py::reinterpret_steal<py::object>(binary_slot<f>(x.ptr(), y.ptr())); });
+#define FL_OPERATOR(name, f) method("__" name "__", forward(binary_slot<f>));
   FL_OPERATOR("lt", less)
   FL_OPERATOR("le", less_equal)
   FL_OPERATOR("eq", equal)

@@ -2,6 +2,8 @@
 #include "ops/move.h"
 
 #include <cstring>
+#include <stdexcept>
+#include <string>
 
 #include "ops/plain.h"
 #include "simd/parallel.h"
@@ -70,12 +72,13 @@ void scatter_add(const Array& g, const Array& indices, int axis, const Array& ou
   });
 }
 
-int64_t first_out_of_range(const Array& indices, int64_t length) {
+void check_indices(const Array& indices, int64_t length, const char* op) {
   const Array at = contiguous(indices);
   const int64_t* index = at.as<int64_t>();
   for (int64_t i = 0, n = at.size(); i < n; ++i)
-    if (index[i] < 0 || index[i] >= length) return i;
-  return -1;
+    if (index[i] < 0 || index[i] >= length)
+      throw std::out_of_range("[" + std::string(op) + "] index " + std::to_string(index[i]) + " at position " +
+                              std::to_string(i) + " is out of range for length " + std::to_string(length));
 }
 
 }  // namespace fallline

@@ -13,13 +13,14 @@ void fill_zero(const Array& out);  // out is dense
 // out[..., offset_i : offset_i + length_i, ...] = inputs[i] along `axis`, in order.
 void concatenate(const Array* inputs, int inputs_count, int axis, const Array& out);
 
-// out[o, j, i] = x[o, indices[j], i] over (outer, axis, inner); indices are int64 in [0, length), checked by the caller.
+// out[o, j, i] = x[o, indices[j], i] over (outer, axis, inner); indices are int64 in [0, length), checked by the
+// caller.
 void take(const Array& x, const Array& indices, int axis, const Array& out);
 // out = 0; out[o, indices[j], i] += g[o, j, i], in the order of j.
 void scatter_add(const Array& g, const Array& indices, int axis, const Array& out);
 
-// The index of the first value outside [0, length), or -1.
-int64_t first_out_of_range(const Array& indices, int64_t length);
+// Throws std::out_of_range at the first value of `indices` outside [0, length): a wrong one would read foreign memory.
+void check_indices(const Array& indices, int64_t length, const char* op);
 
 }  // namespace fallline
 

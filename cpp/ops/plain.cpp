@@ -10,57 +10,117 @@
 namespace fallline {
 namespace {
 
-// out[i] = f(x[i], y[i]), the C++ types already known.
-template <class R, class T, class F>
-void zip(const Array& x, const Array& y, const Array& out, F f) {
-  const Dims xs = broadcast_strides(x.shape, x.strides, out.shape), ys = broadcast_strides(y.shape, y.strides, out.shape);
-  for_each_run<3>(out.shape, {&out.strides, &xs, &ys}, [&](const int64_t* at, int64_t n, const int64_t* step) {
-    R* z = out.as<R>() + at[0];
-    const T *a = x.as<T>() + at[1], *b = y.as<T>() + at[2];
-    if (step[0] == 1 && step[1] == 1 && step[2] == 1) {
-      for (int64_t i = 0; i < n; ++i) z[i] = f(a[i], b[i]);
-    } else {
-      for (int64_t i = 0; i < n; ++i) z[i * step[0]] = f(a[i * step[1]], b[i * step[2]]);
-    }
-  });
-}
+// One run of elements, each array with its step; the walk over the runs is compiled once, not for every type.
+using Row1 = void (*)(const void* x, int64_t x_step, void* out, int64_t out_step, int64_t n);
+using Row2 = void (*)(const void* x, int64_t x_step, const void* y, int64_t y_step, void* out, int64_t out_step,
+                      int64_t n);
 
-template <class R, class T, class F>
-void map(const Array& x, const Array& out, F f) {
+const std::byte* at(const Array& x, int64_t offset) { return x.data + offset * static_cast<int64_t>(size_of(x.dtype)); }
+std::byte* to(const Array& x, int64_t offset) { return x.data + offset * static_cast<int64_t>(size_of(x.dtype)); }
+
+void walk(Row1 row, const Array& x, const Array& out) {
   const Dims xs = broadcast_strides(x.shape, x.strides, out.shape);
-  for_each_run<2>(out.shape, {&out.strides, &xs}, [&](const int64_t* at, int64_t n, const int64_t* step) {
-    R* z = out.as<R>() + at[0];
-    const T* a = x.as<T>() + at[1];
-    if (step[0] == 1 && step[1] == 1) {
-      for (int64_t i = 0; i < n; ++i) z[i] = f(a[i]);
-    } else {
-      for (int64_t i = 0; i < n; ++i) z[i * step[0]] = f(a[i * step[1]]);
-    }
+  for_each_run<2>(out.shape, {&out.strides, &xs}, [&](const int64_t* offset, int64_t n, const int64_t* step) {
+    row(at(x, offset[1]), step[1], to(out, offset[0]), step[0], n);
   });
 }
 
-struct Equal { template <class T> static bool f(T a, T b) { return a == b; } };
-struct NotEqual { template <class T> static bool f(T a, T b) { return a != b; } };
-struct Less { template <class T> static bool f(T a, T b) { return a < b; } };
-struct LessEqual { template <class T> static bool f(T a, T b) { return a <= b; } };
-struct Greater { template <class T> static bool f(T a, T b) { return a > b; } };
-struct GreaterEqual { template <class T> static bool f(T a, T b) { return a >= b; } };
-struct LogicalAnd { template <class T> static bool f(T a, T b) { return (a != T(0)) & (b != T(0)); } };
-struct LogicalOr { template <class T> static bool f(T a, T b) { return (a != T(0)) | (b != T(0)); } };
-struct LogicalXor { template <class T> static bool f(T a, T b) { return (a != T(0)) != (b != T(0)); } };
+void walk(Row2 row, const Array& x, const Array& y, const Array& out) {
+  const Dims xs = broadcast_strides(x.shape, x.strides, out.shape),
+             ys = broadcast_strides(y.shape, y.strides, out.shape);
+  for_each_run<3>(out.shape, {&out.strides, &xs, &ys}, [&](const int64_t* offset, int64_t n, const int64_t* step) {
+    row(at(x, offset[1]), step[1], at(y, offset[2]), step[2], to(out, offset[0]), step[0], n);
+  });
+}
+
+// out[i] = Op::f(x[i], y[i])
+template <class Op, class R, class T>
+void zip_row(const void* x, int64_t x_step, const void* y, int64_t y_step, void* out, int64_t out_step, int64_t n) {
+  const T *a = static_cast<const T*>(x), *b = static_cast<const T*>(y);
+  R* z = static_cast<R*>(out);
+  for (int64_t i = 0; i < n; ++i) z[i * out_step] = static_cast<R>(Op::f(a[i * x_step], b[i * y_step]));
+}
+
+// out[i] = Op::f(x[i])
+template <class Op, class R, class T>
+void map_row(const void* x, int64_t x_step, void* out, int64_t out_step, int64_t n) {
+  const T* a = static_cast<const T*>(x);
+  R* z = static_cast<R*>(out);
+  if (x_step == 1 && out_step == 1) {
+    for (int64_t i = 0; i < n; ++i) z[i] = Op::template f<R>(a[i]);
+  } else {
+    for (int64_t i = 0; i < n; ++i) z[i * out_step] = Op::template f<R>(a[i * x_step]);
+  }
+}
+
+struct Equal {
+  template <class T>
+  static bool f(T a, T b) {
+    return a == b;
+  }
+};
+struct NotEqual {
+  template <class T>
+  static bool f(T a, T b) {
+    return a != b;
+  }
+};
+struct Less {
+  template <class T>
+  static bool f(T a, T b) {
+    return a < b;
+  }
+};
+struct LessEqual {
+  template <class T>
+  static bool f(T a, T b) {
+    return a <= b;
+  }
+};
+struct Greater {
+  template <class T>
+  static bool f(T a, T b) {
+    return a > b;
+  }
+};
+struct GreaterEqual {
+  template <class T>
+  static bool f(T a, T b) {
+    return a >= b;
+  }
+};
+struct LogicalAnd {
+  template <class T>
+  static bool f(T a, T b) {
+    return (a != T(0)) & (b != T(0));
+  }
+};
+struct LogicalOr {
+  template <class T>
+  static bool f(T a, T b) {
+    return (a != T(0)) | (b != T(0));
+  }
+};
+struct LogicalXor {
+  template <class T>
+  static bool f(T a, T b) {
+    return (a != T(0)) != (b != T(0));
+  }
+};
 
 // Integers wrap around like NumPy's: computed without sign, where overflow is defined. 16 bits and fewer go through
 // unsigned int, since C++ would promote them to int.
 template <class T>
-using Wrapping = std::conditional_t<(sizeof(T) < 4), unsigned, std::make_unsigned_t<std::conditional_t<std::is_same_v<T, bool>, uint8_t, T>>>;
+using Wrapping = std::conditional_t<(sizeof(T) < 4), unsigned,
+                                    std::make_unsigned_t<std::conditional_t<std::is_same_v<T, bool>, uint8_t, T>>>;
 
-#define FL_WRAPPING(Name, op)                                            \
-  struct Name {                                                          \
-    template <class T>                                                   \
-    static T f(T a, T b) {                                               \
-      using W = Wrapping<T>;                                             \
-      return static_cast<T>(static_cast<W>(a) op static_cast<W>(b));     \
-    }                                                                    \
+#define FL_WRAPPING(Name, op)                                        \
+  struct Name {                                                      \
+    template <class T>                                               \
+    static T f(T a, T b) {                                           \
+      using W = Wrapping<T>;                                         \
+      return static_cast<T>(static_cast<W>(a) op static_cast<W>(b)); \
+    }                                                                \
   };
 FL_WRAPPING(IntAdd, +)
 FL_WRAPPING(IntSubtract, -)
@@ -69,8 +129,18 @@ FL_WRAPPING(BitAnd, &)
 FL_WRAPPING(BitOr, |)
 FL_WRAPPING(BitXor, ^)
 #undef FL_WRAPPING
-struct IntMaximum { template <class T> static T f(T a, T b) { return a > b ? a : b; } };
-struct IntMinimum { template <class T> static T f(T a, T b) { return a < b ? a : b; } };
+struct IntMaximum {
+  template <class T>
+  static T f(T a, T b) {
+    return a > b ? a : b;
+  }
+};
+struct IntMinimum {
+  template <class T>
+  static T f(T a, T b) {
+    return a < b ? a : b;
+  }
+};
 struct IntPower {  // by repeated squaring; a negative exponent is refused by the caller
   template <class T>
   static T f(T base, T exponent) {
@@ -81,8 +151,8 @@ struct IntPower {  // by repeated squaring; a negative exponent is refused by th
     return static_cast<T>(y);
   }
 };
-// Floor division and its remainder, which takes the divisor's sign, as in Python; by zero: 0 for integers, IEEE's result
-// for floats.
+// Floor division and its remainder, which takes the divisor's sign, as in Python; by zero: 0 for integers, IEEE's
+// result for floats.
 struct Remainder {
   template <class T>
   static T f(T a, T b) {
@@ -128,17 +198,49 @@ struct ShiftRight {
   }
 };
 
-struct IsNan { template <class T> static bool f(T a) { return a != a; } };
-struct IsInf { template <class T> static bool f(T a) { if constexpr (std::is_floating_point_v<T>) return std::isinf(a); else return false; } };
-struct IsFinite { template <class T> static bool f(T a) { if constexpr (std::is_floating_point_v<T>) return std::isfinite(a); else return true; } };
-struct LogicalNot { template <class T> static bool f(T a) { return a == T(0); } };
+struct IsNan {
+  template <class R, class T>
+  static bool f(T a) {
+    return a != a;
+  }
+};
+struct IsInf {
+  template <class R, class T>
+  static bool f(T a) {
+    if constexpr (std::is_floating_point_v<T>)
+      return std::isinf(a);
+    else
+      return false;
+  }
+};
+struct IsFinite {
+  template <class R, class T>
+  static bool f(T a) {
+    if constexpr (std::is_floating_point_v<T>)
+      return std::isfinite(a);
+    else
+      return true;
+  }
+};
+struct LogicalNot {
+  template <class R, class T>
+  static bool f(T a) {
+    return a == T(0);
+  }
+};
+struct Cast {
+  template <class R, class T>
+  static R f(T a) {
+    if constexpr (std::is_same_v<R, bool>)
+      return a != T(0);
+    else
+      return static_cast<R>(a);
+  }
+};
 
 template <class Op>
 void run_compare(const Array& x, const Array& y, const Array& out) {
-  visit(x.dtype, [&](auto tag) {
-    using T = typename decltype(tag)::Type;
-    zip<bool, T>(x, y, out, [](T a, T b) { return Op::f(a, b); });
-  });
+  visit(x.dtype, [&](auto tag) { walk(zip_row<Op, bool, typename decltype(tag)::Type>, x, y, out); });
 }
 
 template <class Op>
@@ -146,12 +248,10 @@ void run_integer(const Array& x, const Array& y, const Array& out) {
   visit(x.dtype, [&](auto tag) {
     using T = typename decltype(tag)::Type;
     constexpr bool kFloats = std::is_same_v<Op, Remainder> || std::is_same_v<Op, FloorDivide>;
-    if constexpr (!std::is_floating_point_v<T> || kFloats) {
-      if constexpr (std::is_same_v<T, bool>) {
-        zip<bool, uint8_t>(x, y, out, [](uint8_t a, uint8_t b) { return Op::f(a, b) != 0; });
-      } else {
-        zip<T, T>(x, y, out, [](T a, T b) { return Op::f(a, b); });
-      }
+    if constexpr (std::is_same_v<T, bool>) {
+      walk(zip_row<Op, bool, uint8_t>, x, y, out);
+    } else if constexpr (!std::is_floating_point_v<T> || kFloats) {
+      walk(zip_row<Op, T, T>, x, y, out);
     } else {
       throw DTypeError("[integer arithmetic] takes integers or bool, got " + std::string(name_of(x.dtype)));
     }
@@ -160,10 +260,7 @@ void run_integer(const Array& x, const Array& y, const Array& out) {
 
 template <class Op>
 void run_test(const Array& x, const Array& out) {
-  visit(x.dtype, [&](auto tag) {
-    using T = typename decltype(tag)::Type;
-    map<bool, T>(x, out, [](T a) { return Op::f(a); });
-  });
+  visit(x.dtype, [&](auto tag) { walk(map_row<Op, bool, typename decltype(tag)::Type>, x, out); });
 }
 
 using Compare = void (*)(const Array&, const Array&, const Array&);
@@ -194,7 +291,8 @@ void test(TestOp op, const Array& x, const Array& out) {
 
 void where(const Array& condition, const Array& x, const Array& y, const Array& out) {
   const Dims cs = broadcast_strides(condition.shape, condition.strides, out.shape);
-  const Dims xs = broadcast_strides(x.shape, x.strides, out.shape), ys = broadcast_strides(y.shape, y.strides, out.shape);
+  const Dims xs = broadcast_strides(x.shape, x.strides, out.shape),
+             ys = broadcast_strides(y.shape, y.strides, out.shape);
   visit(out.dtype, [&](auto tag) {
     using T = typename decltype(tag)::Type;
     for_each_run<4>(out.shape, {&out.strides, &cs, &xs, &ys}, [&](const int64_t* at, int64_t n, const int64_t* step) {
@@ -208,13 +306,8 @@ void where(const Array& condition, const Array& x, const Array& y, const Array& 
 
 void cast(const Array& x, const Array& out) {
   visit(x.dtype, [&](auto from) {
-    using T = typename decltype(from)::Type;
-    visit(out.dtype, [&](auto to) {
-      using R = typename decltype(to)::Type;
-      map<R, T>(x, out, [](T a) {
-        if constexpr (std::is_same_v<R, bool>) return a != T(0);
-        else return static_cast<R>(a);
-      });
+    visit(out.dtype, [&](auto into) {
+      walk(map_row<Cast, typename decltype(into)::Type, typename decltype(from)::Type>, x, out);
     });
   });
 }

@@ -26,14 +26,14 @@ struct Tree {
 };
 
 struct Plus {
-  static constexpr int kEmpty = 0;
+  static constexpr double kEmpty = -0.0;  // added to -0 it leaves -0
   template <class X>
   static FL_FN X join(X a, X b) {
     return a + b;
   }
 };
 struct Times {
-  static constexpr int kEmpty = 1;
+  static constexpr double kEmpty = 1;
   template <class X>
   static FL_FN X join(X a, X b) {
     return a * b;
@@ -91,7 +91,7 @@ constexpr int64_t kVirtual = 256 / static_cast<int64_t>(sizeof(T));
 // x[0] joined with the next ones in order.
 template <class Join, class T>
 FL_FN T join_in_order(const T* x, int64_t n) {
-  T sum = n > 0 ? x[0] : T(Join::kEmpty);
+  T sum = n > 0 ? x[0] : T(Join::kEmpty) + T(0);
   for (int64_t i = 1; i < n; ++i) sum = Join::join(sum, x[i]);
   return sum;
 }
@@ -128,7 +128,7 @@ FL_FN T join_by_halves(T* lane, int64_t width) {
 
 // At least as many elements as virtual lanes: lane j joins elements j, j + kVirtual, ... in order.
 template <class Join, class T, class Map>
-FL_FN T join_lanes(const T* x, int64_t n, Map map) {
+T join_lanes(const T* x, int64_t n, Map map) {
   constexpr int64_t kLanes = static_cast<int64_t>(Pack<T>::kLanes), kPacks = kVirtual<T> / kLanes;
   Pack<T> sum[kPacks];
   for (int64_t j = 0; j < kPacks; ++j) sum[j] = map(Pack<T>::load(x + j * kLanes));
@@ -158,7 +158,7 @@ FL_FN T join_lanes(const T* x, int64_t n, Map map) {
 
 // One block of at most kBlock elements: a few in order, else in virtual lanes and then by halves.
 template <class Join, class T, class Map>
-FL_FN T join_block(const T* x, int64_t n, Map map) {
+T join_block(const T* x, int64_t n, Map map) {
   constexpr int64_t kLanes = static_cast<int64_t>(Pack<T>::kLanes);
   if (n >= kVirtual<T>) return join_lanes<Join>(x, n, map);
   if (std::is_same_v<Map, Plain> && n <= kFew) return join_in_order<Join>(x, n);

@@ -1,4 +1,4 @@
-"""Trees of arrays: nested dicts, lists, tuples and modules, whose leaves have paths like ``0.weight``."""
+"""Trees: dicts, lists, tuples and modules, nested. Paths are ``0.weight``."""
 
 from fallline._tree import flatten, map, unflatten
 

@@ -1,0 +1,58 @@
+// The native training loop.
+#include "bindings/bind.h"
+
+#include "train/loop.h"
+
+namespace fallline {
+namespace {
+
+std::vector<Array> arrays(const Vars& vars) {
+  std::vector<Array> out;
+  for (const Var& x : vars) out.push_back(x.array());
+  return out;
+}
+
+std::shared_ptr<BatchPlan> make_plan(std::shared_ptr<Plan> plan, const std::vector<std::pair<Var, int>>& sources,
+                                     int key_input, int scalars) {
+  std::vector<Source> rows;
+  for (const auto& [x, input] : sources) rows.push_back({x.array(), input});
+  return std::make_shared<BatchPlan>(std::move(plan), std::move(rows), key_input, scalars);
+}
+
+std::shared_ptr<Update> make_update(const std::string& rule, const Vars& params, const std::vector<Vars>& slots) {
+  std::vector<std::vector<Array>> states;
+  for (const Vars& s : slots) states.push_back(arrays(s));
+  return std::make_shared<Update>(rule_index(rule), arrays(params), std::move(states));
+}
+
+}  // namespace
+
+void bind_train(py::module_& m) {
+  py::class_<BatchPlan, std::shared_ptr<BatchPlan>>(m, "BatchPlan")
+      .def(py::init(&make_plan))
+      .def_property_readonly("batch", &BatchPlan::batch)
+      .def("run",
+           [](BatchPlan& self, int64_t begin, uint64_t key, uint64_t step) {
+             py::gil_scoped_release release;
+             self.run(nullptr, begin, key, step);
+           })
+      .def("output", [](const BatchPlan& self, int i) { return copy(Var(Array(self.output(i)), nullptr)); })
+      .def("__str__", [](const BatchPlan& self) { return self.plan().describe(); });
+  py::class_<Update, std::shared_ptr<Update>>(m, "Update").def(py::init(&make_update));
+  py::enum_<Trainer::State>(m, "TrainerState")
+      .value("running", Trainer::State::kRunning)
+      .value("finished", Trainer::State::kFinished)
+      .value("diverged", Trainer::State::kDiverged);
+  py::class_<Trainer>(m, "Trainer")
+      .def(py::init<std::shared_ptr<BatchPlan>, std::shared_ptr<BatchPlan>, std::shared_ptr<Update>>())
+      .def("start",
+           [](Trainer& self, int64_t samples, const py::object& order, const Var& hypers, int64_t t, uint64_t key,
+              double max_norm) {
+             self.start(samples, order.is_none() ? Array() : to_var(order).array(), hypers.array(), t, key, max_norm);
+           })
+      .def("advance", &Trainer::advance, py::call_guard<py::gil_scoped_release>())
+      .def_property_readonly("done", &Trainer::done)
+      .def_property_readonly("record", [](const Trainer& self) { return Var(self.record()); });
+}
+
+}  // namespace fallline

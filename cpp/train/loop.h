@@ -1,0 +1,97 @@
+// How is an epoch run without Python?  Gather a batch, run the plan, apply the rule; n times.
+#ifndef FALLLINE_TRAIN_LOOP_H_
+#define FALLLINE_TRAIN_LOOP_H_
+
+#include <memory>
+
+#include "autograd/plan.h"
+#include "optim/rules.h"
+
+namespace fallline {
+
+// Rows of the data sets that go into one batch: x, targets, perhaps weights.
+struct Source {
+  Array rows;  // (n, ...), any dtype and strides; read where it lies
+  int input;   // the plan's input that takes them
+};
+
+// A plan over one batch size, with the memory that its inputs are gathered into. The plan's outputs are scalars to be
+// averaged, the first of them the loss, then one gradient per parameter.
+class BatchPlan {
+ public:
+  BatchPlan(std::shared_ptr<Plan> plan, std::vector<Source> sources, int key_input, int scalars);
+
+  // Gathers rows[order[i]], or rows [begin, begin + batch) where `order` is null; those of the input's dtype are
+  // read in place. Then runs the plan.
+  void run(const int64_t* order, int64_t begin, uint64_t key, uint64_t step);
+
+  int64_t batch() const { return batch_; }
+  int scalars() const { return scalars_; }
+  double scalar(int i) const;
+  const Array& output(int i) const { return plan_->output(i); }
+  int output_count() const { return plan_->output_count(); }
+  const Plan& plan() const { return *plan_; }
+
+ private:
+  void gather(const Source& source, const Array& to, const int64_t* order, int64_t begin);
+
+  std::shared_ptr<Plan> plan_;
+  std::vector<Source> sources_;
+  std::vector<Array> staged_;
+  Array key_;
+  int key_input_, scalars_;
+  int64_t batch_;
+};
+
+// The update of all parameters by one rule, after a plan has left their gradients.
+class Update {
+ public:
+  // `params` and every state are dense, in the memory order of the gradient.
+  Update(int rule, std::vector<Array> params, std::vector<std::vector<Array>> slots);
+  // Applies the rule with this row of hyper-parameters as update number t (from 1) and returns the gradients' norm.
+  // `max_norm` > 0 scales the gradients down to it first. Where the norm is not finite nothing is changed.
+  double step(const std::vector<Array>& grads, const double* hypers, int64_t t, double max_norm);
+
+ private:
+  const Rule& rule_;
+  std::vector<Array> params_;
+  std::vector<RuleTensor> tensors_;
+  std::vector<Array> staged_;  // gradients brought into the parameter's memory order, where they differ
+  int64_t end_;
+};
+
+// An epoch: plan, rule, plan, rule ... with what came of every step.
+class Trainer {
+ public:
+  enum class State { kRunning, kFinished, kDiverged };
+
+  // `last` takes the shorter batch at the end, or is null where there is none.
+  Trainer(std::shared_ptr<BatchPlan> plan, std::shared_ptr<BatchPlan> last, std::shared_ptr<Update> update);
+
+  // The samples in the order of `order` (int64), or in their own where it is empty. One row of `hypers` for each step;
+  // `t` steps have been taken before. `key` and the step number decide what dropout drops.
+  void start(int64_t samples, Array order, Array hypers, int64_t t, uint64_t key, double max_norm);
+  // Goes on for about `seconds`. On divergence (a loss or a gradient that is not finite) the step is not taken.
+  State advance(double seconds);
+
+  int64_t steps() const { return hypers_.shape.empty() ? 0 : hypers_.shape[0]; }
+  int64_t done() const { return done_; }
+  // (steps, scalars + 1) float64: the plan's scalars and the norm of the gradient.
+  const Array& record() const { return record_; }
+
+ private:
+  std::shared_ptr<BatchPlan> plan_, last_;
+  std::shared_ptr<Update> update_;
+  Array order_, hypers_, record_;
+  std::vector<Array> grads_;
+  int64_t samples_ = 0, t_ = 0, done_ = 0;
+  uint64_t key_ = 0;
+  double max_norm_ = 0;
+};
+
+// sqrt(sum of all squares), each array summed in float64 from partial sums in an order fixed by its size.
+double global_norm(const std::vector<Array>& arrays);
+
+}  // namespace fallline
+
+#endif  // FALLLINE_TRAIN_LOOP_H_

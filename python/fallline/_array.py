@@ -1,0 +1,206 @@
+"""fl.Array: conversion, printing and indexing. Methods that are functions are added by `_ops`, operators by the core."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator
+from types import EllipsisType
+from typing import Any
+
+import numpy as np
+
+from fallline import _core
+from fallline._core import Array
+
+__all__ = ["Array", "asarray"]
+
+
+def asarray(obj: Any, /, *, dtype: Any = None, copy: bool | None = None, requires_grad: bool = False) -> Array:
+    """Make an array of anything array-like.
+
+    Memory is shared where byte order and alignment allow, and a read-only array stays read-only. Python floats, and
+    lists of them, become the default dtype (float32); NumPy's float64 stays float64.
+
+    Parameters
+    ----------
+    obj
+        A NumPy array, a buffer, an object with ``__array__`` or ``__dlpack__``, a number, or nested lists of these.
+    dtype
+        The wanted dtype; None keeps it.
+    copy
+        True copies always; False raises ValueError where memory cannot be shared; None copies where it must.
+    requires_grad
+        Whether ``backward`` shall leave a gradient in ``grad``. Only for float32 and float64.
+
+    Returns
+    -------
+    Array
+    """
+    if isinstance(obj, list | tuple) and any(isinstance(item, Array) for item in obj):
+        from fallline import _ops
+
+        made = _ops.stack([asarray(item) for item in obj])
+    else:
+        made = _core.wrap(obj)
+    source = obj if isinstance(obj, Array) else None
+    if dtype is not None and np.dtype(dtype) != made.dtype:
+        if copy is False:
+            raise ValueError(f"[asarray] copy=False, but {made.dtype} has to be converted to {np.dtype(dtype)}")
+        made = _core.astype(made, dtype)
+    elif copy:
+        made = _core.copy(made)
+    elif copy is False and source is None and not _shares(made, obj):
+        raise ValueError("[asarray] copy=False, but this object's memory cannot be shared; pass copy=None")
+    return _core.wrap(_core.detach(made), requires_grad=True) if requires_grad else made
+
+
+def _shares(made: Array, obj: Any) -> bool:
+    if isinstance(obj, np.ndarray):
+        return np.shares_memory(np.asarray(made), obj) or obj.size == 0
+    return not isinstance(obj, list | tuple | int | float | complex)
+
+
+Key = int | slice | EllipsisType | None | Array | np.ndarray | list[Any] | tuple[Any, ...]
+
+
+def getitem(x: Array, key: Key) -> Array:
+    """Views for integers, slices, ``...`` and None; copies for integer and boolean arrays, as in NumPy."""
+    parts = key if isinstance(key, tuple) else (key,)
+    if all(_is_basic(part) for part in parts):
+        return _basic(x, parts)
+    if len(parts) == 1 and _is_integer_array(parts[0]):
+        return _core.take(x, parts[0], 0)
+    return _core.reshape(_core.take(_core.reshape(x, -1), *_flat_indices(x, parts), 0), _result_shape(x, parts))
+
+
+def setitem(x: Array, key: Key, value: Any) -> None:
+    """Write into the array's memory; what was recorded with the old values can then no longer be walked back."""
+    if x._tracked:
+        raise _core.TapeError("[setitem] an array with a recorded past cannot be written; use fl.where, or detach() it first")
+    parts = key if isinstance(key, tuple) else (key,)
+    if all(_is_basic(part) for part in parts):
+        _basic(x, parts)._write(_core.wrap(value))
+        return
+    target = np.asarray(x)
+    if not target.flags.writeable:
+        raise _core.ShapeError("[setitem] the array is read-only: it shares the memory of a read-only NumPy array")
+    target[_as_numpy(parts)] = np.asarray(_core.wrap(value))
+    x._write(x)  # tells the record that the memory has changed
+
+
+def _is_basic(part: Any) -> bool:
+    if part is None or part is Ellipsis or isinstance(part, slice):
+        return True
+    return not isinstance(part, bool | np.bool_) and not isinstance(part, Array | np.ndarray | list | tuple) and _is_index(part)
+
+
+def _is_index(part: Any) -> bool:
+    try:
+        operator.index(part)
+    except TypeError:
+        return False
+    return True
+
+
+def _is_integer_array(part: Any) -> bool:
+    if isinstance(part, Array):
+        return part.ndim > 0 and bool(part.dtype.kind in "iu")
+    return isinstance(part, np.ndarray | list) and np.asarray(part).dtype.kind in "iu" and np.asarray(part).ndim > 0
+
+
+def _basic(x: Array, parts: tuple[Any, ...]) -> Array:
+    """Basic indexing as one slice and one reshape."""
+    given = sum(part is not None and part is not Ellipsis for part in parts)
+    if given > x.ndim:
+        raise IndexError(f"[index] {given} indices for an array of shape {x.shape}")
+    if sum(part is Ellipsis for part in parts) > 1:
+        raise IndexError("[index] at most one ellipsis (...) is possible")
+    if not any(part is Ellipsis for part in parts):
+        parts = (*parts, Ellipsis)
+    starts, lengths, steps = [], [], []
+    shape: list[int] = []
+    axis = 0
+    for part in parts:
+        if part is None:
+            shape.append(1)
+        elif part is Ellipsis:
+            for length in x.shape[axis : axis + x.ndim - given]:
+                starts.append(0), lengths.append(length), steps.append(1), shape.append(length)
+            axis += x.ndim - given
+        elif isinstance(part, slice):
+            start, stop, step = part.indices(x.shape[axis])
+            length = len(range(start, stop, step))
+            starts.append(start), lengths.append(length), steps.append(step), shape.append(length)
+            axis += 1
+        else:
+            i = operator.index(part)
+            if not -x.shape[axis] <= i < x.shape[axis]:
+                raise IndexError(f"[index] {i} is out of range for axis {axis} of length {x.shape[axis]}")
+            starts.append(i % x.shape[axis]), lengths.append(1), steps.append(1)
+            axis += 1
+    if starts != [0] * x.ndim or tuple(lengths) != x.shape or steps != [1] * x.ndim:
+        x = _core.slice(x, starts, lengths, steps)
+    return x if x.shape == tuple(shape) else _core.reshape(x, shape)
+
+
+def _as_numpy(parts: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(np.asarray(part) if isinstance(part, Array) else part for part in parts)
+
+
+def _flat_indices(x: Array, parts: tuple[Any, ...]) -> tuple[Any]:
+    return (np.arange(x.size).reshape(x.shape)[_as_numpy(parts)].reshape(-1),)
+
+
+def _result_shape(x: Array, parts: tuple[Any, ...]) -> tuple[int, ...]:
+    return np.broadcast_to(np.int8(0), x.shape)[_as_numpy(parts)].shape
+
+
+def _iterate(x: Array) -> Iterator[Array]:
+    if x.ndim == 0:
+        raise TypeError("[iter] a 0-d array cannot be iterated over")
+    return (getitem(x, i) for i in range(x.shape[0]))
+
+
+def _scalar(x: Array, what: str) -> Any:
+    if x.size != 1:
+        raise _core.ShapeError(f"[{what}] only an array with one element is a number, got shape {x.shape}")
+    return x.item()
+
+
+def _repr(x: Array) -> str:
+    past = ", requires_grad=True" if x._tracked else ""
+    if not x._readable:
+        return f"Array(<traced>, shape={x.shape}, dtype={x.dtype.name}{past})"
+    text = np.array2string(np.asarray(x), separator=", ", prefix="Array(")
+    return f"Array({text}, dtype={x.dtype.name}{past})"
+
+
+def _to_index(x: Array) -> int:
+    if x.dtype.kind not in "iu":
+        raise TypeError(f"[index] only an integer array can be an index, got {x.dtype}")
+    return int(_scalar(x, "index"))
+
+
+METHODS: dict[str, Any] = {
+    "__getitem__": getitem,
+    "__setitem__": setitem,
+    "__iter__": _iterate,
+    "__repr__": _repr,
+    "__str__": lambda x: str(np.asarray(x)) if x._readable else _repr(x),
+    "__bool__": lambda x: bool(_scalar(x, "bool")),
+    "__int__": lambda x: int(_scalar(x, "int")),
+    "__float__": lambda x: float(_scalar(x, "float")),
+    "__complex__": lambda x: complex(_scalar(x, "complex")),
+    "__index__": _to_index,
+    "__hash__": None,
+    "__dlpack__": lambda x, **kwargs: np.asarray(x).__dlpack__(**kwargs),
+    "__dlpack_device__": lambda x: (1, 0),  # kDLCPU
+    "tolist": lambda x: np.asarray(x).tolist(),
+    "numpy": lambda x: np.asarray(x),
+    "detach": lambda x: _core.detach(x),
+    "device": property(lambda x: "cpu"),
+    "__reduce__": lambda x: (asarray, (np.array(np.asarray(x)),)),
+    "__deepcopy__": lambda x, memo: asarray(np.array(np.asarray(x), order="K")),
+}
+for _name, _method in METHODS.items():
+    setattr(Array, _name, _method)

@@ -1,0 +1,43 @@
+"""What is this build, and what does it run on?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fallline import _core
+
+__all__ = ["get_num_threads", "info", "set_default_dtype", "set_num_threads"]
+
+
+def info() -> dict[str, Any]:
+    """Return version, SIMD target and those that could be chosen, threads, CUDA, build flags and counters.
+
+    ``counters["threads_worked"]`` tells how many different threads have taken part in work so far.
+    """
+    return {
+        "version": _core.version,
+        "simd_target": _core.target(),
+        "simd_targets": _core.targets(),
+        "threads": _core.num_threads(),
+        "cuda": _core.cuda,
+        "build_flags": _core.build_flags,
+        "numpy": np.__version__,
+        "counters": {"threads_worked": _core.threads_that_worked()},
+    }
+
+
+def set_num_threads(threads: int) -> None:
+    """Let at most so many threads work on one job; results do not depend on it. Also: FALLLINE_NUM_THREADS."""
+    _core.set_num_threads(threads)
+
+
+def get_num_threads() -> int:
+    """Return how many threads may work on one job."""
+    return _core.num_threads()
+
+
+def set_default_dtype(dtype: Any) -> None:
+    """Make float32 or float64 the dtype of Python floats, new arrays and layers."""
+    _core.set_default_dtype(dtype)

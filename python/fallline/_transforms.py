@@ -1,0 +1,197 @@
+"""Derivatives of functions of trees of arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import wraps
+from typing import Any
+
+import numpy as np
+
+from fallline import _core, _tree
+from fallline._array import Array, asarray
+
+__all__ = ["backward", "grad", "no_grad", "value_and_grad", "vjp"]
+
+no_grad = _core.no_grad
+
+
+def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """Return a function that gives ``f(*args)`` and its gradient.
+
+    Parameters
+    ----------
+    f
+        Returns a scalar; with `has_aux` a pair of the scalar and anything. Written with ``fl.*``, or with ``np.*``.
+    argnums
+        The arguments to differentiate by: an index, or several. Each may be a tree of float arrays, or a module.
+    has_aux
+        Whether `f` returns more than the scalar.
+
+    Returns
+    -------
+    callable
+        Gives ``(value, gradient)``, or ``((value, aux), gradient)``. A gradient is built as its argument, as fl.Arrays;
+        that of a module is a dict from path to array.
+
+    Examples
+    --------
+    >>> import fallline as fl
+    >>> value, g = fl.value_and_grad(lambda x: (x * x).sum())(fl.asarray([1.0, 2.0, 3.0]))
+    >>> value.item(), g.tolist()
+    (14.0, [2.0, 4.0, 6.0])
+    """
+    several = not isinstance(argnums, int)
+    chosen = tuple(argnums) if not isinstance(argnums, int) else (argnums,)
+
+    @wraps(f)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        with ExitStack() as stack:
+            starts = [_start(args, i, stack) for i in chosen]
+            replaced = list(args)
+            for i, (tree, _) in zip(chosen, starts, strict=True):
+                replaced[i] = tree
+            out = f(*replaced, **kwargs)
+            value, aux = out if has_aux else (out, None)
+            value = _checked_scalar(value)
+        leaves = [leaf for _, found in starts for leaf in found.values()]
+        gradients = iter(_core.gradients([value], [_core.ones(value)], leaves))
+        trees = [_rebuild(args[i], found, gradients) for i, (_, found) in zip(chosen, starts, strict=True)]
+        value = _core.close_record(value, leaves)
+        return ((value, aux) if has_aux else value), (tuple(trees) if several else trees[0])
+
+    return wrapped
+
+
+def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """Return a function that gives the gradient of a scalar function; see `value_and_grad`.
+
+    Examples
+    --------
+    >>> import fallline as fl
+    >>> fl.grad(fl.grad(lambda x: x**3))(2.0).item()  # the second derivative
+    12.0
+    """
+    both = value_and_grad(f, argnums, has_aux)
+
+    @wraps(f)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        value, gradient = both(*args, **kwargs)
+        return (gradient, value[1]) if has_aux else gradient
+
+    return wrapped
+
+
+def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+    """Return ``f(*primals)`` and the function that pulls a cotangent of the output back to the primals.
+
+    Parameters
+    ----------
+    f
+        A function of trees that returns a tree of float arrays.
+    *primals
+        Where to linearize.
+
+    Returns
+    -------
+    out, pullback
+        ``pullback(cotangent)`` takes a tree built as `out` and returns one gradient per primal.
+
+    Examples
+    --------
+    >>> import fallline as fl
+    >>> out, pullback = fl.vjp(lambda x, y: x * y, 2.0, 5.0)
+    >>> [g.item() for g in pullback(fl.asarray(1.0))]
+    [5.0, 2.0]
+    """
+    with ExitStack() as stack:
+        starts = [_start(primals, i, stack) for i in range(len(primals))]
+        out = f(*(tree for tree, _ in starts))
+    outputs = {path: asarray(leaf) for path, leaf in _tree.flatten(out).items()}
+    leaves = [leaf for _, found in starts for leaf in found.values()]
+
+    def pullback(cotangent: Any) -> tuple[Any, ...]:
+        given = _tree.flatten(cotangent)
+        if given.keys() != outputs.keys():
+            raise ValueError(f"[vjp] the cotangent has the paths {sorted(given)}, the output {sorted(outputs)}")
+        cotangents = [_core.astype(given[path], leaf.dtype) for path, leaf in outputs.items()]
+        gradients = iter(_core.gradients(list(outputs.values()), cotangents, leaves))
+        return tuple(_rebuild(p, found, gradients) for p, (_, found) in zip(primals, starts, strict=True))
+
+    plain = {path: _core.close_record(leaf, leaves) for path, leaf in outputs.items()}
+    return _tree.unflatten(out, plain), pullback
+
+
+def backward(self: Array, gradient: Any = None, *, create_graph: bool = False) -> None:
+    """Add the derivative of this array to ``grad`` of every array made with ``requires_grad=True`` that it came from.
+
+    Parameters
+    ----------
+    gradient
+        The cotangent; may be left out for a scalar, where it is 1.
+    create_graph
+        Whether the gradients shall be differentiable themselves.
+    """
+    if gradient is None:
+        if self.size != 1:
+            raise _core.ShapeError(f"[backward] an array of shape {self.shape} needs a gradient= of its shape")
+        gradient = _core.ones(self)
+    _core.backward(self, asarray(gradient), create_graph)
+
+
+Array.backward = backward  # type: ignore[assignment]
+
+
+def _start(args: tuple[Any, ...], i: int, stack: ExitStack) -> tuple[Any, dict[str, Array]]:
+    """Begin a record at the leaves of one argument; a module holds them until the stack closes."""
+    if not -len(args) <= i < len(args):
+        raise ValueError(f"[grad] argnums names argument {i}, but {len(args)} were given")
+    tree = args[i]
+    leaves = {path: _start_leaf(path, leaf) for path, leaf in _tree.flatten(tree).items()}
+    return _hold(tree, "", leaves, stack), leaves
+
+
+def _start_leaf(path: str, leaf: Any) -> Array:
+    array = asarray(leaf)
+    if array.dtype.kind != "f":
+        array = _core.astype(array, _core.default_dtype()) if isinstance(leaf, int) else array
+    if array.dtype.kind != "f":
+        where = f" at '{path}'" if path else ""
+        raise _core.DTypeError(
+            f"[grad] only float32 and float64 arrays have derivatives, got {array.dtype}{where}; "
+            "leave it out of argnums, or convert it"
+        )
+    return _core.start_record(array)
+
+
+def _hold(tree: Any, path: str, leaves: dict[str, Array], stack: ExitStack) -> Any:
+    """Return the tree with the recorded leaves in place; modules keep their identity and hold the leaves for now."""
+    if hasattr(tree, "parameters") and hasattr(tree, "holding"):
+        prefix = f"{path}." if path else ""
+        stack.enter_context(tree.holding({p: leaves[prefix + p] for p in tree.parameters()}))
+        return tree
+    join = (lambda name: f"{path}.{name}") if path else str
+    if isinstance(tree, dict):
+        return {key: _hold(child, join(key), leaves, stack) for key, child in tree.items()}
+    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
+        return type(tree)(*(_hold(c, join(n), leaves, stack) for n, c in zip(tree._fields, tree, strict=True)))
+    if isinstance(tree, list | tuple):
+        return type(tree)(_hold(child, join(i), leaves, stack) for i, child in enumerate(tree))
+    return leaves[path]
+
+
+def _rebuild(tree: Any, leaves: dict[str, Array], gradients: Any) -> Any:
+    return _tree.unflatten(tree, {path: next(gradients) for path in leaves})
+
+
+def _checked_scalar(value: Any) -> Array:
+    if not isinstance(value, Array | np.ndarray | float | int):
+        raise TypeError(f"[grad] the function must return a scalar array, got {type(value).__name__}; "
+                        "with has_aux=True it returns a pair")
+    array = asarray(value)
+    if array.size != 1:
+        raise _core.ShapeError(f"[grad] the function must return a scalar, got shape {array.shape}; take the sum or mean")
+    if array.dtype.kind != "f":
+        raise _core.DTypeError(f"[grad] the function must return a float, got {array.dtype}")
+    return array

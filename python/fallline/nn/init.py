@@ -1,0 +1,103 @@
+"""Initialisers: how a weight starts. Fans are read from PyTorch's shape: (out, in, *kernel)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from fallline import random
+from fallline._array import Array, asarray
+
+__all__ = [
+    "constant", "get", "glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "lecun_normal", "normal", "ones",
+    "uniform", "zeros",
+]
+
+Initializer = Callable[..., Array]
+Rng = random.Generator | None
+
+
+def fans(shape: Sequence[int]) -> tuple[int, int]:
+    """Return how many inputs feed one output, and how many outputs one input feeds."""
+    if len(shape) < 2:
+        return (shape[0], shape[0]) if shape else (1, 1)
+    kernel = math.prod(shape[2:])
+    return shape[1] * kernel, shape[0] * kernel
+
+
+def _draw_uniform(shape: Sequence[int], limit: float, rng: Rng, dtype: object) -> Array:
+    return (rng or random.get_default()).uniform(-limit, limit, tuple(shape), dtype=dtype)
+
+
+def _draw_normal(shape: Sequence[int], deviation: float, rng: Rng, dtype: object) -> Array:
+    return (rng or random.get_default()).normal(0.0, deviation, tuple(shape), dtype=dtype)
+
+
+def glorot_uniform(shape: Sequence[int], *, rng: Rng = None, dtype: object = None) -> Array:
+    r"""Draw from :math:`\pm\sqrt{6 / (fan_{in} + fan_{out})}`, the default. Glorot & Bengio 2010, equation 16."""
+    return _draw_uniform(shape, math.sqrt(6 / sum(fans(shape))), rng, dtype)
+
+
+def glorot_normal(shape: Sequence[int], *, rng: Rng = None, dtype: object = None) -> Array:
+    r"""Draw with deviation :math:`\sqrt{2 / (fan_{in} + fan_{out})}`. Glorot & Bengio 2010."""
+    return _draw_normal(shape, math.sqrt(2 / sum(fans(shape))), rng, dtype)
+
+
+def he_uniform(shape: Sequence[int], *, rng: Rng = None, dtype: object = None) -> Array:
+    r"""Draw from :math:`\pm\sqrt{6 / fan_{in}}`, for relu. He et al. 2015."""
+    return _draw_uniform(shape, math.sqrt(6 / fans(shape)[0]), rng, dtype)
+
+
+def he_normal(shape: Sequence[int], *, rng: Rng = None, dtype: object = None) -> Array:
+    r"""Draw with deviation :math:`\sqrt{2 / fan_{in}}`, for relu. He et al. 2015, equation 10."""
+    return _draw_normal(shape, math.sqrt(2 / fans(shape)[0]), rng, dtype)
+
+
+def lecun_normal(shape: Sequence[int], *, rng: Rng = None, dtype: object = None) -> Array:
+    r"""Draw with deviation :math:`\sqrt{1 / fan_{in}}`. LeCun et al. 1998, Efficient BackProp."""
+    return _draw_normal(shape, math.sqrt(1 / fans(shape)[0]), rng, dtype)
+
+
+def normal(deviation: float = 0.01) -> Initializer:
+    """Return an initialiser that draws with this deviation."""
+    return lambda shape, *, rng=None, dtype=None: _draw_normal(shape, deviation, rng, dtype)
+
+
+def uniform(limit: float = 0.05) -> Initializer:
+    """Return an initialiser that draws from [-limit, limit)."""
+    return lambda shape, *, rng=None, dtype=None: _draw_uniform(shape, limit, rng, dtype)
+
+
+def constant(value: float) -> Initializer:
+    """Return an initialiser that fills with one value."""
+    from fallline import _core
+
+    return lambda shape, *, rng=None, dtype=None: asarray(
+        np.full(tuple(shape), value, _core.default_dtype() if dtype is None else dtype)
+    )
+
+
+def zeros(shape: Sequence[int], *, rng: Rng = None, dtype: object = None) -> Array:
+    """Fill with zeros, the default of biases."""
+    return constant(0.0)(shape, dtype=dtype)
+
+
+def ones(shape: Sequence[int], *, rng: Rng = None, dtype: object = None) -> Array:
+    """Fill with ones."""
+    return constant(1.0)(shape, dtype=dtype)
+
+
+_BY_NAME: dict[str, Initializer] = {
+    f.__name__: f for f in (glorot_uniform, glorot_normal, he_uniform, he_normal, lecun_normal, zeros, ones)
+}
+
+
+def get(name: str | Initializer) -> Initializer:
+    """Return the initialiser of that name; a callable is returned as it is."""
+    if callable(name):
+        return name
+    if name not in _BY_NAME:
+        raise ValueError(f"[init] no initialiser is named {name!r}; there are {', '.join(_BY_NAME)}")
+    return _BY_NAME[name]

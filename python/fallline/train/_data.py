@@ -1,0 +1,60 @@
+"""Arrays that a training run reads: checked, never copied whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fallline import _core
+from fallline._array import Array
+
+CHUNK = 1 << 20  # elements looked at together
+
+
+def as_rows(name: str, data: Any) -> Array:
+    """Return data as an array with samples along its first axis, sharing memory."""
+    if isinstance(data, Array):
+        array = data.detach()
+    else:
+        plain = np.asarray(data)
+        if plain.dtype.kind in "OSUV":
+            raise _core.DTypeError(
+                f"[fit] {name} has dtype {plain.dtype}, expected numbers; encode categories and text as numbers first"
+            )
+        if plain.dtype == np.float16:
+            plain = plain.astype(np.float32)
+        array = _core.wrap(plain)
+    if array.ndim == 0:
+        raise _core.ShapeError(f"[fit] {name} must have samples along its first axis, got a single number")
+    return array
+
+
+def check_rows(named: dict[str, Array | None]) -> int:
+    """Return the number of samples that all arrays have."""
+    counts = {name: array.shape[0] for name, array in named.items() if array is not None}
+    if len(set(counts.values())) > 1:
+        listed = ", ".join(f"{name} has {count}" for name, count in counts.items())
+        raise _core.ShapeError(f"[fit] the numbers of samples differ: {listed}")
+    n = next(iter(counts.values()))
+    if n == 0:
+        raise _core.ShapeError("[fit] there are no samples")
+    return n
+
+
+def check_finite(name: str, array: Array) -> None:
+    """Raise ValueError at the first NaN or infinity, without a temporary of the data's size."""
+    if array.dtype.kind != "f":
+        return
+    values = np.asarray(array)
+    rows = max(1, CHUNK // max(1, values[0].size))
+    for start in range(0, len(values), rows):
+        bad = ~np.isfinite(values[start : start + rows])
+        if bad.any():
+            at = tuple(int(i) for i in np.argwhere(bad)[0])
+            at = (at[0] + start, *at[1:])
+            count = sum(int((~np.isfinite(values[s : s + rows])).sum()) for s in range(0, len(values), rows))
+            raise ValueError(
+                f"[fit] {name} holds {values[at]} at {list(at)} ({count} such values in all); "
+                "fill or drop missing values first"
+            )

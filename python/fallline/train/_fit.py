@@ -1,0 +1,376 @@
+"""fit, predict and evaluate: Python prepares and reports, epochs run in native code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fallline import _core, optim
+from fallline._array import Array
+from fallline.nn import Module, losses
+from fallline.train import _metrics
+from fallline.train._data import as_rows, check_finite, check_rows
+from fallline.train._history import DivergedError, History
+from fallline.train._steps import Task, check_targets, evaluation_plan, output_shape, prediction_plan, training_plan
+
+__all__ = ["evaluate", "fit", "predict"]
+
+SLICE = 0.1  # seconds of native work between two looks at signals and the progress bar
+ORDER, DROPOUT = 0, 1  # what a seed is split into
+
+
+def fit(
+    model: Module,
+    x: Any,
+    y: Any,
+    *,
+    loss: str | Callable[..., Any],
+    optimizer: str | optim.Optimizer = "adam",
+    batch_size: int | str = 32,
+    epochs: int = 1,
+    validation: tuple[Any, Any] | None = None,
+    metrics: Sequence[str | Callable[..., Any]] = (),
+    callbacks: Sequence[Callable[..., Any]] = (),
+    shuffle: bool = True,
+    seed: int = 0,
+    progress: bool = True,
+    clip_global_norm: float | None = None,
+    sample_weight: Any = None,
+    record_steps: bool = False,
+) -> History:
+    """Train a model on arrays.
+
+    Each epoch gathers batches, runs forward, backward and update, all in native code without the interpreter lock.
+    The arrays are read where they lie and cast batch by batch to the model's dtype.
+
+    Parameters
+    ----------
+    model
+        Its forward must be made of fallline's functions (it is traced once per batch size, then run natively).
+    x, y
+        Samples along the first axis. For ``cross_entropy``, y holds integer labels (n,) or probabilities.
+    loss
+        A name (``mse mae huber cross_entropy binary_cross_entropy``), or a function of (outputs, targets).
+    optimizer
+        A name for a new one, or an instance, whose state is continued.
+    batch_size
+        Samples per update, or "full". The last, shorter batch is kept.
+    epochs
+        Passes over the data.
+    validation
+        (x, y) to evaluate on after each epoch: ``val_loss`` and so on.
+    metrics
+        Names (``accuracy mse mae``) or functions of (outputs, targets).
+    callbacks
+        Functions of (epoch, history, model, optimizer), called after each epoch; a true result ends the training.
+    shuffle
+        Whether each epoch takes the samples in a new order. Order and dropout depend on the seed and on how far the
+        optimizer has come, so that n + m epochs equal n, save, load, m.
+    seed
+        Of the order and of dropout.
+    progress
+        Whether to show a bar on a terminal (with tqdm).
+    clip_global_norm
+        Scale gradients down to this Euclidean norm over all parameters.
+    sample_weight
+        (n,): weights of the samples in the loss.
+    record_steps
+        Whether ``history.steps`` shall hold loss, metrics and ``grad_norm`` of every step.
+
+    Returns
+    -------
+    History
+        One value per epoch, the mean over its steps: ``history["loss"]``, each metric, ``grad_norm`` (before
+        clipping), and ``val_`` values. After Ctrl-C it holds the epochs until then.
+
+    Raises
+    ------
+    DivergedError
+        When the loss or a gradient becomes NaN or infinite: the parameters are those of the last good epoch, and
+        ``error.history`` tells the way there.
+
+    Examples
+    --------
+    >>> import numpy as np, fallline as fl
+    >>> x = np.linspace(-1, 1, 64, dtype=np.float32)[:, None]
+    >>> model = fl.nn.Linear(1, 1)
+    >>> history = fl.fit(model, x, 3 * x + 1, loss="mse", optimizer=fl.optim.Adam(0.1), epochs=100, progress=False)
+    >>> history["loss"][-1] < 1e-4
+    True
+    """
+    xs, ys = as_rows("x", x), as_rows("y", y)
+    weight = None if sample_weight is None else as_rows("sample_weight", sample_weight)
+    n = check_rows({"x": xs, "y": ys, "sample_weight": weight})
+    batch = _batch(batch_size, n)
+    if epochs < 0:
+        raise ValueError(f"[fit] epochs must not be negative, got {epochs}")
+    opt = optim.get(optimizer)
+    task = Task(model, losses.get(loss), _metrics.get(metrics))
+    held = None if validation is None else _validation(validation)
+    if clip_global_norm is not None and not clip_global_norm > 0:
+        raise ValueError(f"[fit] clip_global_norm must be positive, got {clip_global_norm}")
+    for name, array in {"x": xs, "y": ys, "sample_weight": weight}.items():
+        if array is not None:
+            check_finite(name, array)
+    _check_parameters(model)
+    check_targets(task, xs, ys)
+    if held:
+        check_targets(task, *held)
+
+    model.train()
+    last = training_plan(task, n % batch, xs, ys, weight) if n % batch and n > batch else None
+    trainer = _core.Trainer(training_plan(task, batch, xs, ys, weight), last, _update(opt, model))
+    run = _Run(task, opt, trainer, n, -(-n // batch), seed, shuffle, clip_global_norm or 0.0, record_steps)
+    return run.epochs(epochs, held, callbacks, progress)
+
+
+class _Run:
+    """One call of fit."""
+
+    def __init__(
+        self, task: Task, opt: optim.Optimizer, trainer: _core.Trainer, samples: int, steps: int, seed: int,
+        shuffle: bool, max_norm: float, record_steps: bool,
+    ) -> None:
+        self.task, self.opt, self.trainer = task, opt, trainer
+        self.samples, self.steps, self.seed, self.shuffle, self.max_norm = samples, steps, seed, shuffle, max_norm
+        self.record_steps = record_steps
+        self.history = History()
+        self.names = ["loss", *task.metrics, "grad_norm"]
+
+    def epochs(
+        self, count: int, held: tuple[Array, Array] | None, callbacks: Sequence[Callable[..., Any]], progress: bool
+    ) -> History:
+        self.opt.set_steps_per_epoch(self.steps)
+        with _bar(count * self.steps, progress) as bar:
+            for epoch in range(count):
+                try:
+                    self._epoch(bar)
+                    if held:
+                        values = _evaluate(self.task, *held, 1024)
+                        self.history.append({f"val_{name}": value for name, value in values.items()})
+                        self.task.model.train()
+                    bar.show(self.history)
+                    if any([callback(epoch, self.history, self.task.model, self.opt) for callback in callbacks]):
+                        break
+                except KeyboardInterrupt:
+                    self.history.interrupted = True
+                    break
+        return self.history
+
+    def _epoch(self, bar: Any) -> None:
+        first = self.opt.t
+        epoch = first // self.steps
+        good = _Snapshot(self.task.model, self.opt)
+        key = _core.derive_key(self.seed, ORDER)
+        bits = _core.random_bits(key, epoch << 32, (self.samples,), np.uint64) if self.shuffle else None
+        order = None if bits is None else np.argsort(np.asarray(bits), kind="stable")
+        rows = _core.wrap(self.opt.hyper_rows(first, self.steps))
+        self.trainer.start(self.samples, order, rows, first, _core.derive_key(self.seed, DROPOUT), self.max_norm)
+        try:
+            state = _core.TrainerState.running
+            while state == _core.TrainerState.running:
+                before = self.trainer.done
+                state = self.trainer.advance(SLICE)
+                bar.update(self.trainer.done - before)
+        finally:
+            self.opt.t = first + self.trainer.done
+        record = np.asarray(self.trainer.record)
+        if state == _core.TrainerState.diverged:
+            good.restore()
+            self._diverged(record[self.trainer.done], first, epoch)
+        self.history.append(dict(zip(self.names, record.mean(axis=0), strict=True)))
+        if self.record_steps:
+            self.history.append_steps(dict(zip(self.names, record.T.copy(), strict=True)))
+
+    def _diverged(self, row: np.ndarray, first: int, epoch: int) -> None:
+        step = self.trainer.done
+        lr = self.opt.hyper_rows(first + step, 1)[0]
+        named = dict(zip(self.opt.hyperparameters(), lr, strict=True))
+        what = f"the loss became {row[0]}" if not np.isfinite(row[0]) else f"the gradient became {row[-1]}"
+        raise DivergedError(
+            f"[fit] {what} in step {step + 1} of epoch {epoch + 1} (learning rate {named.get('lr', float('nan')):g}); "
+            "the model holds the parameters from before this epoch. Lower the learning rate, scale the inputs, "
+            "or pass clip_global_norm",
+            self.history,
+        )
+
+
+class _Snapshot:
+    """Parameters and optimizer state as they are now."""
+
+    def __init__(self, model: Module, opt: optim.Optimizer) -> None:
+        self.opt, self.t = opt, opt.t
+        live = [np.asarray(a) for a in model.state_dict().values()]
+        live += [np.asarray(slot) for slots in opt.state.values() for slot in slots.values()]
+        self.arrays = [(array, array.copy(order="K")) for array in live]
+
+    def restore(self) -> None:
+        """Put them back."""
+        for array, copy in self.arrays:
+            array[...] = copy
+        self.opt.t = self.t
+
+
+def predict(model: Module, x: Any, batch_size: int = 1024) -> Array:
+    """Return the model's raw outputs for all samples, in evaluation mode.
+
+    Parameters
+    ----------
+    model
+        As for `fit`.
+    x
+        Samples along the first axis; cast batch by batch to the model's dtype.
+    batch_size
+        Samples computed together; the result does not depend on it.
+
+    Returns
+    -------
+    Array
+        One row of outputs for each sample.
+    """
+    rows = as_rows("x", x)
+    n, was_training = rows.shape[0], model.training
+    model.eval()
+    try:
+        if n == 0:
+            shape = output_shape(model, rows)
+            return _core.empty((0, *shape[1:]), _core.default_dtype())
+        batch = _batch(batch_size, n)
+        parts = []
+        for start, size in _batches(n, batch):
+            if not parts or size != batch:
+                plan = prediction_plan(model, size, rows)
+            plan.run(start, 0, 0)
+            parts.append(plan.output(0))
+        return parts[0] if len(parts) == 1 else _core.concatenate(parts, 0)
+    finally:
+        model.train(was_training)
+
+
+def evaluate(
+    model: Module,
+    x: Any,
+    y: Any,
+    *,
+    loss: str | Callable[..., Any],
+    metrics: Sequence[str | Callable[..., Any]] = (),
+    batch_size: int = 1024,
+) -> dict[str, float]:
+    """Return the loss and the metrics over all samples, in evaluation mode.
+
+    Parameters are as for `fit`. The values are means over samples.
+    """
+    xs, ys = as_rows("x", x), as_rows("y", y)
+    check_rows({"x": xs, "y": ys})
+    task = Task(model, losses.get(loss), _metrics.get(metrics))
+    check_targets(task, xs, ys)
+    was_training = model.training
+    try:
+        return _evaluate(task, xs, ys, batch_size)
+    finally:
+        model.train(was_training)
+
+
+def _evaluate(task: Task, x: Array, y: Array, batch_size: int) -> dict[str, float]:
+    task.model.eval()
+    n = x.shape[0]
+    batch = _batch(batch_size, n)
+    names = ["loss", *task.metrics]
+    total = np.zeros(len(names))
+    plan = None
+    for start, size in _batches(n, batch):
+        if plan is None or size != batch:
+            plan = evaluation_plan(task, size, x, y)
+        plan.run(start, 0, 0)
+        total += size * np.array([plan.output(i).item() for i in range(len(names))])
+    return dict(zip(names, (total / n).tolist(), strict=True))
+
+
+def _batches(n: int, batch: int) -> list[tuple[int, int]]:
+    return [(start, min(batch, n - start)) for start in range(0, n, batch)]
+
+
+def _batch(batch_size: int | str, n: int) -> int:
+    if batch_size == "full":
+        return n
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
+        raise ValueError(f"[fit] batch_size must be a positive whole number or 'full', got {batch_size!r}")
+    return min(int(batch_size), n)
+
+
+def _validation(validation: Any) -> tuple[Array, Array]:
+    if not isinstance(validation, tuple | list) or len(validation) != 2:
+        raise TypeError("[fit] validation must be a pair (x, y)")
+    x, y = as_rows("validation x", validation[0]), as_rows("validation y", validation[1])
+    check_rows({"validation x": x, "validation y": y})
+    check_finite("validation x", x)
+    return x, y
+
+
+def _check_parameters(model: Module) -> None:
+    parameters = model.parameters()
+    if not parameters:
+        raise ValueError("[fit] the model has no parameters: assign arrays or modules to its attributes")
+    dtypes = {path: array.dtype for path, array in parameters.items()}
+    if len(set(dtypes.values())) > 1 or next(iter(dtypes.values())).kind != "f":
+        raise _core.DTypeError(f"[fit] all parameters must be float32, or all float64, got {set(map(str, dtypes.values()))}")
+    for path, array in parameters.items():
+        flags = np.asarray(array).flags
+        if not (flags.c_contiguous or flags.f_contiguous):
+            raise _core.ShapeError(f"[fit] parameter '{path}' is a strided view of a larger array; assign a copy of it")
+        if not flags.writeable:
+            raise ValueError(f"[fit] parameter '{path}' is read-only; assign a copy of it")
+
+
+def _update(opt: optim.Optimizer, model: Module) -> _core.Update:
+    """Bind the native rule to parameters and state where they lie."""
+    parameters = model.parameters()
+    state: Mapping[str, Mapping[str, np.ndarray]] = opt.prepare(model)
+    slots = [[_core.wrap(slot) for slot in state[path].values()] for path in parameters]
+    return _core.Update(opt._rule_name, list(parameters.values()), slots)
+
+
+class _NoBar:
+    """Shows nothing."""
+
+    def __enter__(self) -> _NoBar:
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        pass
+
+    def update(self, steps: int) -> None:
+        pass
+
+    def show(self, history: History) -> None:
+        pass
+
+
+class _Bar(_NoBar):
+    """A bar of steps, with the last epoch's values behind it."""
+
+    def __init__(self, total: int, tqdm: Any) -> None:
+        self.tqdm = tqdm(total=total, unit="step", leave=False, dynamic_ncols=True)
+
+    def __exit__(self, *args: object) -> None:
+        self.tqdm.close()
+
+    def update(self, steps: int) -> None:
+        self.tqdm.update(steps)
+
+    def show(self, history: History) -> None:
+        self.tqdm.set_postfix({name: f"{values[-1]:.4g}" for name, values in history.items()}, refresh=False)
+
+
+def _bar(total: int, progress: bool) -> _NoBar:
+    """Return a bar where there is a terminal and tqdm."""
+    if not progress or not sys.stderr.isatty():
+        return _NoBar()
+    try:
+        from tqdm import tqdm
+    except ModuleNotFoundError:
+        return _NoBar()
+    return _Bar(total, tqdm)

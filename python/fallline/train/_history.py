@@ -1,0 +1,84 @@
+"""What came of a training run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+__all__ = ["DivergedError", "History"]
+
+
+class History(Mapping[str, list[float]]):
+    """One value per epoch and quantity: ``history["loss"]``, ``history["val_accuracy"]``, ``history["grad_norm"]``.
+
+    Attributes
+    ----------
+    steps
+        The same per step, as NumPy arrays, where ``fit(record_steps=True)`` asked for them.
+    interrupted
+        Whether Ctrl-C ended the run.
+    """
+
+    def __init__(self) -> None:
+        self._values: dict[str, list[float]] = {}
+        self.steps: dict[str, np.ndarray] = {}
+        self.interrupted = False
+
+    def __getitem__(self, name: str) -> list[float]:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs are whole."""
+        return len(self._values.get("loss", []))
+
+    def append(self, values: Mapping[str, float]) -> None:
+        """Add an epoch."""
+        for name, value in values.items():
+            self._values.setdefault(name, []).append(float(value))
+
+    def append_steps(self, values: Mapping[str, np.ndarray]) -> None:
+        """Add the steps of an epoch."""
+        for name, value in values.items():
+            self.steps[name] = np.concatenate([self.steps.get(name, np.empty(0)), value])
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the curves with matplotlib and return the axes."""
+        try:
+            import matplotlib.pyplot as plt
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError("plotting needs matplotlib: pip install 'fallline[plot]'") from error
+        if ax is None:
+            _, ax = plt.subplots()
+        for name, values in self._values.items():
+            if name != "grad_norm":
+                ax.plot(range(1, len(values) + 1), values, label=name, marker="." if len(values) < 30 else None)
+        ax.set_xlabel("epoch")
+        ax.legend()
+        return ax
+
+    def __repr__(self) -> str:
+        last = ", ".join(f"{name}={values[-1]:.4g}" for name, values in self._values.items())
+        return f"History({self.epochs} epochs{': ' + last if last else ''})"
+
+
+class DivergedError(ArithmeticError):
+    """The loss or a gradient became NaN or infinite; the model holds the parameters of the last good epoch.
+
+    Attributes
+    ----------
+    history
+        The epochs before.
+    """
+
+    def __init__(self, message: str, history: History) -> None:
+        super().__init__(message)
+        self.history = history

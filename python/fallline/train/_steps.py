@@ -1,0 +1,118 @@
+"""How do a model and a loss become native plans?  One trace for each batch size; the plan reads parameters in place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fallline import _core
+from fallline._array import Array
+from fallline.nn import Module, losses
+from fallline.nn._dropout_key import dropout_key
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is computed for a batch: the model's outputs, the loss, and the metrics by name."""
+
+    model: Module
+    loss: Callable[..., Any]
+    metrics: Mapping[str, Callable[[Any, Any], Any]]
+
+
+def model_dtype(model: Module) -> np.dtype[Any]:
+    """Return the dtype that batches are cast to: that of the first float parameter."""
+    for array in model.parameters().values():
+        if array.dtype.kind == "f":
+            return np.dtype(array.dtype)
+    return np.dtype(_core.default_dtype())
+
+
+def training_plan(task: Task, batch: int, x: Array, y: Array, weight: Array | None) -> _core.BatchPlan:
+    """Plan one training step: scalars (loss, metrics), then the gradient of every parameter in order."""
+
+    def step(*inputs: Array) -> list[Array]:
+        key, bx, by, *rest = inputs
+        starts = {path: _core.start_record(p) for path, p in task.model.parameters().items()}
+        with task.model.holding(starts), dropout_key(key):
+            output = task.model(bx)
+            check_output(output, by, task.loss)
+            kwargs = {"sample_weight": rest[0]} if rest else {}
+            loss = task.loss(output, by, **kwargs)
+        if not isinstance(loss, Array) or loss.size != 1:
+            raise _core.ShapeError(f"[fit] the loss must be a scalar array, got {getattr(loss, 'shape', type(loss))}")
+        leaves = list(starts.values())
+        grads = _core.gradients([loss], [_core.ones(loss)], leaves)
+        with _core.no_grad():
+            scalars = [_core.detach(loss), *(m(_core.detach(output), by) for m in task.metrics.values())]
+        return [*scalars, *grads]
+
+    return _plan(step, task, batch, x, [y] if weight is None else [y, weight], keyed=True)
+
+
+def evaluation_plan(task: Task, batch: int, x: Array, y: Array) -> _core.BatchPlan:
+    """Plan a forward pass that gives the loss and the metrics."""
+
+    def step(bx: Array, by: Array) -> list[Array]:
+        with _core.no_grad():
+            output = task.model(bx)
+            check_output(output, by, task.loss)
+            return [task.loss(output, by), *(m(output, by) for m in task.metrics.values())]
+
+    return _plan(step, task, batch, x, [y], keyed=False)
+
+
+def prediction_plan(model: Module, batch: int, x: Array) -> _core.BatchPlan:
+    """Plan a forward pass that gives the outputs."""
+
+    def step(bx: Array) -> list[Array]:
+        with _core.no_grad():
+            return [model(bx)]
+
+    return _plan(step, Task(model, step, {}), batch, x, [], keyed=False)
+
+
+def _plan(
+    step: Callable[..., list[Array]], task: Task, batch: int, x: Array, others: list[Array], *, keyed: bool
+) -> _core.BatchPlan:
+    dtype = model_dtype(task.model)
+    specs: list[tuple[tuple[int, ...], Any]] = [((2,), np.uint64)] if keyed else []
+    sources = []
+    for rows, wanted in [(x, dtype), *((o, dtype if o.dtype.kind == "f" else o.dtype) for o in others)]:
+        sources.append((rows, len(specs)))
+        specs.append(((batch, *rows.shape[1:]), wanted))
+    graph, outputs = _core.trace(step, specs)
+    return _core.BatchPlan(_core.Plan(graph, outputs), sources, 0 if keyed else -1, 1 + len(task.metrics))
+
+
+def check_output(output: Any, target: Array, loss: Callable[..., Any]) -> None:
+    """Say early, and in words of the task, that outputs and targets do not belong together."""
+    if not isinstance(output, Array):
+        raise TypeError(f"[fit] the model must return an array, got {type(output).__name__}")
+    if output.ndim == 0 or output.shape[0] != target.shape[0]:
+        raise _core.ShapeError(f"[fit] the model returned shape {output.shape} for a batch of {target.shape[0]} samples")
+
+
+def output_shape(model: Module, x: Array) -> tuple[int, ...]:
+    """Return the shape of the model's output for one sample, without computing it."""
+    shapes: list[tuple[int, ...]] = []
+
+    def look(bx: Array) -> list[Array]:
+        with _core.no_grad():
+            output = model(bx)
+        shapes.append(tuple(getattr(output, "shape", ())))
+        return []
+
+    _core.trace(look, [((1, *x.shape[1:]), model_dtype(model))])
+    return shapes[0]
+
+
+def check_targets(task: Task, x: Array, y: Array) -> None:
+    """Look at every label once, so that a wrong one is found before anything is trained."""
+    if task.loss is losses.cross_entropy and y.ndim == 1 and y.dtype.kind in "iu":
+        shape = output_shape(task.model, x)
+        if len(shape) == 2:
+            losses.check_labels(y, shape[1])
