@@ -16,9 +16,8 @@ Dims batch_strides(const Array& x, const Dims& batch) {
   return broadcast_strides(shape, strides, batch);
 }
 
-}  // namespace
-
-void matmul(const Array& x, const Array& y, const Array* bias, const Array& out) {
+// Of the last two axes.
+MatmulArgs matrix_args(const Array& x, const Array& y, const Array* bias, const Array& out) {
   const int nd = out.ndim();
   MatmulArgs args{};
   args.m = out.shape[nd - 2];
@@ -30,13 +29,20 @@ void matmul(const Array& x, const Array& y, const Array* bias, const Array& out)
   args.b_col = y.strides[y.ndim() - 1];
   args.c_row = out.strides[nd - 2];
   args.bias = bias ? bias->data : nullptr;
+  return args;
+}
+
+}  // namespace
+
+void matmul(const Array& x, const Array& y, const Array* bias, const Array& out) {
   if (out.size() == 0) return;
+  MatmulArgs args = matrix_args(x, y, bias, out);
   const auto run = matmul_kernels().run[float_index(out.dtype)];
   const int64_t size = static_cast<int64_t>(size_of(out.dtype));
 
   // The innermost leading axis is one call; the others are an odometer over such calls.
   Dims batch;
-  for (int i = 0; i < nd - 2; ++i) batch.push_back(out.shape[i]);
+  for (int i = 0; i + 2 < out.ndim(); ++i) batch.push_back(out.shape[i]);
   const Dims xs = batch_strides(x, batch), ys = batch_strides(y, batch);
   const int last = batch.size() - 1;
   int64_t outer = 1;

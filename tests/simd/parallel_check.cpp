@@ -1,0 +1,154 @@
+// What Python cannot ask of the pool; compiled and run by test_parallel.py. Prints the first promise that is broken.
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include "simd/flush.h"
+#include "simd/parallel.h"
+
+#if !defined(_WIN32)
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
+
+using namespace fallline;
+
+namespace {
+
+constexpr int64_t kCostly = 50000;  // worth waking a thread for
+
+void check(bool right, const char* promise) {
+  if (right) return;
+  std::printf("broken: %s\n", promise);
+  std::exit(1);
+}
+
+void every_piece_runs_once() {
+  for (int threads : {1, 2, 5}) {
+    set_num_threads(threads);
+    for (int64_t n : {0, 1, 2, 3, 31, 100, 4097, 70000}) {
+      for (int64_t grain : {1, 3, 64, 4096}) {
+        std::vector<std::atomic<int>> runs(static_cast<size_t>(n));
+        for_chunks(
+            n, grain,
+            [&](int64_t begin, int64_t end) {
+              check(begin % grain == 0 && (end == begin + grain || end == n), "pieces depend on n and grain alone");
+              for (int64_t i = begin; i < end; ++i) ++runs[static_cast<size_t>(i)];
+            },
+            kCostly);
+        for (const auto& count : runs) check(count == 1, "every piece runs once");
+      }
+    }
+  }
+}
+
+void jobs_inside_jobs_run_where_they_are() {
+  set_num_threads(3);
+  std::atomic<int> total{0};
+  for (int round = 0; round < 500; ++round) {
+    for_chunks(
+        6, 1,
+        [&](int64_t, int64_t) {
+          check(in_parallel(), "a piece knows that it is one");
+          const auto self = std::this_thread::get_id();
+          for_chunks(
+              4, 1,
+              [&](int64_t, int64_t) {
+                check(std::this_thread::get_id() == self, "a job inside a job stays on its thread");
+                ++total;
+              },
+              kCostly);
+        },
+        kCostly);
+    check(!in_parallel(), "the caller is free again");
+  }
+  check(total == 500 * 24, "jobs inside jobs are complete");
+}
+
+void two_callers_do_not_wait_for_each_other() {
+  set_num_threads(2);
+  std::atomic<int> total{0};
+  const auto body = [&] {
+    for (int i = 0; i < 3000; ++i)
+      for_chunks(
+          5, 1, [&](int64_t, int64_t) { ++total; }, kCostly);
+  };
+  std::thread first(body), second(body);
+  first.join();
+  second.join();
+  check(total == 30000, "two callers both finish");
+}
+
+// Counts the pieces in which subnormal numbers survive, over jobs that every thread shares.
+int pieces_that_keep_subnormals(int pieces) {
+  std::atomic<int> kept{0};
+  for_chunks(
+      pieces, 1,
+      [&](int64_t, int64_t) {
+        volatile float small = 1e-38f;
+        volatile float smaller = small * 0.01f;
+        if (smaller != 0.0f) ++kept;
+        std::this_thread::sleep_for(std::chrono::microseconds(50));  // so that the other thread gets its share
+      },
+      kCostly);
+  return kept;
+}
+
+void workers_flush_when_the_caller_does() {
+  set_num_threads(2);
+  check(pieces_that_keep_subnormals(64) == 64, "subnormals are kept by default");
+  {
+    const FlushToZero scope;
+    check(pieces_that_keep_subnormals(64) == 0, "subnormals are flushed on every thread inside the scope");
+  }
+  check(pieces_that_keep_subnormals(64) == 64, "subnormals are kept again after the scope");
+}
+
+void limits_are_checked() {
+  for (int threads : {0, -1, 1025}) {
+    try {
+      set_num_threads(threads);
+    } catch (const std::invalid_argument&) {
+      continue;
+    }
+    check(false, "a number of threads out of range is refused");
+  }
+}
+
+#if !defined(_WIN32)
+void a_child_makes_its_own_pool() {
+  set_num_threads(2);
+  pieces_that_keep_subnormals(8);
+  for (int i = 0; i < 10; ++i) {
+    const pid_t child = fork();
+    if (child == 0) {
+      check(threads_that_worked() == 0, "the child starts without a pool");
+      check(pieces_that_keep_subnormals(64) == 64, "the child's jobs are complete");
+      std::exit(threads_that_worked() == 2 ? 0 : 2);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    check(WIFEXITED(status) && WEXITSTATUS(status) == 0, "two threads work in the child, and it ends");
+  }
+  check(pieces_that_keep_subnormals(64) == 64, "the parent's pool lives on");
+}
+#else
+void a_child_makes_its_own_pool() {}
+#endif
+
+}  // namespace
+
+int main() {
+  every_piece_runs_once();
+  jobs_inside_jobs_run_where_they_are();
+  two_callers_do_not_wait_for_each_other();
+  workers_flush_when_the_caller_does();
+  limits_are_checked();
+  a_child_makes_its_own_pool();
+  std::printf("all promises kept\n");
+  return 0;
+}
