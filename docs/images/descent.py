@@ -39,12 +39,12 @@ def main() -> None:
     height = rosenbrock(np.stack([x, y]))
     axes.contourf(x, y, np.log(height + 0.05), levels=24, cmap="Blues_r", alpha=0.85)
     for color, (name, rule) in zip(("#d55e00", "#e69f00", "#009e73", "#cc79a7"), RULES.items(), strict=True):
-        points = path(rule, 200)
+        points = path(rule, 400)
         axes.plot(*points.T, color=color, linewidth=1.6, label=name)
         axes.plot(*points[-1], "o", color=color, markeredgecolor="white")
     axes.plot(*START, "o", color="black")
     axes.plot(1, 1, "*", color="white", markersize=14, markeredgecolor="black")
-    axes.set(xlim=(-2, 2), ylim=(-1, 2.2), xticks=[], yticks=[], title="200 steps down one slope, from the same start")
+    axes.set(xlim=(-2, 2), ylim=(-1, 2.2), xticks=[], yticks=[], title="400 steps down one slope, from the same start")
     axes.legend(loc="lower right", framealpha=0.9)
     figure.savefig(Path(__file__).with_suffix(".png"), dpi=120)
 

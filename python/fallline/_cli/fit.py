@@ -123,7 +123,9 @@ def _network(o: Options, problem: Problem, loss: str) -> fl.nn.Sequential:
 
 def _optimizer(o: Options, rows: int) -> fl.optim.Optimizer:
     steps = o.epochs * -(-rows // o.batch_size)
-    return check.optimizer_names()[o.optimizer.lower()](check.SCHEDULES[o.schedule.lower()](_rate(o), steps))
+    rule: type[Any] = check.optimizer_names()[o.optimizer.lower()]
+    opt: fl.optim.Optimizer = rule(check.SCHEDULES[o.schedule.lower()](_rate(o), steps))
+    return opt
 
 
 def _rate(o: Options) -> float:
