@@ -13,10 +13,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 CPP = ("simd", "tensor", "ops", "autograd", "optim", "nn", "train", "bindings")
 PYTHON: tuple[tuple[str, ...], ...] = (
-    ("_core", "_version"),
-    ("_array", "_tree", "tree"),
+    ("_core", "_doc"),
+    ("_array", "_tree", "tree", "_constants", "_info"),
     ("_ops", "linalg", "fft", "random"),
-    ("_transforms", "_jit", "testing", "landscapes"),
+    ("_transforms", "_jit", "_numpy", "testing", "landscapes"),
     ("optim",),
     ("nn",),
     ("train",),

@@ -16,7 +16,10 @@ FILE_LINES, FUNCTION_LINES = 400, 40
 
 # What is longer, with the reason.
 LONG_FILES: dict[str, str] = {}
-LONG_FUNCTIONS: dict[str, str] = {}
+LONG_FUNCTIONS: dict[str, str] = {
+    "cpp/bindings/functions.cpp:bind_functions": "a list, one line for each function",
+    "cpp/bindings/number_slots.cpp:bind_number_slots": "a list, one line for each slot",
+}
 BLOCK = re.compile(r"namespace|struct|class|enum|union|extern|#|//")
 
 
