@@ -29,11 +29,9 @@ void logsumexp_each_row(const T* x, T* out, int64_t n, int64_t begin, int64_t en
   for (int64_t first = begin; first < end; first += kBatch) {
     const int64_t rows = end - first < kBatch ? end - first : kBatch;
     T shift[kBatch];
-    for (int64_t i = 0; i < rows; ++i) {
-      const T* row = x + (first + i) * n;
-      shift[i] = shift_for(join_row<Larger>(row, n, Plain()));
-      out[first + i] = join_row<Plus>(row, n, ExpMinus<T>{shift[i]});
-    }
+    join_each_row<Larger>(x + first * n, shift, n, 0, rows);
+    for (int64_t i = 0; i < rows; ++i) shift[i] = shift_for(shift[i]);
+    for (int64_t i = 0; i < rows; ++i) out[first + i] = join_row<Plus>(x + (first + i) * n, n, ExpMinus<T>{shift[i]});
     add_log(out + first, shift, rows);
   }
 }
