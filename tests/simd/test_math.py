@@ -96,8 +96,8 @@ def arguments(name: str, dtype: Any, n: int, seed: int) -> np.ndarray:
     low, high = ROWS[name].where[FLOATS.index(dtype)]
     any_bits = rng.integers(0, 2**32, 2 * n, dtype=np.uint32).view(dtype)[:n]
     small = rng.normal(size=n) * np.exp(rng.uniform(-12, 1, n))
-    x = np.concatenate([limits(dtype), any_bits, rng.uniform(low, high, n), rng.uniform(0.5, 2, n), small])
-    return x.astype(dtype)
+    parts = [limits(dtype), any_bits, rng.uniform(low, high, n), rng.uniform(0.5, 2, n), small]
+    return np.concatenate([part.astype(dtype) for part in parts])
 
 
 @pytest.mark.parametrize(("name", "dtype"), CASES)
