@@ -174,7 +174,9 @@ struct FloorDivide {
   static T f(T a, T b) {
     if constexpr (std::is_floating_point_v<T>) {
       if (b == T(0)) return a / b;
-      const T q = (a - Remainder::f(a, b)) / b, whole = std::floor(q);
+      const T r = std::fmod(a, b), q = (a - r) / b - T(r != T(0) && (r < T(0)) != (b < T(0)));
+      if (q == T(0)) return std::copysign(T(0), a / b);
+      const T whole = std::floor(q);
       return q - whole > T(0.5) ? whole + T(1) : whole;  // the quotient is whole but for rounding
     } else {
       if (b == T(0)) return T(0);
@@ -194,7 +196,8 @@ struct ShiftLeft {
 struct ShiftRight {
   template <class T>
   static T f(T a, T b) {
-    return static_cast<T>(a >> (static_cast<uint64_t>(b) >= 8 * sizeof(T) ? T(8 * sizeof(T) - 1) : b));
+    if (static_cast<uint64_t>(b) >= 8 * sizeof(T)) return a < T(0) ? static_cast<T>(-1) : T(0);
+    return static_cast<T>(a >> b);
   }
 };
 
