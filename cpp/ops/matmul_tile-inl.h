@@ -5,10 +5,13 @@ FL_BEGIN_TARGET
 
 #if defined(__clang__)
 #define FL_UNROLL _Pragma("unroll")
+#define FL_UNROLL_TWICE _Pragma("unroll 2")
 #elif defined(__GNUC__)
 #define FL_UNROLL _Pragma("GCC unroll 16")
+#define FL_UNROLL_TWICE _Pragma("GCC unroll 2")
 #else
 #define FL_UNROLL
+#define FL_UNROLL_TWICE
 #endif
 
 // Rows of a tile of two registers: as many as leave room for the operands.
@@ -100,30 +103,66 @@ FL_FN void start_sums(const Tile<T>& t, Pack<T> (&sum)[kRows][kVecs]) {
   }
 }
 
-template <bool kByColumn, bool kMask, class T, int kRows, int kVecs>
-FL_FN void add_products(const Tile<T>& t, Pack<T> (&sum)[kRows][kVecs]) {
+// sum += a[:, k] b[k, :] for one k. left(i) is a[i, k].
+template <bool kMask, class T, int kRows, int kVecs, class Left>
+FL_FN void add_outer(Left left, const T* b, int64_t b_stride, LastColumns<T> last, Pack<T> (&sum)[kRows][kVecs]) {
   constexpr int64_t kLanes = Pack<T>::kLanes;
   constexpr int kLast = kVecs - 1;
-  const T* a = t.a;
-  const T* b = t.b;
+  Pack<T> right[kVecs];
+  FL_UNROLL
+  for (int j = 0; j < kLast; ++j) right[j] = Pack<T>::load(b + j * kLanes);
+  right[kLast] = kMask ? last.load(b + kLast * kLanes) : Pack<T>::load(b + kLast * kLanes);
+  FL_UNROLL
+  for (int j = 0; j < kVecs; ++j) prefetch(b + 12 * b_stride + j * kLanes);
+  FL_UNROLL
+  for (int i = 0; i < kRows; ++i) {
+    const Pack<T> x(left(i));
+    FL_UNROLL
+    for (int j = 0; j < kVecs; ++j) sum[i][j] = fma(x, right[j], sum[i][j]);
+  }
+}
+
+template <class T>
+struct ColumnOfLeft {
+  const T* a;
+  FL_FN T operator()(int i) const { return a[i]; }
+};
+
+// One pointer for three rows: with more pointers than registers, each would be fetched again for every k.
+template <class T, int kRows>
+struct RowsOfLeft {
+  const T* group[(kRows + 2) / 3];
+  int64_t stride;
+  FL_FN T operator()(int i) const { return group[i / 3][i % 3 * stride]; }
+  FL_FN void advance() {
+    FL_UNROLL
+    for (auto& a : group) a += 1;
+  }
+};
+
+template <bool kByColumn, bool kMask, class T, int kRows, int kVecs>
+FL_FN void add_products(const Tile<T>& t, Pack<T> (&sum)[kRows][kVecs]) {
   const int64_t a_stride = t.a_stride, b_stride = t.b_stride;
   const LastColumns<T> last(t.columns);
-  for (int64_t k = t.depth; k > 0; --k) {
-    Pack<T> right[kVecs];
-    FL_UNROLL
-    for (int j = 0; j < kLast; ++j) right[j] = Pack<T>::load(b + j * kLanes);
-    right[kLast] = kMask ? last.load(b + kLast * kLanes) : Pack<T>::load(b + kLast * kLanes);
-    FL_UNROLL
-    for (int j = 0; j < kVecs; ++j) prefetch(b + 12 * b_stride + j * kLanes);
-    if constexpr (kByColumn) prefetch(a + 16 * a_stride);
-    FL_UNROLL
-    for (int i = 0; i < kRows; ++i) {
-      const Pack<T> left(kByColumn ? a[i] : a[i * a_stride]);
-      FL_UNROLL
-      for (int j = 0; j < kVecs; ++j) sum[i][j] = fma(left, right[j], sum[i][j]);
+  const T* b = t.b;
+  if constexpr (kByColumn) {
+    ColumnOfLeft<T> left{t.a};
+    for (int64_t k = t.depth; k > 0; --k) {
+      prefetch(left.a + 16 * a_stride);
+      add_outer<kMask>(left, b, b_stride, last, sum);
+      left.a += a_stride;
+      b += b_stride;
     }
-    a += kByColumn ? a_stride : 1;
-    b += b_stride;
+  } else {
+    RowsOfLeft<T, kRows> left;
+    left.stride = a_stride;
+    for (int g = 0; g < (kRows + 2) / 3; ++g) left.group[g] = t.a + 3 * g * a_stride;
+    FL_UNROLL_TWICE
+    for (int64_t k = t.depth; k > 0; --k) {
+      add_outer<kMask>(left, b, b_stride, last, sum);
+      left.advance();
+      b += b_stride;
+    }
   }
 }
 
