@@ -84,24 +84,7 @@ struct Batch {
   int64_t pitch;
 };
 
-// exp(x - shift) and what belongs to it, for rows of n <= kFew scores.
-template <class T>
-FL_FN void exp_few(const T* x, int64_t rows, int64_t n, Batch<T>& batch) {
-  constexpr int64_t kLanes = static_cast<int64_t>(Pack<T>::kLanes);
-  join_few_in_order<Top>(x, n, rows, n, batch.shift);
-  for (int64_t i = 0; i < rows; ++i) {
-    const T shift = batch.shift[i] = shift_for(batch.shift[i]);
-    for (int64_t c = 0; c < n; c += kLanes) {
-      const Pack<T> scores = Pack<T>::load_n(x + i * n + c, static_cast<size_t>(n - c < kLanes ? n - c : kLanes));
-      exp(scores - Pack<T>(shift)).store(batch.few + i * kFew + c);
-    }
-  }
-  join_few_in_order<Plus>(batch.few, kFew, rows, n, batch.sum);
-  batch.e = batch.few;
-  batch.pitch = kFew;
-}
-
-// The same for longer rows; the exponentials go to `keep`, unless it is null.
+// Rows of more than kFew scores; the exponentials go to `keep`, unless it is null.
 template <class T>
 FL_FN void exp_many(const T* x, int64_t rows, int64_t n, T* keep, Batch<T>& batch) {
   for (int64_t i = 0; i < rows; ++i) {
@@ -122,7 +105,11 @@ template <class T>
 void fill(Batch<T>& batch, const T* x, int64_t rows, int64_t n, T* keep) {
   constexpr int64_t kLanes = static_cast<int64_t>(Pack<T>::kLanes);
   if (n <= kFew) {
-    exp_few(x, rows, n, batch);
+    join_few_in_order<Top>(x, n, rows, n, batch.shift);
+    for (int64_t i = 0; i < rows; ++i) batch.shift[i] = shift_for(batch.shift[i]);
+    sum_exp_few(x, rows, n, batch.shift, batch.few, batch.sum);
+    batch.e = batch.few;
+    batch.pitch = kFew;
   } else {
     exp_many(x, rows, n, keep, batch);
   }

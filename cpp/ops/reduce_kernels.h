@@ -12,7 +12,8 @@ namespace fallline {
 // - inner = 1: up to 16 elements in order; else 64 running sums (double: 32) walk a block of 4,096 elements and are
 //   added by halves; the sums of the blocks are joined by a binary tree, the largest power of two of them on the left.
 // - inner > 1: every column adds the rows of a group of 256 in order; the groups are joined by the same tree.
-// A product likewise. max and min are NaN where an element is, as NumPy's; zeros come out as +0.
+// A product likewise. max and min are NaN where an element is, as NumPy's; of zeros with two signs either
+// may come out.
 // logsumexp = m + log(sum(exp(x - m))), m = max(x): -inf for rows of -inf, +inf where there is one, never inf - inf.
 // argmax and argmin give the first of equals, and the first NaN where there is one. They need n >= 1; for n = 0 sum is
 // 0, prod 1, max -inf, min +inf, logsumexp -inf.

@@ -224,3 +224,17 @@ FL_FN void add_log(T* sum, const T* shift, int64_t n) {
     (log(Pack<T>::load_n(sum + i, rest)) + Pack<T>::load_n(shift + i, rest)).store_n(sum + i, rest);
   }
 }
+
+// sum[i] = sum(exp(x - shift[i])) over row i, for rows of n <= kFew elements; the exponentials go to `few`, row i at
+// i * kFew. Each step is taken for all rows, so that a row does not wait for the one before.
+template <class T>
+FL_FN void sum_exp_few(const T* x, int64_t rows, int64_t n, const T* shift, T* few, T* sum) {
+  constexpr int64_t kLanes = static_cast<int64_t>(Pack<T>::kLanes);
+  for (int64_t i = 0; i < rows; ++i) {
+    for (int64_t c = 0; c < n; c += kLanes) {
+      const Pack<T> row = Pack<T>::load_n(x + i * n + c, static_cast<size_t>(n - c < kLanes ? n - c : kLanes));
+      exp(row - Pack<T>(shift[i])).store(few + i * kFew + c);
+    }
+  }
+  join_few_in_order<Plus>(few, kFew, rows, n, sum);
+}
