@@ -25,6 +25,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 HWY_BEFORE_NAMESPACE();
 namespace fallline {
@@ -60,6 +61,9 @@ struct Pack {
   FL_FN Pack() = default;
   FL_FN Pack(V x) : v(x) {}
   FL_FN Pack(T x) : v(hn::Set(D(), x)) {}
+  // A literal such as X(0.1) rounds to T once.
+  template <class N, class = std::enable_if_t<std::is_same_v<N, double> && std::is_same_v<T, float> > >
+  FL_FN explicit Pack(N literal) : v(hn::Set(D(), static_cast<T>(literal))) {}
 
   // Borrowed arrays are aligned to their items only, so every load and store is an unaligned one.
   static FL_FN Pack load(const T* p) { return hn::LoadU(D(), p); }

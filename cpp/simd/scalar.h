@@ -1,4 +1,5 @@
-// The same names as pack-inl.h with one lane: the reference that every SIMD target with FMA must equal bit for bit.
+// The same names as pack-inl.h with one lane: the reference that every SIMD target with FMA must equal bit for bit, and
+// what a CUDA thread computes with (device.cuh).
 #ifndef FALLLINE_SIMD_SCALAR_H_
 #define FALLLINE_SIMD_SCALAR_H_
 
@@ -8,7 +9,11 @@
 #include <cstring>
 #include <type_traits>
 
+#ifdef __CUDACC__
+#define FL_SCALAR_FN __host__ __device__ inline
+#else
 #define FL_SCALAR_FN inline
+#endif
 
 namespace fallline {
 namespace ref {
@@ -31,12 +36,12 @@ struct Wrapping<T, true> {
 template <class T>
 struct Mask {
   bool b;
-  friend Mask operator&(Mask x, Mask y) { return {x.b && y.b}; }
-  friend Mask operator|(Mask x, Mask y) { return {x.b || y.b}; }
-  friend Mask operator!(Mask x) { return {!x.b}; }
+  friend FL_SCALAR_FN Mask operator&(Mask x, Mask y) { return {x.b && y.b}; }
+  friend FL_SCALAR_FN Mask operator|(Mask x, Mask y) { return {x.b || y.b}; }
+  friend FL_SCALAR_FN Mask operator!(Mask x) { return {!x.b}; }
 };
 template <class T>
-bool any(Mask<T> m) {
+FL_SCALAR_FN bool any(Mask<T> m) {
   return m.b;
 }
 
@@ -47,112 +52,115 @@ struct Pack {
   static constexpr size_t kLanes = 1;
   T v;
   Pack() = default;
-  Pack(T x) : v(x) {}
+  FL_SCALAR_FN Pack(T x) : v(x) {}
+  // A literal such as X(0.1) rounds to T once.
+  template <class N, class = std::enable_if_t<std::is_same_v<N, double> && std::is_same_v<T, float>>>
+  FL_SCALAR_FN explicit Pack(N literal) : v(static_cast<T>(literal)) {}
 
-  static Pack load(const T* p) { return *p; }
-  static Pack load_n(const T* p, size_t n) { return n ? *p : T(0); }
-  void store(T* p) const { *p = v; }
-  void store_n(T* p, size_t n) const {
+  static FL_SCALAR_FN Pack load(const T* p) { return *p; }
+  static FL_SCALAR_FN Pack load_n(const T* p, size_t n) { return n ? *p : T(0); }
+  FL_SCALAR_FN void store(T* p) const { *p = v; }
+  FL_SCALAR_FN void store_n(T* p, size_t n) const {
     if (n) *p = v;
   }
 
-  friend Pack operator+(Pack x, Pack y) { return T(Wide(x.v) + Wide(y.v)); }
-  friend Pack operator-(Pack x, Pack y) { return T(Wide(x.v) - Wide(y.v)); }
-  friend Pack operator*(Pack x, Pack y) { return T(x.v * y.v); }
-  friend Pack operator/(Pack x, Pack y) { return T(x.v / y.v); }
-  friend Pack operator-(Pack x) { return T(-x.v); }
-  friend Pack operator&(Pack x, Pack y) { return T(x.v & y.v); }  // integers only, like the next four
-  friend Pack operator|(Pack x, Pack y) { return T(x.v | y.v); }
-  friend Pack operator^(Pack x, Pack y) { return T(x.v ^ y.v); }
-  friend Mask<T> operator==(Pack x, Pack y) { return {x.v == y.v}; }
-  friend Mask<T> operator!=(Pack x, Pack y) { return {x.v != y.v}; }
-  friend Mask<T> operator<(Pack x, Pack y) { return {x.v < y.v}; }
-  friend Mask<T> operator<=(Pack x, Pack y) { return {x.v <= y.v}; }
-  friend Mask<T> operator>(Pack x, Pack y) { return {x.v > y.v}; }
-  friend Mask<T> operator>=(Pack x, Pack y) { return {x.v >= y.v}; }
+  friend FL_SCALAR_FN Pack operator+(Pack x, Pack y) { return T(Wide(x.v) + Wide(y.v)); }
+  friend FL_SCALAR_FN Pack operator-(Pack x, Pack y) { return T(Wide(x.v) - Wide(y.v)); }
+  friend FL_SCALAR_FN Pack operator*(Pack x, Pack y) { return T(x.v * y.v); }
+  friend FL_SCALAR_FN Pack operator/(Pack x, Pack y) { return T(x.v / y.v); }
+  friend FL_SCALAR_FN Pack operator-(Pack x) { return T(-x.v); }
+  friend FL_SCALAR_FN Pack operator&(Pack x, Pack y) { return T(x.v & y.v); }  // integers only, like the next four
+  friend FL_SCALAR_FN Pack operator|(Pack x, Pack y) { return T(x.v | y.v); }
+  friend FL_SCALAR_FN Pack operator^(Pack x, Pack y) { return T(x.v ^ y.v); }
+  friend FL_SCALAR_FN Mask<T> operator==(Pack x, Pack y) { return {x.v == y.v}; }
+  friend FL_SCALAR_FN Mask<T> operator!=(Pack x, Pack y) { return {x.v != y.v}; }
+  friend FL_SCALAR_FN Mask<T> operator<(Pack x, Pack y) { return {x.v < y.v}; }
+  friend FL_SCALAR_FN Mask<T> operator<=(Pack x, Pack y) { return {x.v <= y.v}; }
+  friend FL_SCALAR_FN Mask<T> operator>(Pack x, Pack y) { return {x.v > y.v}; }
+  friend FL_SCALAR_FN Mask<T> operator>=(Pack x, Pack y) { return {x.v >= y.v}; }
 };
 
 template <class T>
-Pack<T> select(Mask<T> m, Pack<T> yes, std::common_type_t<Pack<T>> no) {
+FL_SCALAR_FN Pack<T> select(Mask<T> m, Pack<T> yes, std::common_type_t<Pack<T>> no) {
   return m.b ? yes : no;
 }
 template <class T>
-Pack<T> fma(Pack<T> a, Pack<T> b, Pack<T> c) {
+FL_SCALAR_FN Pack<T> fma(Pack<T> a, Pack<T> b, Pack<T> c) {
   return std::fma(a.v, b.v, c.v);
 }
 // max and min return the second operand when either is NaN or both are zero, as x86 does; formulas decide about NaN.
 template <class T>
-Pack<T> max(Pack<T> a, Pack<T> b) {
+FL_SCALAR_FN Pack<T> max(Pack<T> a, Pack<T> b) {
   return a.v > b.v ? a : b;
 }
 template <class T>
-Pack<T> min(Pack<T> a, Pack<T> b) {
+FL_SCALAR_FN Pack<T> min(Pack<T> a, Pack<T> b) {
   return a.v < b.v ? a : b;
 }
 template <class T>
-Pack<T> abs(Pack<T> x) {
+FL_SCALAR_FN Pack<T> abs(Pack<T> x) {
   return std::abs(x.v);
 }
 template <class T>
-Pack<T> sqrt(Pack<T> x) {
+FL_SCALAR_FN Pack<T> sqrt(Pack<T> x) {
   return std::sqrt(x.v);
 }
 template <class T>
-Pack<T> floor(Pack<T> x) {
+FL_SCALAR_FN Pack<T> floor(Pack<T> x) {
   return std::floor(x.v);
 }
 template <class T>
-Pack<T> ceil(Pack<T> x) {
+FL_SCALAR_FN Pack<T> ceil(Pack<T> x) {
   return std::ceil(x.v);
 }
 template <class T>
-Pack<T> trunc(Pack<T> x) {
+FL_SCALAR_FN Pack<T> trunc(Pack<T> x) {
   return std::trunc(x.v);
 }
 // To the nearest integer, halves to even (the default rounding mode is assumed everywhere).
 template <class T>
-Pack<T> round(Pack<T> x) {
+FL_SCALAR_FN Pack<T> round(Pack<T> x) {
   return std::nearbyint(x.v);
 }
 template <class T>
-Pack<T> copysign(Pack<T> magnitude, Pack<T> sign) {
+FL_SCALAR_FN Pack<T> copysign(Pack<T> magnitude, Pack<T> sign) {
   return std::copysign(magnitude.v, sign.v);
 }
 
 // Integer views, for the math functions.
 template <class T>
-Pack<SignedOf<T>> bits(Pack<T> x) {
+FL_SCALAR_FN Pack<SignedOf<T>> bits(Pack<T> x) {
   SignedOf<T> i;
   std::memcpy(&i, &x.v, sizeof i);
   return i;
 }
 template <class I>
-Pack<FloatOf<I>> from_bits(Pack<I> x) {
+FL_SCALAR_FN Pack<FloatOf<I>> from_bits(Pack<I> x) {
   FloatOf<I> f;
   std::memcpy(&f, &x.v, sizeof f);
   return f;
 }
 // Towards zero; the value must fit.
 template <class T>
-Pack<SignedOf<T>> to_int(Pack<T> x) {
+FL_SCALAR_FN Pack<SignedOf<T>> to_int(Pack<T> x) {
   return static_cast<SignedOf<T>>(x.v);
 }
 template <class I>
-Pack<FloatOf<I>> to_float(Pack<I> x) {
+FL_SCALAR_FN Pack<FloatOf<I>> to_float(Pack<I> x) {
   return static_cast<FloatOf<I>>(x.v);
 }
 template <int kBits, class I>
-Pack<I> shift_left(Pack<I> x) {
+FL_SCALAR_FN Pack<I> shift_left(Pack<I> x) {
   return static_cast<I>(static_cast<std::make_unsigned_t<I>>(x.v) << kBits);
 }
 template <int kBits, class I>
-Pack<I> shift_right(Pack<I> x) {  // copies the sign
+FL_SCALAR_FN Pack<I> shift_right(Pack<I> x) {  // copies the sign
   return static_cast<I>(x.v >> kBits);
 }
 
 // The rounding error of a product: a * b = product + product_error(a, b, product), exactly unless it underflows.
 template <class T>
-Pack<T> product_error(Pack<T> a, Pack<T> b, Pack<T> product) {
+FL_SCALAR_FN Pack<T> product_error(Pack<T> a, Pack<T> b, Pack<T> product) {
   return std::fma(a.v, b.v, -product.v);
 }
 
