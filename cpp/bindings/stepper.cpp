@@ -19,6 +19,11 @@ bool column_major(const Array& array) {
   return true;
 }
 
+bool flat(const Array& array, int order) {
+  return array.size() == 0 || ((!(order & Npy::NPY_ARRAY_C_CONTIGUOUS_) || array.row_major()) &&
+                               (!(order & Npy::NPY_ARRAY_F_CONTIGUOUS_) || column_major(array)));
+}
+
 }  // namespace
 
 Batch::Batch(const py::list& ws, const py::list& gs, const py::list& slots) {
@@ -71,8 +76,7 @@ void* Stepper::data_of(PyObject* object, const Param& like, bool writable) {
   const Array& array = var->array();
   bool same = (array.dtype == DType::kFloat32 || array.dtype == DType::kFloat64) && array.ndim() == ndim &&
               to_numpy(array.dtype).ptr() == like.dtype && (!writable || array.buffer->writable()) &&
-              (!(like.order & Npy::NPY_ARRAY_C_CONTIGUOUS_) || array.row_major()) &&
-              (!(like.order & Npy::NPY_ARRAY_F_CONTIGUOUS_) || column_major(array));
+              flat(array, like.order);
   for (int i = 0; same && i < ndim; ++i) same = array.shape[i] == like.shape[static_cast<size_t>(i)];
   return same ? array.data : nullptr;
 }

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from reference import reference_step
 
-from fallline import _core, optim
+import fallline as fl
+from fallline import _core, _tree, optim
 
 Pair = namedtuple("Pair", "weight bias")
 
@@ -88,6 +89,21 @@ def test_a_module_takes_a_dict_of_gradients() -> None:
         opt.step(model, {"0.weight": np.ones((2, 3)), "0.bias": np.zeros(2)})
     assert (model.params["weight"] == -1).all() and (model.params["bias"] == 1).all()
     assert list(opt.state) == ["0.weight", "0.bias"]
+
+
+@pytest.mark.parametrize("wrap", [lambda a: a, fl.asarray], ids=["NumPy", "fallline"])
+def test_later_steps_are_recognised_without_a_new_check(wrap: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = {
+        "a": [wrap(np.ones(3)), wrap(np.asfortranarray(np.ones((3, 2))))],
+        "b": Pair(wrap(np.ones(())), wrap(np.ones(0))),
+    }
+    model = Model(weight=wrap(np.ones((2, 3), np.float32)))
+    for params in (tree, model, wrap(np.ones(4))):
+        opt = optim.Adam()
+        for _ in range(3):  # with new gradients each time
+            opt.step(params, _tree.map(lambda a: wrap(np.array(a, order="K")), params))
+            monkeypatch.setattr(opt, "_checked_step", None)
+        assert opt.t == 3
 
 
 # Memory

@@ -65,6 +65,15 @@ def test_update_is_pure_and_equals_step_bitwise(rule: str) -> None:
     np.testing.assert_equal(state["slots"], {p: dict(s) for p, s in opt.state.items()})
 
 
+def test_a_copy_goes_its_own_way() -> None:
+    opt = optim.Adam(schedules.cosine(0.01, 10))
+    params = run(opt, start(), range(2))
+    twin, twin_params = copy.deepcopy(opt), copy.deepcopy(params)
+    run(opt, params, range(2, 5))
+    assert twin.t == 2
+    np.testing.assert_equal(run(twin, twin_params, range(2, 5)), params)
+
+
 def test_the_saved_state_is_flat_and_a_copy() -> None:
     opt = optim.Adam(0.01)
     run(opt, start(), range(2))

@@ -271,6 +271,13 @@ class Optimizer:
     def _name(self) -> str:
         return type(self).__name__
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_stepper"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._stepper = _core.Stepper(self._rule_name)
+
     def __repr__(self) -> str:
         changed = [
             f"{name}={self._hypers[name]!r}" for name, default, _ in self._specs if self._hypers[name] != default
