@@ -25,8 +25,9 @@
 #define HWY_BASELINE_TARGETS HWY_SSE4
 #define HWY_DISABLED_TARGETS (HWY_SCALAR | HWY_EMU128 | ((1LL << 8) - 1))  // bits 0..7: everything above AVX3
 #else
-#define HWY_COMPILE_ONLY_STATIC                                                 // Arm: NEON is part of the architecture
-#define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)  // no size: cannot be a member of Pack
+// Arm: NEON is part of the architecture; a vector of SVE has no size and cannot be a member of Pack.
+#define HWY_COMPILE_ONLY_STATIC
+#define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)
 #endif
 
 #include "hwy/detect_targets.h"
