@@ -1,8 +1,10 @@
 // Comparisons, integer arithmetic, casts and selection over every dtype.
 #include "ops/plain.h"
 
+#include <atomic>
 #include <cmath>
 #include <cstring>
+#include <stdexcept>
 #include <type_traits>
 
 #include "ops/iterate.h"
@@ -278,7 +280,24 @@ void compare(CompareOp op, const Array& x, const Array& y, const Array& out) {
   kRows[static_cast<int>(op)](x, y, out);
 }
 
+namespace {
+void check_exponents(const Array& y) {
+  std::atomic<bool> negative{false};
+  visit(y.dtype, [&](auto tag) {
+    using T = typename decltype(tag)::Type;
+    for_each_run<1>(y.shape, {&y.strides}, [&](const int64_t* at, int64_t n, const int64_t* step) {
+      bool found = false;
+      for (int64_t i = 0; i < n; ++i) found |= y.as<T>()[at[0] + i * step[0]] < T(0);
+      if (found) negative = true;
+    });
+  });
+  if (negative)
+    throw std::invalid_argument("[power] integers have no negative integer powers; convert x to a float dtype");
+}
+}  // namespace
+
 void integer(IntegerOp op, const Array& x, const Array& y, const Array& out) {
+  if (op == IntegerOp::kIntPower && !is_unsigned(y.dtype)) check_exponents(y);
 #define FL_ROW(Op, name) run_integer<Op>,
   static constexpr Compare kRows[] = {FL_INTEGER_OPS(FL_ROW)};
 #undef FL_ROW

@@ -74,13 +74,7 @@ def power(x: Any, y: Any, /) -> Array:
 
     Integers stay integers; a negative integer exponent of integers raises ValueError.
     """
-    if _is_whole(x) and _is_whole(y) and np.any(np.asarray(y) < 0):
-        raise ValueError("[power] integers have no negative integer powers; convert x to a float dtype")
     return asarray(x) ** y if not isinstance(x, Array) else x**y
-
-
-def _is_whole(x: Any) -> bool:
-    return isinstance(x, int) or (hasattr(x, "dtype") and x.dtype.kind in "iu")
 
 
 def where(condition: Any, x: Any, y: Any, /) -> Array:
@@ -150,6 +144,8 @@ def argmin(x: Any, /, axis: int | None = None, out: None = None, *, keepdims: bo
 def var(x: Any, /, axis: Axis = None, *, correction: float = 0, keepdims: bool = False) -> Array:
     """Variance over axes: the mean square distance from the mean, divided by n - correction."""
     x = asarray(x)
+    if x.dtype.kind != "f":
+        x = astype(x, _core.default_dtype())
     d = square(x - mean(x, axis, keepdims=True))
     total = sum(d, axis, keepdims=keepdims)
     n = x.size / math.prod(total.shape) if total.size else 0
@@ -244,6 +240,8 @@ def squeeze(x: Any, /, axis: int | tuple[int, ...] | None = None) -> Array:
     """Take out axes of length 1; all of them when `axis` is None."""
     shape = asarray(x).shape
     axes = [i for i, n in enumerate(shape) if n == 1] if axis is None else [axis] if isinstance(axis, int) else list(axis)
+    if wrong := [a for a in axes if not -len(shape) <= a < len(shape)]:
+        raise _core.ShapeError(f"[squeeze] axis {wrong[0]} is out of range for the shape {tuple(shape)}")
     chosen = {a % len(shape) for a in axes}
     if wrong := [a for a in chosen if shape[a] != 1]:
         raise _core.ShapeError(f"[squeeze] axis {wrong[0]} has length {shape[wrong[0]]}, expected 1")
