@@ -352,7 +352,7 @@ def _reshape_method(x: Array, *shape: Any) -> Array:
 
 
 def _transpose_method(x: Array, *axes: Any) -> Array:
-    return transpose(x, None if not axes or axes == (None,) else axes[0] if len(axes) == 1 else axes)
+    return transpose(x, None if axes in ((), (None,)) else axes if isinstance(axes[0], int) else axes[0])
 
 
 METHODS |= {"reshape": _reshape_method, "transpose": _transpose_method, "flatten": ravel}
