@@ -79,9 +79,8 @@ constexpr int64_t kBatch = 64;
 template <class T>
 struct Batch {
   T shift[kBatch], sum[kBatch], log_sum[kBatch], inverse[kBatch];
-  T few[kBatch * kFew];  // exponentials of short rows, each padded to kFew
-  const T* e;            // the exponentials: row i begins at e + i * pitch; null when they were not kept
-  int64_t pitch;
+  T few[few_size<T>(kBatch)];  // the exponentials of short rows
+  const T* e;                  // all exponentials, row after row; null when they were not kept
 };
 
 // Rows of more than kFew scores; the exponentials go to `keep`, unless it is null.
@@ -98,7 +97,6 @@ FL_FN void exp_many(const T* x, int64_t rows, int64_t n, T* keep, Batch<T>& batc
     }
   }
   batch.e = keep;
-  batch.pitch = n;
 }
 
 template <class T>
@@ -109,7 +107,6 @@ void fill(Batch<T>& batch, const T* x, int64_t rows, int64_t n, T* keep) {
     for (int64_t i = 0; i < rows; ++i) batch.shift[i] = shift_for(batch.shift[i]);
     sum_exp_few(x, rows, n, batch.shift, batch.few, batch.sum);
     batch.e = batch.few;
-    batch.pitch = kFew;
   } else {
     exp_many(x, rows, n, keep, batch);
   }
@@ -126,7 +123,7 @@ void softmax_batch(const T* x, T* y, int64_t rows, int64_t n) {
   Batch<T> batch;
   fill(batch, x, rows, n, y);
   for (int64_t i = 0; i < rows; ++i) {
-    sweep<ProductOf>(n, y + i * n, Each<T>{batch.e + i * batch.pitch}, Same<T>{Pack<T>(batch.inverse[i])});
+    sweep<ProductOf>(n, y + i * n, Each<T>{batch.e + i * n}, Same<T>{Pack<T>(batch.inverse[i])});
   }
 }
 
@@ -164,7 +161,7 @@ void cross_entropy_batch(const T* x, const int64_t* labels, const T* g, int64_t 
   fill(batch, x, rows, n, gx);
   for (int64_t i = 0; loss && i < rows; ++i) loss[i] = batch.log_sum[i] - (x[i * n + labels[i]] - batch.shift[i]);
   for (int64_t i = 0; gx && i < rows; ++i) {
-    const T* e = batch.e + i * batch.pitch;
+    const T* e = batch.e + i * n;
     const T scale = g[i * g_step], at_label = (e[labels[i]] * batch.inverse[i] - T(1)) * scale;
     sweep<ProductOf>(n, gx + i * n, Each<T>{e}, Same<T>{Pack<T>(batch.inverse[i] * scale)});
     gx[i * n + labels[i]] = at_label;
@@ -194,7 +191,7 @@ void soft_cross_entropy_batch(const T* x, const T* t, const T* g, int64_t g_step
   }
   for (int64_t i = 0; gx && i < rows; ++i) {
     const T scale = g[i * g_step], all = join_row<Plus>(t + i * n, n, Plain());
-    sweep<SoftGradOf>(n, gx + i * n, Each<T>{batch.e + i * batch.pitch}, Each<T>{t + i * n},
+    sweep<SoftGradOf>(n, gx + i * n, Each<T>{batch.e + i * n}, Each<T>{t + i * n},
                       Same<T>{Pack<T>(batch.inverse[i] * all * scale)}, Same<T>{Pack<T>(scale)});
   }
 }

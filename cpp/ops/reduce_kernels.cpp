@@ -32,7 +32,7 @@ void logsumexp_each_row(const T* x, T* out, int64_t n, int64_t begin, int64_t en
     join_each_row<Larger>(x + first * n, shift, n, 0, rows);
     for (int64_t i = 0; i < rows; ++i) shift[i] = shift_for(shift[i]);
     if (n > 0 && n <= kFew) {
-      T few[kBatch * kFew];
+      T few[few_size<T>(kBatch)];
       sum_exp_few(x + first * n, rows, n, shift, few, out + first);
     } else {
       for (int64_t i = 0; i < rows; ++i) out[first + i] = join_row<Plus>(x + (first + i) * n, n, ExpMinus<T>{shift[i]});

@@ -225,16 +225,23 @@ FL_FN void add_log(T* sum, const T* shift, int64_t n) {
   }
 }
 
-// sum[i] = sum(exp(x - shift[i])) over row i, for rows of n <= kFew elements; the exponentials go to `few`, row i at
-// i * kFew. Each step is taken for all rows, so that a row does not wait for the one before.
+// What sum_exp_few writes for `rows` rows of at most kFew elements, with room for one more register.
+template <class T>
+constexpr int64_t few_size(int64_t rows) {
+  return rows * kFew + 64 / static_cast<int64_t>(sizeof(T));
+}
+
+// few = exp(x - shift of the row), sum = the sums of its rows, for rows of n <= kFew elements. Each step is taken for
+// all rows, so that a row does not wait for the one before, and registers are full although rows are short.
 template <class T>
 FL_FN void sum_exp_few(const T* x, int64_t rows, int64_t n, const T* shift, T* few, T* sum) {
   constexpr int64_t kLanes = static_cast<int64_t>(Pack<T>::kLanes);
   for (int64_t i = 0; i < rows; ++i) {
-    for (int64_t c = 0; c < n; c += kLanes) {
+    for (int64_t c = 0; c < n; c += kLanes) {  // what is stored beyond a row, the next row overwrites
       const Pack<T> row = Pack<T>::load_n(x + i * n + c, static_cast<size_t>(n - c < kLanes ? n - c : kLanes));
-      exp(row - Pack<T>(shift[i])).store(few + i * kFew + c);
+      (row - Pack<T>(shift[i])).store(few + i * n + c);
     }
   }
-  join_few_in_order<Plus>(few, kFew, rows, n, sum);
+  for (int64_t i = 0; i < rows * n; i += kLanes) exp(Pack<T>::load(few + i)).store(few + i);
+  join_few_in_order<Plus>(few, n, rows, n, sum);
 }
