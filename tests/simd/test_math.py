@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,13 +38,6 @@ ROWS = {
     "cos": Row((1.3, 1.3), ((-1e4, 1e4), (-1e5, 1e5))),
 }
 CASES = [pytest.param(name, dtype, id=f"{name}-{dtype.__name__}") for name in ROWS for dtype in FLOATS]
-
-
-@pytest.fixture(autouse=True)
-def _keep_target() -> Iterator[None]:
-    target = _core.target()
-    yield
-    _core.set_target(target)
 
 
 def run(name: str, target: str, *args: np.ndarray) -> np.ndarray:
