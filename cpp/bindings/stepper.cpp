@@ -24,6 +24,13 @@ bool flat(const Array& array, int order) {
                                (!(order & Npy::NPY_ARRAY_F_CONTIGUOUS_) || column_major(array)));
 }
 
+// as_array without pybind11's search through its tables: an Array has one C++ base, and its pointer stands first.
+const Var* var_of(PyObject* object) {
+  static PyTypeObject* const type = reinterpret_cast<PyTypeObject*>(py::type::of<Var>().ptr());
+  if (Py_TYPE(object) != type) return nullptr;
+  return static_cast<const Var*>(reinterpret_cast<py::detail::instance*>(object)->simple_value_holder[0]);
+}
+
 }  // namespace
 
 Batch::Batch(const py::list& ws, const py::list& gs, const py::list& slots) {
@@ -54,6 +61,7 @@ Stepper::Param Stepper::describe(py::handle object, const py::array& memory) {
   const Var* var = as_array(object);
   return {py::reinterpret_borrow<py::object>(object),
           array->descr,
+          static_cast<size_t>(memory.itemsize()),
           order,
           {array->dimensions, array->dimensions + array->nd},
           memory.nbytes(),
@@ -71,12 +79,11 @@ void* Stepper::data_of(PyObject* object, const Param& like, bool writable) {
                       std::equal(like.shape.begin(), like.shape.end(), array->dimensions);
     return same ? array->data : nullptr;
   }
-  const Var* var = as_array(object);
+  const Var* var = var_of(object);
   if (!var || !var->array().buffer) return nullptr;
   const Array& array = var->array();
-  bool same = (array.dtype == DType::kFloat32 || array.dtype == DType::kFloat64) && array.ndim() == ndim &&
-              to_numpy(array.dtype).ptr() == like.dtype && (!writable || array.buffer->writable()) &&
-              flat(array, like.order);
+  bool same = is_float(array.dtype) && size_of(array.dtype) == like.itemsize && array.ndim() == ndim &&
+              (!writable || array.buffer->writable()) && flat(array, like.order);
   for (int i = 0; same && i < ndim; ++i) same = array.shape[i] == like.shape[static_cast<size_t>(i)];
   return same ? array.data : nullptr;
 }

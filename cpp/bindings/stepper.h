@@ -42,6 +42,7 @@ class Stepper {
   struct Param {
     py::object object;
     PyObject* dtype;
+    size_t itemsize;
     int order;
     std::vector<Py_ssize_t> shape;
     Py_ssize_t bytes;
