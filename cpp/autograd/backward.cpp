@@ -1,6 +1,7 @@
 // How are derivatives found?  Nodes are visited from the newest to the oldest, each once; no recursion.
 #include <queue>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "autograd/functions.h"
 #include "autograd/graph.h"
@@ -98,6 +99,20 @@ void walk_back(Walk& walk, bool record, uint64_t oldest_target, Arrive&& arrive)
   }
 }
 
+// Whoever asked may write into what comes out: each result gets memory of its own, and every element a place of its
+// own.
+void separate(Vars& results, const Vars& cotangents) {
+  std::unordered_set<const void*> taken;
+  for (const Var& g : cotangents)
+    if (g.array().buffer) taken.insert(g.array().buffer->data());
+  for (Var& g : results) {
+    if (!g || !g.array().buffer) continue;  // in a trace a plan sees to it
+    const Buffer& buffer = *g.array().buffer;
+    if (buffer.borrowed() || !is_dense(g.shape(), g.array().strides) || !taken.insert(buffer.data()).second)
+      g = copy(g);
+  }
+}
+
 void check_cotangent(const Var& output, const Var& cotangent) {
   if (cotangent.shape() != output.shape())
     throw ShapeError("[backward] the cotangent has shape " + to_string(cotangent.shape()) + ", the output " +
@@ -126,6 +141,7 @@ Vars gradients(const Vars& outputs, const Vars& cotangents, const Vars& targets)
     result[at->second] = g;
     return true;
   });
+  separate(result, cotangents);
   return result;
 }
 

@@ -175,6 +175,17 @@ def _repr(x: Array) -> str:
     return f"Array({text}, dtype={x.dtype.name}{past})"
 
 
+def _as_ndarray(x: Array, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    """NumPy asks here only where the buffer protocol has failed: while tracing there are no values."""
+    if not x._readable:
+        raise _core.TraceError(
+            f"[asarray] the values of an array of shape {x.shape} were asked for while its function is being traced, "
+            "where only shapes are known; use functions of fallline, or return the array"
+        )
+    made = np.asarray(memoryview(x)).astype(x.dtype if dtype is None else dtype, copy=False)
+    return made.copy() if copy else made
+
+
 def _to_index(x: Array) -> int:
     if x.dtype.kind not in "iu":
         raise TypeError(f"[index] only an integer array can be an index, got {x.dtype}")
@@ -193,6 +204,7 @@ METHODS: dict[str, Any] = {
     "__complex__": lambda x: complex(_scalar(x, "complex")),
     "__index__": _to_index,
     "__hash__": None,
+    "__array__": _as_ndarray,
     "__dlpack__": lambda x, **kwargs: np.asarray(x).__dlpack__(**kwargs),
     "__dlpack_device__": lambda x: (1, 0),  # kDLCPU
     "tolist": lambda x: np.asarray(x).tolist(),
