@@ -76,7 +76,9 @@ def getitem(x: Array, key: Key) -> Array:
 def setitem(x: Array, key: Key, value: Any) -> None:
     """Write into the array's memory; what was recorded with the old values can then no longer be walked back."""
     if x._tracked:
-        raise _core.TapeError("[setitem] an array with a recorded past cannot be written; use fl.where, or detach() it first")
+        raise _core.TapeError(
+            "[setitem] an array with a recorded past cannot be written; use fl.where, or detach() it first"
+        )
     parts = key if isinstance(key, tuple) else (key,)
     if all(_is_basic(part) for part in parts):
         _basic(x, parts)._write(_core.wrap(value))
@@ -91,7 +93,11 @@ def setitem(x: Array, key: Key, value: Any) -> None:
 def _is_basic(part: Any) -> bool:
     if part is None or part is Ellipsis or isinstance(part, slice):
         return True
-    return not isinstance(part, bool | np.bool_) and not isinstance(part, Array | np.ndarray | list | tuple) and _is_index(part)
+    return (
+        not isinstance(part, bool | np.bool_)
+        and not isinstance(part, Array | np.ndarray | list | tuple)
+        and _is_index(part)
+    )
 
 
 def _is_index(part: Any) -> bool:

@@ -27,9 +27,11 @@ UFUNCS: dict[Any, Callable[..., Any]] = {
     np.left_shift: _ops.bitwise_left_shift,
     np.right_shift: _ops.bitwise_right_shift,
     np.invert: lambda x: ~asarray(x),
-    np.logaddexp: lambda x, y: _ops.logsumexp(_ops.stack(np.broadcast_arrays(x, y)), 0)
-    if not isinstance(x, Array) and not isinstance(y, Array)
-    else _ops.maximum(x, y) + _ops.softplus(-_ops.abs(asarray(x) - y)),
+    np.logaddexp: lambda x, y: (
+        _ops.logsumexp(_ops.stack(np.broadcast_arrays(x, y)), 0)
+        if not isinstance(x, Array) and not isinstance(y, Array)
+        else _ops.maximum(x, y) + _ops.softplus(-_ops.abs(asarray(x) - y))
+    ),
 }
 
 REDUCTIONS: dict[Any, Callable[..., Any]] = {np.add: _ops.sum, np.maximum: _ops.max, np.minimum: _ops.min}
@@ -109,8 +111,10 @@ def _array_ufunc(self: Array, ufunc: Any, method: str, *inputs: Any, **kwargs: A
         function = None
     if function is None:
         call = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
-        raise TypeError(f"[{call}] is not supported on fallline arrays with {list(kwargs) or 'these arguments'}; "
-                        "use a function of fallline, or np.asarray(x) for the values alone")
+        raise TypeError(
+            f"[{call}] is not supported on fallline arrays with {list(kwargs) or 'these arguments'}; "
+            "use a function of fallline, or np.asarray(x) for the values alone"
+        )
     result = function(*inputs, **kwargs)
     if dtype is not None:
         result = _ops.astype(result, dtype, copy=False)
@@ -132,8 +136,10 @@ def _array_function(self: Array, function: Any, types: Any, args: Any, kwargs: A
     ours = FUNCTIONS.get(function)
     name = f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1)
     if ours is None:
-        raise TypeError(f"[{name}] is not supported on fallline arrays; "
-                        "use a function of fallline, or np.asarray(x) for the values alone")
+        raise TypeError(
+            f"[{name}] is not supported on fallline arrays; "
+            "use a function of fallline, or np.asarray(x) for the values alone"
+        )
     kwargs = {key: value for key, value in kwargs.items() if value is not np._NoValue}
     try:
         return ours(*args, **kwargs)

@@ -239,7 +239,9 @@ def expand_dims(x: Any, /, axis: int = 0) -> Array:
 def squeeze(x: Any, /, axis: int | tuple[int, ...] | None = None) -> Array:
     """Take out axes of length 1; all of them when `axis` is None."""
     shape = asarray(x).shape
-    axes = [i for i, n in enumerate(shape) if n == 1] if axis is None else [axis] if isinstance(axis, int) else list(axis)
+    axes = (
+        [i for i, n in enumerate(shape) if n == 1] if axis is None else [axis] if isinstance(axis, int) else list(axis)
+    )
     if wrong := [a for a in axes if not -len(shape) <= a < len(shape)]:
         raise _core.ShapeError(f"[squeeze] axis {wrong[0]} is out of range for the shape {tuple(shape)}")
     chosen = {a % len(shape) for a in axes}
@@ -328,7 +330,9 @@ def ones_like(x: Any, /, *, dtype: Any = None) -> Array:
 def arange(start: float, /, stop: float | None = None, step: float = 1, *, dtype: Any = None) -> Array:
     """Return the numbers from start to stop, stop excluded; with one argument from 0 to it."""
     made = np.arange(start, stop, step) if stop is not None else np.arange(0, start, step)
-    return asarray(made.astype(_core.default_dtype()) if dtype is None and made.dtype.kind == "f" else made, dtype=dtype)
+    return asarray(
+        made.astype(_core.default_dtype()) if dtype is None and made.dtype.kind == "f" else made, dtype=dtype
+    )
 
 
 def linspace(start: float, stop: float, /, num: int, *, dtype: Any = None, endpoint: bool = True) -> Array:

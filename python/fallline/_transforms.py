@@ -17,7 +17,9 @@ __all__ = ["backward", "grad", "no_grad", "value_and_grad", "vjp"]
 no_grad = _core.no_grad
 
 
-def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+def value_and_grad(
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+) -> Callable[..., Any]:
     """Return a function that gives ``f(*args)`` and its gradient.
 
     Parameters
@@ -187,11 +189,15 @@ def _rebuild(tree: Any, leaves: dict[str, Array], gradients: Any) -> Any:
 
 def _checked_scalar(value: Any) -> Array:
     if not isinstance(value, Array | np.ndarray | float | int):
-        raise TypeError(f"[grad] the function must return a scalar array, got {type(value).__name__}; "
-                        "with has_aux=True it returns a pair")
+        raise TypeError(
+            f"[grad] the function must return a scalar array, got {type(value).__name__}; "
+            "with has_aux=True it returns a pair"
+        )
     array = asarray(value)
     if array.size != 1:
-        raise _core.ShapeError(f"[grad] the function must return a scalar, got shape {array.shape}; take the sum or mean")
+        raise _core.ShapeError(
+            f"[grad] the function must return a scalar, got shape {array.shape}; take the sum or mean"
+        )
     if array.dtype.kind != "f":
         raise _core.DTypeError(f"[grad] the function must return a float, got {array.dtype}")
     return array

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,7 +33,7 @@ class Generator:
     def __init__(self, seed: int | None = None) -> None:
         if seed is not None and not 0 <= seed < 2**64:
             raise ValueError(f"[random] a seed is an integer in [0, 2**64), got {seed}")
-        self.key = secrets.randbits(64) if seed is None else int(seed)
+        self.key = int.from_bytes(os.urandom(8), "little") if seed is None else int(seed)
         self.counter = 0
 
     def uniform(self, low: float = 0.0, high: float = 1.0, size: Shape = None, *, dtype: Any = None) -> Array:

@@ -15,7 +15,13 @@ __all__ = ["check_grads", "use_target"]
 
 
 def check_grads(
-    f: Callable[..., Any], args: Sequence[Any], order: int = 2, *, eps: float = 1e-6, rtol: float = 1e-3, atol: float = 1e-5
+    f: Callable[..., Any],
+    args: Sequence[Any],
+    order: int = 2,
+    *,
+    eps: float = 1e-6,
+    rtol: float = 1e-3,
+    atol: float = 1e-5,
 ) -> None:
     """Compare derivatives with central differences in float64, along random directions.
 
@@ -49,7 +55,9 @@ def _check(f: Any, points: list[Any], order: int, rng: random.Generator, eps: fl
 
     def value(step: float) -> float:
         moved = f(*(p + step * d for p, d in zip(points, directions, strict=True)))
-        return sum(_inner(y, w) for y, w in zip(_tree.flatten(moved).values(), _tree.flatten(weights).values(), strict=True))
+        return sum(
+            _inner(y, w) for y, w in zip(_tree.flatten(moved).values(), _tree.flatten(weights).values(), strict=True)
+        )
 
     difference = (value(eps) - value(-eps)) / (2 * eps)
     np.testing.assert_allclose(derivative, difference, rtol=rtol, atol=atol, err_msg="derivative against difference")

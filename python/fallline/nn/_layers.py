@@ -162,7 +162,11 @@ class _Activation(Module):
 
 def _activation(name: str, function: Callable[..., Array]) -> type[Module]:
     summary = (function.__doc__ or "").split("\n")[0]
-    body = {"function": staticmethod(function), "__doc__": f"{summary} See ``fl.{function.__name__}``.", "__module__": "fallline.nn"}
+    body = {
+        "function": staticmethod(function),
+        "__doc__": f"{summary} See ``fl.{function.__name__}``.",
+        "__module__": "fallline.nn",
+    }
     return type(name, (_Activation,), body)
 
 

@@ -134,7 +134,9 @@ class Module:
         return ""
 
     def __repr__(self) -> str:
-        parts = [f"  ({n}): {r}" for k, v in self.__dict__.items() for n, m in _modules_in(k, v) for r in [_indent(repr(m))]]
+        parts = [
+            f"  ({n}): {r}" for k, v in self.__dict__.items() for n, m in _modules_in(k, v) for r in [_indent(repr(m))]
+        ]
         inside = "\n" + "\n".join(parts) + "\n" if parts else self._describe()
         return f"{type(self).__name__}({inside})"
 

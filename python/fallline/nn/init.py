@@ -11,8 +11,17 @@ from fallline import random
 from fallline._array import Array, asarray
 
 __all__ = [
-    "constant", "get", "glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "lecun_normal", "normal", "ones",
-    "uniform", "zeros",
+    "constant",
+    "get",
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "lecun_normal",
+    "normal",
+    "ones",
+    "uniform",
+    "zeros",
 ]
 
 Initializer = Callable[..., Array]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from typing import Any
 
@@ -38,9 +37,7 @@ def mae(output: Any, target: Any, *, reduction: str = "mean", sample_weight: Any
     return _reduce(_ops.abs(output - target), reduction, sample_weight)
 
 
-def huber(
-    output: Any, target: Any, *, delta: float = 1.0, reduction: str = "mean", sample_weight: Any = None
-) -> Array:
+def huber(output: Any, target: Any, *, delta: float = 1.0, reduction: str = "mean", sample_weight: Any = None) -> Array:
     r"""Half the square below `delta`, linear above: :math:`\delta(|d| - \delta/2)`. Huber 1964."""
     output, target = _matched("huber", output, target)
     d = _ops.abs(output - target)
@@ -105,7 +102,7 @@ def check_labels(labels: Any, classes: int) -> None:
 def _matched(loss: str, output: Any, target: Any) -> tuple[Array, Array]:
     output, target = asarray(output), asarray(target)
     if target.shape != output.shape:
-        if target.size != output.size or (*target.shape, 1) != output.shape and target.shape != (*output.shape, 1):
+        if target.size != output.size or ((*target.shape, 1) != output.shape and target.shape != (*output.shape, 1)):
             raise _core.ShapeError(
                 f"[{loss}] targets {target.shape} do not fit outputs {output.shape}; only (n,) against (n, 1) is reshaped"
             )
@@ -141,6 +138,8 @@ def get(name: str | Loss) -> Loss:
     if callable(name):
         return name
     if name not in _BY_NAME:
+        import difflib  # only here: it takes a while to import
+
         close = difflib.get_close_matches(str(name), _BY_NAME, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise ValueError(f"[loss] no loss is named {name!r}; there are {', '.join(_BY_NAME)}{hint}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -296,6 +295,8 @@ def get(name: str | Optimizer, **hypers: Any) -> Optimizer:
     known = Optimizer._classes
     found = known.get(name.lower().replace("_", "").replace("-", ""))
     if found is None:
+        import difflib  # only here: it takes a while to import
+
         close = difflib.get_close_matches(name.lower(), known, n=3)
         hint = f"did you mean {' or '.join(map(repr, close))}?" if close else f"there are {', '.join(sorted(known))}"
         raise ValueError(f"[optim] no optimizer is named {name!r}; {hint}")

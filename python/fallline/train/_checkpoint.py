@@ -36,30 +36,7 @@ def save(
     *,
     metadata: Mapping[str, str] | None = None,
 ) -> None:
-    """Write a model, and if given its optimizer's state and its history, to one file.
-
-    The file appears whole or not at all: it is written beside its place, synced, and renamed.
-
-    Parameters
-    ----------
-    path
-        The file to write, by custom `model.safetensors`.
-    model
-        Its parameters and, where it is made of fallline's own layers, its architecture.
-    opt
-        An optimizer whose state is to be continued.
-    history
-        What `fit` returned.
-    metadata
-        Further texts to keep in the file.
-
-    Examples
-    --------
-    >>> import fallline as fl
-    >>> model = fl.nn.Sequential(fl.nn.Linear(4, 3), fl.nn.ReLU(), fl.nn.Linear(3, 2))
-    >>> fl.save("model.safetensors", model)  # doctest: +SKIP
-    >>> fl.load("model.safetensors")  # doctest: +SKIP
-    """
+    """Write; see `fallline.save`."""
     tensors: Tensors = {name: _plain(value) for name, value in model.state_dict().items()}
     texts = {"format": FORMAT, "class": type(model).__name__}
     layers = describe(model)
@@ -79,24 +56,7 @@ def save(
 
 
 def load(path: str | os.PathLike[str], model: nn.Module | None = None, opt: Optimizer | None = None) -> nn.Module:
-    """Read what `save` wrote: into `model` and `opt` where given, else into a new model.
-
-    Nothing is changed unless all of it fits.
-
-    Parameters
-    ----------
-    path
-        The file to read.
-    model
-        Takes the parameters; without it the model is built from the file's description.
-    opt
-        Takes the optimizer's state, so that training goes on where it ended.
-
-    Returns
-    -------
-    Module
-        `model`, or the new one.
-    """
+    """Read; see `fallline.load`."""
     tensors, texts = read(path)
     weights = {name: value for name, value in tensors.items() if not name.startswith(OPTIMIZER)}
     if model is None:

@@ -131,8 +131,16 @@ class _Run:
     """One call of fit."""
 
     def __init__(
-        self, task: Task, opt: optim.Optimizer, trainer: _core.Trainer, samples: int, steps: int, seed: int,
-        shuffle: bool, max_norm: float, record_steps: bool,
+        self,
+        task: Task,
+        opt: optim.Optimizer,
+        trainer: _core.Trainer,
+        samples: int,
+        steps: int,
+        seed: int,
+        shuffle: bool,
+        max_norm: float,
+        record_steps: bool,
     ) -> None:
         self.task, self.opt, self.trainer = task, opt, trainer
         self.samples, self.steps, self.seed, self.shuffle, self.max_norm = samples, steps, seed, shuffle, max_norm
@@ -316,7 +324,9 @@ def _check_parameters(model: Module) -> None:
         raise ValueError("[fit] the model has no parameters: assign arrays or modules to its attributes")
     dtypes = {path: array.dtype for path, array in parameters.items()}
     if len(set(dtypes.values())) > 1 or next(iter(dtypes.values())).kind != "f":
-        raise _core.DTypeError(f"[fit] all parameters must be float32, or all float64, got {set(map(str, dtypes.values()))}")
+        raise _core.DTypeError(
+            f"[fit] all parameters must be float32, or all float64, got {set(map(str, dtypes.values()))}"
+        )
     for path, array in parameters.items():
         flags = np.asarray(array).flags
         if not (flags.c_contiguous or flags.f_contiguous):

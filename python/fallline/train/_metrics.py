@@ -35,5 +35,7 @@ def get(metrics: Any) -> dict[str, Metric]:
         elif metric in _BY_NAME:
             found[metric] = _BY_NAME[metric]
         else:
-            raise ValueError(f"[fit] no metric is named {metric!r}; there are {', '.join(_BY_NAME)}, or pass a function")
+            raise ValueError(
+                f"[fit] no metric is named {metric!r}; there are {', '.join(_BY_NAME)}, or pass a function"
+            )
     return found

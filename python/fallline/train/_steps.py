@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,8 +13,7 @@ from fallline.nn import Module, losses
 from fallline.nn._dropout_key import dropout_key
 
 
-@dataclass(frozen=True)
-class Task:
+class Task(NamedTuple):
     """What is computed for a batch: the model's outputs, the loss, and the metrics by name."""
 
     model: Module
@@ -93,7 +91,9 @@ def check_output(output: Any, target: Array, loss: Callable[..., Any]) -> None:
     if not isinstance(output, Array):
         raise TypeError(f"[fit] the model must return an array, got {type(output).__name__}")
     if output.ndim == 0 or output.shape[0] != target.shape[0]:
-        raise _core.ShapeError(f"[fit] the model returned shape {output.shape} for a batch of {target.shape[0]} samples")
+        raise _core.ShapeError(
+            f"[fit] the model returned shape {output.shape} for a batch of {target.shape[0]} samples"
+        )
 
 
 def output_shape(model: Module, x: Array) -> tuple[int, ...]:

@@ -1,0 +1,74 @@
+"""Files of models. What they are made of is imported on the first use: `import fallline` stays quick."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fallline.nn import Module
+    from fallline.optim import Optimizer
+
+__all__ = ["load", "save"]
+
+
+def save(
+    path: str | os.PathLike[str],
+    model: Module,
+    opt: Optimizer | None = None,
+    history: Mapping[str, Any] | None = None,
+    *,
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Write a model, and if given its optimizer's state and its history, to one file.
+
+    The file appears whole or not at all: it is written beside its place, synced, and renamed.
+
+    Parameters
+    ----------
+    path
+        The file to write, by custom `model.safetensors`.
+    model
+        Its parameters and, where it is made of fallline's own layers, its architecture.
+    opt
+        An optimizer whose state is to be continued.
+    history
+        What `fit` returned.
+    metadata
+        Further texts to keep in the file.
+
+    Examples
+    --------
+    >>> import fallline as fl
+    >>> model = fl.nn.Sequential(fl.nn.Linear(4, 3), fl.nn.ReLU(), fl.nn.Linear(3, 2))
+    >>> fl.save("model.safetensors", model)  # doctest: +SKIP
+    >>> fl.load("model.safetensors")  # doctest: +SKIP
+    """
+    from fallline.train import _checkpoint
+
+    _checkpoint.save(path, model, opt, history, metadata=metadata)
+
+
+def load(path: str | os.PathLike[str], model: Module | None = None, opt: Optimizer | None = None) -> Module:
+    """Read what `save` wrote: into `model` and `opt` where given, else into a new model.
+
+    Nothing is changed unless all of it fits.
+
+    Parameters
+    ----------
+    path
+        The file to read.
+    model
+        Takes the parameters; without it the model is built from the file's description.
+    opt
+        Takes the optimizer's state, so that training goes on where it ended.
+
+    Returns
+    -------
+    Module
+        `model`, or the new one.
+    """
+    from fallline.train import _checkpoint
+
+    return _checkpoint.load(path, model, opt)
