@@ -1,4 +1,4 @@
-"""fl.Array: conversion, printing and indexing. Methods that are functions are added by `_ops`, operators by the core."""
+"""fl.Array: conversion, printing and indexing. `_ops` adds the methods that are functions, the core the operators."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ Key = int | slice | EllipsisType | None | Array | np.ndarray | list[Any] | tuple
 
 
 def getitem(x: Array, key: Key) -> Array:
-    """Views for integers, slices, ``...`` and None; copies for integer and boolean arrays, as in NumPy."""
+    """Give views for integers, slices, ``...`` and None; copies for integer and boolean arrays, as in NumPy."""
     parts = key if isinstance(key, tuple) else (key,)
     if all(_is_basic(part) for part in parts):
         return _basic(x, parts)
@@ -115,7 +115,7 @@ def _is_integer_array(part: Any) -> bool:
 
 
 def _basic(x: Array, parts: tuple[Any, ...]) -> Array:
-    """Basic indexing as one slice and one reshape."""
+    """Apply basic indices as one slice and one reshape."""
     given = sum(part is not None and part is not Ellipsis for part in parts)
     if given > x.ndim:
         raise IndexError(f"[index] {given} indices for an array of shape {x.shape}")

@@ -1,4 +1,4 @@
-"""What is this build, and what does it run on?"""
+"""What this build is, and what it runs on."""
 
 from __future__ import annotations
 

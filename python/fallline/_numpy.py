@@ -1,4 +1,4 @@
-"""How do NumPy's own functions work on fl.Array?  Two tables, looked up by `__array_ufunc__` and `__array_function__`."""
+"""NumPy's own functions on fl.Array: two tables, looked up by `__array_ufunc__` and `__array_function__`."""
 
 from __future__ import annotations
 

@@ -171,7 +171,7 @@ def any(x: Any, /, axis: Axis = None, *, keepdims: bool = False) -> Array:
 
 
 def matmul(x: Any, y: Any, /) -> Array:
-    """Matrix product over the last two axes; the others broadcast. A vector is a row on the left, a column on the right."""
+    """Matrix product over the last two axes; the others broadcast. A vector is a row at the left, else a column."""
     return _core.matmul(x, y)
 
 

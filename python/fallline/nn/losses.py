@@ -104,7 +104,8 @@ def _matched(loss: str, output: Any, target: Any) -> tuple[Array, Array]:
     if target.shape != output.shape:
         if target.size != output.size or ((*target.shape, 1) != output.shape and target.shape != (*output.shape, 1)):
             raise _core.ShapeError(
-                f"[{loss}] targets {target.shape} do not fit outputs {output.shape}; only (n,) against (n, 1) is reshaped"
+                f"[{loss}] targets {target.shape} do not fit outputs {output.shape}; "
+                "only (n,) against (n, 1) is reshaped"
             )
         target = target.reshape(output.shape)
     if target.dtype.kind != "f":
