@@ -69,10 +69,6 @@ Var take(const Var& x, const Var& indices, int axis);                           
 Var concatenate(const Vars& inputs, int axis);
 Var copy(const Var& x);  // row-major, own memory
 
-// Inverted dropout: 0 with probability `rate`, else x / (1 - rate). `key` is a uint64 array (key, counter), read at
-// every run of a plan; `stream` tells the calls of one step apart.
-Var dropout(const Var& x, const Var& key, double rate, int64_t stream);
-
 // The sum of x down to `shape`, the reverse of broadcasting.
 Var sum_to(const Var& x, const Dims& shape);
 Var zeros(const Dims& shape, DType dtype);

@@ -50,6 +50,19 @@ struct Primitive {
   uint32_t keeps;                                                 // the inputs and the output that vjp reads
 };
 
+// Shapes that several primitives have: that of the first input, in its memory order where it is dense...
+inline Layout like_first(Inputs in, const Attrs&) {
+  Layout out = in[0].layout();
+  out.strides = is_dense(out.shape, out.strides) ? out.strides : row_major(out.shape);
+  return out;
+}
+// ... and a view of it, to be changed.
+inline Layout view_of(Inputs in) {
+  Layout out = in[0].layout();
+  out.alias = 0;
+  return out;
+}
+
 // Runs a primitive: evaluates it, or adds it to the graph being traced; and remembers it where a derivative may be
 // asked.
 Var apply(const Primitive& primitive, const Var* inputs, int count, const Attrs& attrs);

@@ -31,9 +31,12 @@ py::object numpy(const char* name) { return py::module_::import("numpy").attr(na
 
 }  // namespace
 
+// Read directly where it is an Array itself: pybind11's own cast costs as much as a small operation.
 const Var* as_array(py::handle object) {
+  if (Py_TYPE(object.ptr()) == array_type())
+    return static_cast<const Var*>(reinterpret_cast<py::detail::instance*>(object.ptr())->simple_value_holder[0]);
   if (!PyObject_TypeCheck(object.ptr(), array_type())) return nullptr;
-  return py::detail::cast_op<const Var*>(py::detail::load_type<Var>(object));
+  return py::cast<const Var*>(object);  // an instance of a subclass
 }
 
 DType to_dtype(py::handle object) {

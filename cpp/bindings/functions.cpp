@@ -93,8 +93,6 @@ void bind_functions(py::module_& m) {
     const Vars x = to_vars(inputs);
     return settle(concatenate(x, x.empty() ? 0 : normalize_axis(axis, x[0].shape().size(), "concatenate")));
   });
-  m.def("dropout",
-        [](const Var& x, const Var& key, double rate, int64_t stream) { return dropout(x, key, rate, stream); });
   using Draw = void (*)(uint64_t, uint64_t, const Array&);
   const auto draw = [](Draw f) {
     return [f](uint64_t key, uint64_t counter, py::handle shape, py::handle dtype) {

@@ -24,13 +24,6 @@ bool flat(const Array& array, int order) {
                                (!(order & Npy::NPY_ARRAY_F_CONTIGUOUS_) || column_major(array)));
 }
 
-// as_array without pybind11's search through its tables: an Array has one C++ base, and its pointer stands first.
-const Var* var_of(PyObject* object) {
-  static PyTypeObject* const type = reinterpret_cast<PyTypeObject*>(py::type::of<Var>().ptr());
-  if (Py_TYPE(object) != type) return nullptr;
-  return static_cast<const Var*>(reinterpret_cast<py::detail::instance*>(object)->simple_value_holder[0]);
-}
-
 }  // namespace
 
 Batch::Batch(const py::list& ws, const py::list& gs, const py::list& slots) {
@@ -79,7 +72,7 @@ void* Stepper::data_of(PyObject* object, const Param& like, bool writable) {
                       std::equal(like.shape.begin(), like.shape.end(), array->dimensions);
     return same ? array->data : nullptr;
   }
-  const Var* var = var_of(object);
+  const Var* var = as_array(object);
   if (!var || !var->array().buffer) return nullptr;
   const Array& array = var->array();
   bool same = is_float(array.dtype) && size_of(array.dtype) == like.itemsize && array.ndim() == ndim &&

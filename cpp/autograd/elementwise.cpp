@@ -1,0 +1,269 @@
+// The primitives that work element by element. Their derivatives come from the formula files, broadcasting is undone
+// once, in backward.cpp.
+#include "autograd/promotion.h"
+#include "ops/elementwise.h"
+#include "ops/plain.h"
+
+namespace fallline {
+
+// The formulas with X = Var.
+namespace taped {
+using namespace fallline;  // NOLINT: the formula files name no namespace
+#undef FL_FN
+#define FL_FN inline
+using X = Var;
+#include "ops/unary.inc.h"
+#include "ops/binary.inc.h"
+}  // namespace taped
+
+namespace {
+
+// The memory order of the first input that has the whole shape, so that a flat sweep meets equal orders.
+Layout elementwise_layout(Inputs in, DType dtype, const char* name, int first = 0) {
+  Layout out;
+  out.dtype = dtype;
+  out.shape = in[first].shape;
+  for (int i = first + 1; i < in.count; ++i) out.shape = broadcast(out.shape, in[i].shape, name);
+  for (int i = first; i < in.count; ++i)
+    if (in[i].shape == out.shape && is_dense(in[i].shape, in[i].strides)) {
+      out.strides = in[i].strides;
+      return out;
+    }
+  out.strides = row_major(out.shape);
+  return out;
+}
+
+// ----- elementwise: everything comes from the formula -----
+
+template <class Formula>
+struct Row;  // name and table index of a formula
+#define FL_ROW(Formula, label, reads)                  \
+  template <>                                          \
+  struct Row<taped::Formula> {                         \
+    static constexpr const char* name = #label;        \
+    static constexpr UnaryOp op = UnaryOp::k##Formula; \
+    static constexpr uint32_t keeps = reads;           \
+  };
+FL_UNARY_OPS(FL_ROW)
+#undef FL_ROW
+#define FL_ROW(Formula, label, reads_a, reads_b)                                                   \
+  template <>                                                                                      \
+  struct Row<taped::Formula> {                                                                     \
+    static constexpr const char* name = #label;                                                    \
+    static constexpr BinaryOp op = BinaryOp::k##Formula;                                           \
+    static constexpr uint32_t keeps = (reads_a) | (reads_b), keeps_a = reads_a, keeps_b = reads_b; \
+  };
+FL_BINARY_OPS(FL_ROW)
+#undef FL_ROW
+
+// `x` in the memory order of `like`, so that kernels over consecutive elements may be used.
+Array in_order_of(const Array& x, const Array& like) {
+  if (x.shape == like.shape && x.strides == like.strides) return x;
+  Array out = Array::empty(like.shape, like.dtype);
+  out.strides = like.strides;
+  cast(x, out);
+  return out;
+}
+
+// g * df(x, y) in one kernel: the fast form of a rule, used while the gradient itself is not recorded. Its bits equal
+// those of the recorded form.
+template <class F>
+constexpr Primitive kUnaryGrad = {Row<F>::name, like_first,
+                                  [](Inputs in, const Array& out, const Attrs&) {
+                                    unary_grad(Row<F>::op, in_order_of(in[0], out), in_order_of(in[1], out),
+                                               in_order_of(in[2], out), out);
+                                  },
+                                  nullptr, kReadsNone};
+
+template <class F>
+constexpr Primitive kUnary = {Row<F>::name, like_first,
+                              [](Inputs in, const Array& out, const Attrs&) { unary(Row<F>::op, in[0], out); },
+                              [](Pullback& p) {
+                                const Var &x = p.in[0], &y = p.out;
+                                if (recording()) {
+                                  p.gin[0] = p.g * F::df(x, y);
+                                } else {
+                                  const Var& other = x ? x : (y ? y : p.g);
+                                  p.gin[0] = apply(kUnaryGrad<F>, {p.g, x ? x : other, y ? y : other});
+                                }
+                              },
+                              Row<F>::keeps};
+
+template <class F, int kArgument>
+constexpr Primitive kBinaryGrad = {Row<F>::name, like_first,
+                                   [](Inputs in, const Array& out, const Attrs&) {
+                                     binary_grad(Row<F>::op, kArgument, in_order_of(in[0], out),
+                                                 in_order_of(in[1], out), in_order_of(in[2], out),
+                                                 in_order_of(in[3], out), out);
+                                   },
+                                   nullptr, kReadsNone};
+
+template <class F, int kArgument>
+void pull_binary(Pullback& p) {
+  if (!p.wants(kArgument)) return;
+  const Var &x = p.in[0], &y = p.in[1], &z = p.out;
+  constexpr uint32_t kReads = kArgument == 0 ? Row<F>::keeps_a : Row<F>::keeps_b;
+  const auto derivative = [&] {
+    if constexpr (kArgument == 0)
+      return F::dfa(x, y, z);
+    else
+      return F::dfb(x, y, z);
+  };
+  if constexpr (std::is_same_v<F, taped::Add> || (std::is_same_v<F, taped::Subtract> && kArgument == 0)) {
+    p.gin[kArgument] = p.g;  // times one
+  } else if constexpr (std::is_same_v<F, taped::Subtract>) {
+    p.gin[kArgument] = -p.g;
+  } else if constexpr (std::is_same_v<F, taped::Multiply>) {
+    p.gin[kArgument] = p.g * (kArgument == 0 ? y : x);
+  } else {
+    if (recording()) {
+      p.gin[kArgument] = p.g * derivative();
+    } else {
+      const auto operand = [&](uint32_t bit, const Var& v) { return kReads & bit ? v : p.g; };
+      p.gin[kArgument] =
+          apply(kBinaryGrad<F, kArgument>, {p.g, operand(kReadsA, x), operand(kReadsB, y), operand(kReadsOut, z)});
+    }
+  }
+}
+
+template <class F>
+constexpr Primitive kBinary = {
+    Row<F>::name, [](Inputs in, const Attrs&) { return elementwise_layout(in, in[0].dtype, Row<F>::name); },
+    [](Inputs in, const Array& out, const Attrs&) { binary(Row<F>::op, in[0], in[1], out); },
+    [](Pullback& p) {
+      pull_binary<F, 0>(p);
+      pull_binary<F, 1>(p);
+    },
+    Row<F>::keeps};
+
+// ----- elementwise without derivatives -----
+
+#define FL_ROW(Op, label)                                                                                       \
+  constexpr Primitive k##Op = {                                                                                 \
+      #label, [](Inputs in, const Attrs&) { return elementwise_layout(in, DType::kBool, #label); },             \
+      [](Inputs in, const Array& out, const Attrs&) { compare(CompareOp::k##Op, in[0], in[1], out); }, nullptr, \
+      kReadsNone};
+FL_COMPARE_OPS(FL_ROW)
+#undef FL_ROW
+#define FL_ROW(Op, label)                                                                                       \
+  constexpr Primitive k##Op = {                                                                                 \
+      #label, [](Inputs in, const Attrs&) { return elementwise_layout(in, in[0].dtype, #label); },              \
+      [](Inputs in, const Array& out, const Attrs&) { integer(IntegerOp::k##Op, in[0], in[1], out); }, nullptr, \
+      kReadsNone};
+FL_INTEGER_OPS(FL_ROW)
+#undef FL_ROW
+#define FL_ROW(Op, label)                                                                           \
+  constexpr Primitive k##Op = {                                                                     \
+      #label, [](Inputs in, const Attrs&) { return elementwise_layout(in, DType::kBool, #label); }, \
+      [](Inputs in, const Array& out, const Attrs&) { test(TestOp::k##Op, in[0], out); }, nullptr, kReadsNone};
+FL_TEST_OPS(FL_ROW)
+#undef FL_ROW
+
+constexpr Primitive kWhere = {"where",
+                              [](Inputs in, const Attrs&) {
+                                Layout out = elementwise_layout(in, in[1].dtype, "where", 1);
+                                const Dims shape = broadcast(out.shape, in[0].shape, "where");
+                                if (shape != out.shape) out.shape = shape, out.strides = row_major(shape);
+                                return out;
+                              },
+                              [](Inputs in, const Array& out, const Attrs&) { where(in[0], in[1], in[2], out); },
+                              [](Pullback& p) {
+                                const Var zero = astype(Var(0), p.g.dtype());
+                                if (p.wants(1)) p.gin[1] = where(p.in[0], p.g, zero);
+                                if (p.wants(2)) p.gin[2] = where(p.in[0], zero, p.g);
+                              },
+                              kReadsA};
+
+constexpr Primitive kCast = {  // dtype: the new one; integer: the old one, for the way back
+    "astype", [](Inputs in, const Attrs& a) { return elementwise_layout(in, a.dtype, "astype"); },
+    [](Inputs in, const Array& out, const Attrs&) { cast(in[0], out); },
+    [](Pullback& p) { p.gin[0] = astype(p.g, static_cast<DType>(p.attrs.integer)); }, kReadsNone};
+
+// What two weak values make is weak.
+Var weakened(const Var& out, const Var& x, const Var& y) {
+  return x.weak() && y.weak() ? Var(out.array(), nullptr, out.value(), true) : out;
+}
+
+Var call(const Primitive& primitive, const Var& x, const Var& y, DType dtype) {
+  return weakened(apply(primitive, {to(x, dtype), to(y, dtype)}), x, y);
+}
+
+template <class F>
+Var call_binary(const Primitive& whole, const Var& x, const Var& y) {
+  const DType dtype = common(x, y);
+  if (!is_float(dtype)) return call(whole, x, y, dtype);
+  return call(kBinary<F>, x, y, dtype);
+}
+
+}  // namespace
+
+DType common(const Var& x, const Var& y) {
+  if (x.weak() && y.weak())
+    return is_float(x.dtype()) || is_float(y.dtype()) ? DType::kFloat64 : promote(x.dtype(), y.dtype());
+  if (x.weak() || y.weak()) {
+    const DType number = x.weak() ? x.dtype() : y.dtype(), array = x.weak() ? y.dtype() : x.dtype();
+    if (is_float(array) || number == DType::kBool) return array;
+    if (is_float(number)) return default_dtype();
+    return array == DType::kBool ? number : array;
+  }
+  return promote(x.dtype(), y.dtype());
+}
+
+#define FL_ROW(Formula, label, reads)                                                                          \
+  Var label(const Var& x) {                                                                                    \
+    constexpr bool kWhole = UnaryOp::k##Formula == UnaryOp::kFloor || UnaryOp::k##Formula == UnaryOp::kCeil || \
+                            UnaryOp::k##Formula == UnaryOp::kTrunc || UnaryOp::k##Formula == UnaryOp::kRound;  \
+    if (!is_float(x.dtype())) {                                                                                \
+      const Var zero = astype(Var(0), x.dtype()), one = astype(Var(1), x.dtype());                             \
+      if constexpr (kWhole) return x;                                                                          \
+      if constexpr (UnaryOp::k##Formula == UnaryOp::kNegative) return zero - x;                                \
+      if constexpr (UnaryOp::k##Formula == UnaryOp::kSquare) return x * x;                                     \
+      if constexpr (UnaryOp::k##Formula == UnaryOp::kAbs) return where(less(x, zero), zero - x, x);            \
+      if constexpr (UnaryOp::k##Formula == UnaryOp::kSign)                                                     \
+        return where(less(x, zero), zero - one, astype(greater(x, zero), x.dtype()));                          \
+      if constexpr (UnaryOp::k##Formula == UnaryOp::kRelu) return maximum(x, zero);                            \
+    }                                                                                                          \
+    return apply(kUnary<taped::Formula>, {to_float(x)});                                                       \
+  }
+FL_UNARY_OPS(FL_ROW)
+#undef FL_ROW
+
+Var add(const Var& x, const Var& y) { return call_binary<taped::Add>(kIntAdd, x, y); }
+Var subtract(const Var& x, const Var& y) { return call_binary<taped::Subtract>(kIntSubtract, x, y); }
+Var multiply(const Var& x, const Var& y) { return call_binary<taped::Multiply>(kIntMultiply, x, y); }
+Var maximum(const Var& x, const Var& y) { return call_binary<taped::Maximum>(kIntMaximum, x, y); }
+Var minimum(const Var& x, const Var& y) { return call_binary<taped::Minimum>(kIntMinimum, x, y); }
+Var power(const Var& x, const Var& y) { return call_binary<taped::Power>(kIntPower, x, y); }
+Var divide(const Var& x, const Var& y) {
+  const DType dtype = common(x, y);
+  return call(kBinary<taped::Divide>, x, y, is_float(dtype) ? dtype : default_dtype());
+}
+#define FL_ROW(Op, label) \
+  Var label(const Var& x, const Var& y) { return call(k##Op, x, y, common(x, y)); }
+FL_COMPARE_OPS(FL_ROW)
+FL_INTEGER_OPS(FL_ROW)
+#undef FL_ROW
+#define FL_ROW(Op, label) \
+  Var label(const Var& x) { return apply(k##Op, {x}); }
+FL_TEST_OPS(FL_ROW)
+#undef FL_ROW
+
+Var where(const Var& condition, const Var& x, const Var& y) {
+  const DType dtype = common(x, y);
+  return weakened(apply(kWhere, {to(condition, DType::kBool), to(x, dtype), to(y, dtype)}), x, y);
+}
+
+Var astype(const Var& x, DType dtype) {
+  if (x.dtype() == dtype) return x;
+  if (x.weak() && x.array().buffer && x.shape().empty()) {  // a number stays a number: nothing to record or trace
+    Array out = Array::empty({}, dtype);
+    cast(x.array(), out);
+    return weak(std::move(out));
+  }
+  Attrs attrs;
+  attrs.dtype = dtype;
+  attrs.integer = static_cast<int64_t>(x.dtype());
+  return apply(kCast, {is_float(x.dtype()) && is_float(dtype) ? x : detach(x)}, attrs);
+}
+
+}  // namespace fallline

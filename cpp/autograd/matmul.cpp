@@ -1,0 +1,103 @@
+// The primitives that multiply matrices.
+#include "ops/matmul.h"
+
+#include "autograd/promotion.h"
+#include "ops/move.h"
+
+namespace fallline {
+namespace {
+
+// ----- matrix product -----
+
+constexpr Primitive kMatmul = {
+    "matmul",
+    [](Inputs in, const Attrs&) {
+      const Array &x = in[0], &y = in[1];
+      if (x.shape.back() != y.shape[y.ndim() - 2])
+        throw ShapeError("[matmul] inner sizes differ: " + to_string(x.shape) + " @ " + to_string(y.shape));
+      Dims bx, by;
+      for (int i = 0; i + 2 < x.ndim(); ++i) bx.push_back(x.shape[i]);
+      for (int i = 0; i + 2 < y.ndim(); ++i) by.push_back(y.shape[i]);
+      Layout out;
+      out.dtype = x.dtype;
+      out.shape = broadcast(bx, by, "matmul");
+      out.shape.push_back(x.shape[x.ndim() - 2]);
+      out.shape.push_back(y.shape.back());
+      return out;
+    },
+    [](Inputs in, const Array& out, const Attrs&) { matmul(in[0], in[1], nullptr, out); },
+    [](Pullback& p) {
+      if (p.wants(0)) p.gin[0] = matmul(p.g, transpose(p.in[1]));
+      if (p.wants(1)) p.gin[1] = matmul(transpose(p.in[0]), p.g);
+    },
+    kReadsA | kReadsB};
+
+constexpr Primitive kLinear = {  // x (n, in), weight (out, in), bias (out,)
+    "linear",
+    [](Inputs in, const Attrs&) {
+      return Layout{in[0].dtype, {in[0].shape[0], in[1].shape[0]}, -1, 0, {in[1].shape[0], 1}};
+    },
+    [](Inputs in, const Array& out, const Attrs&) {
+      Layout turned = in[1].layout();
+      std::swap(turned.shape[0], turned.shape[1]);
+      std::swap(turned.strides[0], turned.strides[1]);
+      const Array bias = contiguous(in[2]);
+      matmul(in[0], in[1].view(turned), &bias, out);
+    },
+    [](Pullback& p) {
+      if (p.wants(0)) p.gin[0] = matmul(p.g, p.in[1]);
+      if (p.wants(1)) p.gin[1] = transpose(matmul(transpose(p.in[0]), p.g));  // in the memory order of a layer's weight
+      if (p.wants(2)) p.gin[2] = sum(p.g, {0}, false);
+    },
+    kReadsA | kReadsB};
+
+}  // namespace
+
+Var matmul(const Var& x, const Var& y) {
+  if (x.shape().empty() || y.shape().empty())
+    throw ShapeError("[matmul] takes arrays with at least one axis, got " + to_string(x.shape()) + " @ " +
+                     to_string(y.shape()) + "; use * for a number");
+  DType dtype = common(x, y);
+  const bool whole = !is_float(dtype);
+  const DType meet = whole ? DType::kFloat64 : dtype;  // exact up to 2^53
+  Var a = to(x, meet), b = to(y, meet);
+  const bool row = a.shape().size() == 1, column = b.shape().size() == 1;
+  if (row) a = reshape(a, {1, a.shape()[0]});
+  if (column) b = reshape(b, {b.shape()[0], 1});
+  Var out = apply(kMatmul, {a, b});
+  if (row || column) {
+    Dims shape;
+    const int n = out.shape().size();
+    for (int i = 0; i < n; ++i)
+      if (!(row && i == n - 2) && !(column && i == n - 1)) shape.push_back(out.shape()[i]);
+    out = reshape(out, shape);
+  }
+  return whole ? astype(out, dtype) : out;
+}
+
+Var linear(const Var& x, const Var& weight, const Var& bias) {
+  if (x.shape().empty() || weight.shape().size() != 2 || x.shape().back() != weight.shape()[1])
+    throw ShapeError("[linear] expected x (..., in) and weight (out, in), got " + to_string(x.shape()) + " and " +
+                     to_string(weight.shape()));
+  if (!bias) return matmul(x, transpose(weight));
+  if (bias.shape() != Dims{weight.shape()[0]})
+    throw ShapeError("[linear] expected a bias of shape (" + std::to_string(weight.shape()[0]) + ",), got " +
+                     to_string(bias.shape()));
+  const DType dtype = promote(promote(settle(x).dtype(), weight.dtype()), bias.dtype());
+  const DType meet = is_float(dtype) ? dtype : default_dtype();
+  const Var rows = reshape(to(x, meet), {-1, weight.shape()[1]});
+  const Var out = apply(kLinear, {rows, to(weight, meet), to(bias, meet)});
+  Dims shape = x.shape();
+  shape[shape.size() - 1] = weight.shape()[0];
+  return reshape(out, shape);
+}
+
+Var transpose(const Var& x) {
+  Dims axes = all_axes(x);
+  const int n = axes.size();
+  if (n < 2) throw ShapeError("[transpose] needs at least two axes, got " + to_string(x.shape()));
+  std::swap(axes[n - 1], axes[n - 2]);
+  return permute(x, axes);
+}
+
+}  // namespace fallline

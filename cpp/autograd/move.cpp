@@ -1,0 +1,236 @@
+// The primitives that only move elements: views, copies, gathers and joins.
+#include "ops/move.h"
+
+#include "autograd/promotion.h"
+#include "ops/plain.h"
+
+namespace fallline {
+namespace {
+
+constexpr Primitive kCopy = {"copy",
+                             [](Inputs in, const Attrs&) {
+                               return Layout{in[0].dtype, in[0].shape, -1, 0, row_major(in[0].shape)};
+                             },
+                             [](Inputs in, const Array& out, const Attrs&) { cast(in[0], out); },
+                             [](Pullback& p) { p.gin[0] = p.g; }, kReadsNone};
+
+// ----- views: the output shares the input's memory -----
+
+constexpr Primitive kReshape = {  // dims: the new shape
+    "reshape",
+    [](Inputs in, const Attrs& a) {
+      Layout out = view_of(in);
+      out.shape = a.dims;
+      if (!reshape_strides(in[0].shape, in[0].strides, a.dims, out.strides))
+        out.alias = -1, out.strides = row_major(a.dims);
+      return out;
+    },
+    [](Inputs in, const Array& out, const Attrs&) {  // only where no view shows the elements in this order
+      Layout as_input = out.layout();
+      as_input.shape = in[0].shape;
+      as_input.strides = row_major(in[0].shape);
+      cast(in[0], out.view(as_input));
+    },
+    [](Pullback& p) { p.gin[0] = reshape(p.g, p.in_shape[0]); }, kReadsNone};
+
+constexpr Primitive kPermute = {  // dims: axis i of the output is axis dims[i] of the input
+    "transpose",
+    [](Inputs in, const Attrs& a) {
+      Layout out = view_of(in);
+      for (int i = 0; i < a.dims.size(); ++i) {
+        out.shape[i] = in[0].shape[static_cast<int>(a.dims[i])];
+        out.strides[i] = in[0].strides[static_cast<int>(a.dims[i])];
+      }
+      return out;
+    },
+    nullptr,
+    [](Pullback& p) {
+      Dims back = p.attrs.dims;
+      for (int i = 0; i < back.size(); ++i) back[static_cast<int>(p.attrs.dims[i])] = i;
+      p.gin[0] = permute(p.g, back);
+    },
+    kReadsNone};
+
+constexpr Primitive kBroadcast = {  // dims: the new shape
+    "broadcast_to",
+    [](Inputs in, const Attrs& a) {
+      Layout out = view_of(in);
+      out.shape = a.dims;
+      out.strides = broadcast_strides(in[0].shape, in[0].strides, a.dims);
+      return out;
+    },
+    nullptr, [](Pullback& p) { p.gin[0] = p.g; }, kReadsNone};
+
+constexpr Primitive kUnslice = {  // zeros of shape `dims` with the input placed at `starts`, `steps` apart
+    "unslice",
+    [](Inputs in, const Attrs& a) {
+      return Layout{in[0].dtype, a.dims, -1, 0, row_major(a.dims)};
+    },
+    [](Inputs in, const Array& out, const Attrs& a) {
+      fill_zero(out);
+      Layout part = out.layout();
+      part.shape = in[0].shape;
+      for (int i = 0; i < out.ndim(); ++i) {
+        part.offset += a.starts[i] * out.strides[i];
+        part.strides[i] = a.steps[i] * out.strides[i];
+      }
+      cast(in[0], out.view(part));
+    },
+    [](Pullback& p) { p.gin[0] = slice(p.g, p.attrs.starts, p.in_shape[0], p.attrs.steps); }, kReadsNone};
+
+constexpr Primitive kSlice = {  // starts, steps, and dims: lengths
+    "slice",
+    [](Inputs in, const Attrs& a) {
+      Layout out = view_of(in);
+      out.shape = a.dims;
+      for (int i = 0; i < a.dims.size(); ++i) {
+        out.offset += a.dims[i] ? a.starts[i] * in[0].strides[i] : 0;
+        out.strides[i] = a.steps[i] * in[0].strides[i];
+      }
+      return out;
+    },
+    nullptr,
+    [](Pullback& p) {
+      Attrs attrs = p.attrs;
+      attrs.dims = p.in_shape[0];
+      p.gin[0] = apply(kUnslice, {p.g}, attrs);
+    },
+    kReadsNone};
+
+// ----- gather, scatter, join: integer = axis -----
+
+Layout gathered(const Dims& shape, DType dtype, int64_t axis, int64_t length) {
+  Layout out{dtype, shape, -1, 0, {}};
+  out.shape[static_cast<int>(axis)] = length;
+  return out;
+}
+
+extern const Primitive kScatterAdd;
+constexpr Primitive kTake = {
+    "take", [](Inputs in, const Attrs& a) { return gathered(in[0].shape, in[0].dtype, a.integer, in[1].shape[0]); },
+    [](Inputs in, const Array& out, const Attrs& a) {
+      check_indices(in[1], in[0].shape[static_cast<int>(a.integer)], "take");
+      take(in[0], in[1], static_cast<int>(a.integer), out);
+    },
+    [](Pullback& p) {
+      if (!p.wants(0)) return;
+      Attrs attrs = p.attrs;
+      attrs.dims = {p.in_shape[0][static_cast<int>(p.attrs.integer)]};
+      p.gin[0] = apply(kScatterAdd, {p.g, p.in[1]}, attrs);
+    },
+    kReadsB};
+const Primitive kScatterAdd = {  // dims: {the length of the axis}
+    "scatter_add", [](Inputs in, const Attrs& a) { return gathered(in[0].shape, in[0].dtype, a.integer, a.dims[0]); },
+    [](Inputs in, const Array& out, const Attrs& a) { scatter_add(in[0], in[1], static_cast<int>(a.integer), out); },
+    [](Pullback& p) {
+      if (p.wants(0)) p.gin[0] = apply(kTake, {p.g, p.in[1]}, p.attrs);
+    },
+    kReadsB};
+
+constexpr Primitive kConcatenate = {"concatenate",
+                                    [](Inputs in, const Attrs& a) {
+                                      int64_t length = 0;
+                                      for (int i = 0; i < in.count; ++i) {
+                                        Dims other = in[i].shape;
+                                        if (other.size() == in[0].ndim())
+                                          other[static_cast<int>(a.integer)] = in[0].shape[static_cast<int>(a.integer)];
+                                        if (other != in[0].shape)
+                                          throw ShapeError("[concatenate] shapes differ outside of axis " +
+                                                           std::to_string(a.integer) + ": " + to_string(in[0].shape) +
+                                                           " and " + to_string(in[i].shape));
+                                        length += in[i].shape[static_cast<int>(a.integer)];
+                                      }
+                                      return gathered(in[0].shape, in[0].dtype, a.integer, length);
+                                    },
+                                    [](Inputs in, const Array& out, const Attrs& a) {
+                                      std::vector<Array> parts;
+                                      for (int i = 0; i < in.count; ++i) parts.push_back(in[i]);
+                                      concatenate(parts.data(), in.count, static_cast<int>(a.integer), out);
+                                    },
+                                    [](Pullback& p) {
+                                      const int axis = static_cast<int>(p.attrs.integer);
+                                      const int n = p.g.shape().size();
+                                      Dims starts = Dims::filled(n, 0);
+                                      const int64_t total = p.g.shape()[axis];
+                                      for (int i = 0; starts[axis] < total; ++i) {
+                                        const Dims& part = p.in_shape[i];
+                                        if (i > 31 || p.wants(i))
+                                          p.gin[i] = slice(p.g, starts, part, Dims::filled(n, 1));
+                                        starts[axis] += part[axis];
+                                      }
+                                    },
+                                    kReadsNone};
+
+}  // namespace
+
+Var copy(const Var& x) { return apply(kCopy, {x}); }
+
+Var reshape(const Var& x, const Dims& shape) {
+  Attrs attrs;
+  attrs.dims = shape;
+  int64_t known = 1;
+  int open = -1;
+  for (int i = 0; i < shape.size(); ++i) {
+    if (shape[i] == -1 && open < 0)
+      open = i;
+    else
+      known *= shape[i];
+  }
+  const int64_t n = x.array().size();
+  if (open >= 0 && known > 0 && n % known == 0) attrs.dims[open] = n / known;
+  if (count(attrs.dims) != n || (open >= 0 && attrs.dims[open] < 0))
+    throw ShapeError("[reshape] cannot show " + to_string(x.shape()) + " (" + std::to_string(n) + " elements) as " +
+                     to_string(shape));
+  if (attrs.dims == x.shape()) return x;
+  return apply(kReshape, {x}, attrs);
+}
+
+Var permute(const Var& x, const Dims& axes) {
+  Attrs attrs;
+  attrs.dims = axes;
+  return apply(kPermute, {x}, attrs);
+}
+
+Var broadcast_to(const Var& x, const Dims& shape) {
+  if (x.shape() == shape) return x;
+  if (broadcast(x.shape(), shape, "broadcast_to") != shape)
+    throw ShapeError("[broadcast_to] " + to_string(x.shape()) + " does not broadcast to " + to_string(shape));
+  Attrs attrs;
+  attrs.dims = shape;
+  return apply(kBroadcast, {x}, attrs);
+}
+
+Var slice(const Var& x, const Dims& starts, const Dims& lengths, const Dims& steps) {
+  Attrs attrs;
+  attrs.dims = lengths;
+  attrs.starts = starts;
+  attrs.steps = steps;
+  return apply(kSlice, {x}, attrs);
+}
+
+Var take(const Var& x, const Var& indices, int axis) {
+  Attrs attrs;
+  attrs.integer = axis;
+  return apply(kTake, {x, indices}, attrs);
+}
+
+Var concatenate(const Vars& inputs, int axis) {
+  if (inputs.empty()) throw ShapeError("[concatenate] needs at least one array");
+  DType dtype = inputs[0].dtype();
+  for (const Var& x : inputs) dtype = promote(dtype, x.dtype());
+  Vars same_dtype;
+  for (const Var& x : inputs) same_dtype.push_back(to(x, dtype));
+  Attrs attrs;
+  attrs.integer = axis;
+  return apply(kConcatenate, same_dtype.data(), static_cast<int>(same_dtype.size()), attrs);
+}
+
+namespace {
+Var filled(const Dims& shape, DType dtype, double value) {
+  return broadcast_to(Var(Array::scalar(value, dtype)), shape);
+}
+}  // namespace
+Var zeros(const Dims& shape, DType dtype) { return filled(shape, dtype, 0); }
+Var ones(const Dims& shape, DType dtype) { return filled(shape, dtype, 1); }
+
+}  // namespace fallline
