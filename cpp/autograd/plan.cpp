@@ -108,61 +108,18 @@ Plan::Plan(const Graph& graph, const std::vector<int>& outputs) : inputs_(graph.
 }
 
 void Plan::place(const std::vector<Graph::Step>& steps, const Graph& graph) {
-  const size_t n = graph.values.size();
-  arrays_.resize(n);
-  roots_.resize(n);
-  for (size_t i = 0; i < n; ++i) {
-    const Graph::Value& value = graph.values[i];
-    roots_[i] = {static_cast<int>(i), 0};
-    if (value.kind == Graph::Kind::kConstant) {
-      arrays_[i] = value.constant;
-    } else {
-      arrays_[i] = Array::placeholder(value.layout.shape, value.layout.dtype);
-      arrays_[i].strides = value.layout.strides;
-    }
-  }
-  // Views know their root; a root lives until the last step that reads any view of it.
-  std::vector<int> last_use(n, -1);
-  for (size_t s = 0; s < steps.size(); ++s) {
-    const Graph::Step& step = steps[s];
-    const size_t out = static_cast<size_t>(step.out);
-    const Layout& layout = graph.values[out].layout;
-    if (layout.alias >= 0) {
-      const Root from = roots_[static_cast<size_t>(step.in[static_cast<size_t>(layout.alias)])];
-      roots_[out] = {from.value, from.offset + layout.offset * static_cast<int64_t>(size_of(layout.dtype))};
-    }
-    for (int value : step.in)
-      last_use[static_cast<size_t>(roots_[static_cast<size_t>(value)].value)] = static_cast<int>(s);
-  }
-  for (int value : outputs_) last_use[static_cast<size_t>(roots_[static_cast<size_t>(value)].value)] = INT32_MAX;
-
-  Arena arena;
-  std::vector<int64_t> offset(n, -1);
-  const auto release_after = [&](int s) {
-    for (int value : steps[static_cast<size_t>(s)].in) {
-      const size_t root = static_cast<size_t>(roots_[static_cast<size_t>(value)].value);
-      if (last_use[root] != s || offset[root] < 0) continue;
-      arena.give(offset[root], slot_bytes(graph.values[root].layout));
-      last_use[root] = -1;
-    }
-  };
-  for (size_t s = 0; s < steps.size(); ++s) {
-    const size_t out = static_cast<size_t>(steps[s].out);
-    if (graph.values[out].layout.alias < 0) offset[out] = arena.take(slot_bytes(graph.values[out].layout));
-    release_after(static_cast<int>(s));
-    if (graph.values[out].layout.alias < 0 && last_use[out] < 0) last_use[out] = INT32_MAX;
-  }
-  arena_bytes_ = arena.end();
+  find_roots(steps, graph);
+  const std::vector<int64_t> offset = lay_out(steps, graph);
   arena_ = Buffer::allocate(static_cast<size_t>(std::max<int64_t>(arena_bytes_, 1)));
-
-  for (size_t i = 0; i < n; ++i) {
+  for (size_t i = 0; i < arrays_.size(); ++i) {
     Array& array = arrays_[i];
     const Root root = roots_[i];
     const size_t r = static_cast<size_t>(root.value);
-    if (r != i && arrays_[r].data)
+    if (r != i && arrays_[r].data) {
       array.data = arrays_[r].data + root.offset;
-    else if (r == i && offset[i] >= 0)
+    } else if (r == i && offset[i] >= 0) {
       array.data = arena_->data() + offset[i];
+    }
   }
   for (const Graph::Step& step : steps) {
     const size_t out = static_cast<size_t>(step.out);
@@ -171,6 +128,51 @@ void Plan::place(const std::vector<Graph::Step>& steps, const Graph& graph) {
     for (int value : step.in) ready.in.push_back(&arrays_[static_cast<size_t>(value)]);
     steps_.push_back(std::move(ready));
   }
+}
+
+// Every value as an array still without memory, and where the memory of a view begins.
+void Plan::find_roots(const std::vector<Graph::Step>& steps, const Graph& graph) {
+  for (size_t i = 0; i < graph.values.size(); ++i) {
+    const Graph::Value& value = graph.values[i];
+    roots_.push_back({static_cast<int>(i), 0});
+    arrays_.push_back(value.kind == Graph::Kind::kConstant
+                          ? value.constant
+                          : Array::placeholder(value.layout.shape, value.layout.dtype));
+    arrays_.back().strides = value.layout.strides;
+  }
+  for (const Graph::Step& step : steps) {
+    const Layout& layout = graph.values[static_cast<size_t>(step.out)].layout;
+    if (layout.alias < 0) continue;
+    const Root from = roots_[static_cast<size_t>(step.in[static_cast<size_t>(layout.alias)])];
+    roots_[static_cast<size_t>(step.out)] = {from.value,
+                                             from.offset + layout.offset * static_cast<int64_t>(size_of(layout.dtype))};
+  }
+}
+
+// The place in the arena of every value that a step computes, -1 for the others. A root lives from the step that
+// computes it to the last one that reads any view of it; an output lives on.
+std::vector<int64_t> Plan::lay_out(const std::vector<Graph::Step>& steps, const Graph& graph) {
+  const auto root_of = [&](int value) { return static_cast<size_t>(roots_[static_cast<size_t>(value)].value); };
+  std::vector<int> last_use(graph.values.size(), -1);
+  for (size_t s = 0; s < steps.size(); ++s)
+    for (int value : steps[s].in) last_use[root_of(value)] = static_cast<int>(s);
+  for (int value : outputs_) last_use[root_of(value)] = INT32_MAX;
+
+  Arena arena;
+  std::vector<int64_t> offset(graph.values.size(), -1);
+  for (size_t s = 0; s < steps.size(); ++s) {
+    const size_t out = static_cast<size_t>(steps[s].out);
+    const Layout& layout = graph.values[out].layout;
+    if (layout.alias < 0) offset[out] = arena.take(slot_bytes(layout));
+    for (int value : steps[s].in) {
+      const size_t root = root_of(value);
+      if (last_use[root] != static_cast<int>(s) || offset[root] < 0) continue;
+      arena.give(offset[root], slot_bytes(graph.values[root].layout));
+      last_use[root] = -1;  // given back once, however often the step reads it
+    }
+  }
+  arena_bytes_ = arena.end();
+  return offset;
 }
 
 void Plan::bind(int i, void* data) {

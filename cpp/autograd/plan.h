@@ -44,6 +44,8 @@ class Plan {
 
   std::vector<int> remove_repeated(const Graph& graph, std::vector<Graph::Step>& steps);
   void place(const std::vector<Graph::Step>& steps, const Graph& graph);
+  void find_roots(const std::vector<Graph::Step>& steps, const Graph& graph);
+  std::vector<int64_t> lay_out(const std::vector<Graph::Step>& steps, const Graph& graph);
 
   std::vector<Array> arrays_;  // one per value of the graph
   std::vector<Root> roots_;

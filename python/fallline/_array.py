@@ -36,12 +36,7 @@ def asarray(obj: Any, /, *, dtype: Any = None, copy: bool | None = None, require
     -------
     Array
     """
-    if isinstance(obj, list | tuple) and any(isinstance(item, Array) for item in obj):
-        from fallline import _ops
-
-        made = _ops.stack([asarray(item) for item in obj])
-    else:
-        made = _core.wrap(obj)
+    made = _stacked(obj) if _holds_arrays(obj) else _core.wrap(obj)
     source = obj if isinstance(obj, Array) else None
     if dtype is not None and np.dtype(dtype) != made.dtype:
         if copy is False:
@@ -54,13 +49,25 @@ def asarray(obj: Any, /, *, dtype: Any = None, copy: bool | None = None, require
     return _core.wrap(_core.detach(made), requires_grad=True) if requires_grad else made
 
 
+def _holds_arrays(obj: Any) -> bool:
+    return isinstance(obj, list | tuple) and any(isinstance(item, Array) or _holds_arrays(item) for item in obj)
+
+
+def _stacked(items: Any) -> Array:
+    """Join a list that holds arrays, so that their derivatives pass."""
+    parts = [asarray(item) for item in items]
+    if len({part.shape for part in parts}) > 1:
+        raise _core.ShapeError(f"[asarray] the parts differ in shape: {', '.join(str(part.shape) for part in parts)}")
+    return _core.concatenate([_core.reshape(part, (1, *part.shape)) for part in parts], 0)
+
+
 def _shares(made: Array, obj: Any) -> bool:
     if isinstance(obj, np.ndarray):
         return np.shares_memory(np.asarray(made), obj) or obj.size == 0
     return not isinstance(obj, list | tuple | int | float | complex)
 
 
-Key = int | slice | EllipsisType | None | Array | np.ndarray | list[Any] | tuple[Any, ...]
+Key = int | slice | EllipsisType | Array | np.ndarray | list[Any] | tuple[Any, ...] | None
 
 
 def getitem(x: Array, key: Key) -> Array:
@@ -123,29 +130,27 @@ def _basic(x: Array, parts: tuple[Any, ...]) -> Array:
         raise IndexError("[index] at most one ellipsis (...) is possible")
     if not any(part is Ellipsis for part in parts):
         parts = (*parts, Ellipsis)
-    starts, lengths, steps = [], [], []
+    cuts: list[tuple[int, int, int]] = []  # start, length and step along each axis
     shape: list[int] = []
-    axis = 0
     for part in parts:
+        axis = len(cuts)
         if part is None:
             shape.append(1)
         elif part is Ellipsis:
-            for length in x.shape[axis : axis + x.ndim - given]:
-                starts.append(0), lengths.append(length), steps.append(1), shape.append(length)
-            axis += x.ndim - given
+            rest = x.shape[axis : axis + x.ndim - given]
+            cuts += [(0, length, 1) for length in rest]
+            shape += rest
         elif isinstance(part, slice):
             start, stop, step = part.indices(x.shape[axis])
-            length = len(range(start, stop, step))
-            starts.append(start), lengths.append(length), steps.append(step), shape.append(length)
-            axis += 1
+            cuts.append((start, len(range(start, stop, step)), step))
+            shape.append(cuts[-1][1])
         else:
             i = operator.index(part)
             if not -x.shape[axis] <= i < x.shape[axis]:
                 raise IndexError(f"[index] {i} is out of range for axis {axis} of length {x.shape[axis]}")
-            starts.append(i % x.shape[axis]), lengths.append(1), steps.append(1)
-            axis += 1
-    if starts != [0] * x.ndim or tuple(lengths) != x.shape or steps != [1] * x.ndim:
-        x = _core.slice(x, starts, lengths, steps)
+            cuts.append((i % x.shape[axis], 1, 1))
+    if cuts != [(0, length, 1) for length in x.shape]:
+        x = _core.slice(x, *zip(*cuts, strict=True))
     return x if x.shape == tuple(shape) else _core.reshape(x, shape)
 
 
@@ -158,7 +163,8 @@ def _flat_indices(x: Array, parts: tuple[Any, ...]) -> tuple[Any]:
 
 
 def _result_shape(x: Array, parts: tuple[Any, ...]) -> tuple[int, ...]:
-    return np.broadcast_to(np.int8(0), x.shape)[_as_numpy(parts)].shape
+    shape: tuple[int, ...] = np.broadcast_to(np.int8(0), x.shape)[_as_numpy(parts)].shape
+    return shape
 
 
 def _iterate(x: Array) -> Iterator[Array]:
