@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fallline import _core, _ops, random
-from fallline._array import Array
+from fallline._array import Array, asarray
 from fallline.nn import init
 from fallline.nn._dropout_key import next_draw
 from fallline.nn._module import Module
@@ -138,7 +138,7 @@ class Dropout(Module):
         if not self.training or self.p == 0:
             return x
         key, stream = next_draw()
-        return _core.dropout(x, key, self.p, stream)
+        return _core.dropout(asarray(x), key, self.p, stream)
 
     def _describe(self) -> str:
         return f"{self.p}"

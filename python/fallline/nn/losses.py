@@ -60,7 +60,7 @@ def cross_entropy(output: Any, target: Any, *, reduction: str = "mean", sample_w
     output, target = asarray(output), asarray(target)
     if output.ndim != 2:
         raise _core.ShapeError(f"[cross_entropy] expected outputs (n, classes), got {output.shape}")
-    if target.ndim == 2 and target.shape[1] == 1 and output.shape[1] != 1 and target.dtype.kind in "iu":
+    if target.ndim == 2 and target.shape[1] == 1 and output.shape[1] != 1 and target.dtype.kind in "iub":
         target = target.reshape(-1)
     if target.ndim == 1:
         if target.dtype.kind not in "iub":
