@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -24,11 +23,8 @@ def numbers(pattern: str, text: str) -> list[float]:
     return [float(number) for number in re.findall(pattern + r" ([-0-9.]+)", text)]
 
 
-def test_fit_mnist() -> None:
-    folder = os.environ.get("FALLLINE_DATA")
-    if not folder:
-        pytest.skip("FALLLINE_DATA does not name the folder with mnist.npz and housing.csv")
-    assert numbers("accuracy", run("fit_mnist.py", str(Path(folder) / "mnist.npz")))[-1] > 0.97
+def test_fit_mnist(data_folder: Path) -> None:
+    assert numbers("accuracy", run("fit_mnist.py", str(data_folder / "mnist.npz")))[-1] > 0.97
 
 
 def test_disease_progression() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import subprocess
 from pathlib import Path
 
@@ -28,12 +27,3 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         return subprocess.CompletedProcess(command, code, out.getvalue(), errors.getvalue())
 
     return start
-
-
-@pytest.fixture
-def data_folder() -> Path:
-    """The folder with `mnist.npz` and `housing.csv`."""
-    folder = os.environ.get("FALLLINE_DATA")
-    if not folder:
-        pytest.skip("FALLLINE_DATA does not name the folder with mnist.npz and housing.csv")
-    return Path(folder)
