@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from fallline import _core
+
+F = TypeVar("F", bound=Callable[..., _core.Array])
 
 
 def unary(name: str, formula: str, text: str) -> Callable[[Any], _core.Array]:
@@ -28,7 +30,7 @@ def binary(name: str, formula: str, text: str) -> Callable[[Any, Any], _core.Arr
     return _named(function, name, f"{text}\n\nElementwise, with broadcasting: :math:`{formula}`.")
 
 
-def _named(function: Any, name: str, text: str) -> Any:
+def _named(function: F, name: str, text: str) -> F:
     function.__name__ = function.__qualname__ = name
     function.__module__ = "fallline"
     function.__doc__ = text

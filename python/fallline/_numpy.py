@@ -149,5 +149,5 @@ def _array_function(self: Array, function: Any, types: Any, args: Any, kwargs: A
         raise
 
 
-Array.__array_ufunc__ = _array_ufunc  # type: ignore[method-assign,assignment]
-Array.__array_function__ = _array_function  # type: ignore[method-assign,assignment]
+Array.__array_ufunc__ = _array_ufunc  # type: ignore[method-assign]
+Array.__array_function__ = _array_function  # type: ignore[method-assign]

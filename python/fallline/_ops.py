@@ -74,7 +74,8 @@ def power(x: Any, y: Any, /) -> Array:
 
     Integers stay integers; a negative integer exponent of integers raises ValueError.
     """
-    return asarray(x) ** y if not isinstance(x, Array) else x**y
+    out: Array = asarray(x) ** y
+    return out
 
 
 def where(condition: Any, x: Any, y: Any, /) -> Array:

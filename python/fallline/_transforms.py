@@ -142,7 +142,7 @@ def backward(self: Array, gradient: Any = None, *, create_graph: bool = False) -
     _core.backward(self, asarray(gradient), create_graph)
 
 
-Array.backward = backward  # type: ignore[assignment]
+Array.backward = backward  # type: ignore[method-assign]
 
 
 def _start(args: tuple[Any, ...], i: int, stack: ExitStack) -> tuple[Any, dict[str, Array]]:

@@ -14,7 +14,7 @@ from fallline.nn import Module, losses
 from fallline.train import _metrics
 from fallline.train._data import as_rows, check_finite, check_rows
 from fallline.train._history import DivergedError, History
-from fallline.train._steps import Task, check_targets, evaluation_plan, output_shape, prediction_plan, training_plan
+from fallline.train._steps import Task, check_targets, evaluation_plan, output_layout, prediction_plan, training_plan
 
 __all__ = ["evaluate", "fit", "predict"]
 
@@ -244,10 +244,10 @@ def predict(model: Module, x: Any, batch_size: int = 1024) -> Array:
     model.eval()
     try:
         if n == 0:
-            shape = output_shape(model, rows)
-            return _core.empty((0, *shape[1:]), _core.default_dtype())
+            shape, dtype = output_layout(model, rows)
+            return _core.empty((0, *shape[1:]), dtype)
         batch = _batch(batch_size, n)
-        parts = []
+        parts: list[Array] = []
         for start, size in _batches(n, batch):
             if not parts or size != batch:
                 plan = prediction_plan(model, size, rows)
