@@ -96,23 +96,23 @@ def check_output(output: Any, target: Array, loss: Callable[..., Any]) -> None:
         )
 
 
-def output_shape(model: Module, x: Array) -> tuple[int, ...]:
-    """Return the shape of the model's output for one sample, without computing it."""
-    shapes: list[tuple[int, ...]] = []
+def output_layout(model: Module, x: Array) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return shape and dtype of the model's output for one sample, without computing it."""
+    found: list[tuple[tuple[int, ...], np.dtype[Any]]] = []
 
     def look(bx: Array) -> list[Array]:
         with _core.no_grad():
             output = model(bx)
-        shapes.append(tuple(getattr(output, "shape", ())))
+        found.append((tuple(getattr(output, "shape", ())), getattr(output, "dtype", model_dtype(model))))
         return []
 
     _core.trace(look, [((1, *x.shape[1:]), model_dtype(model))])
-    return shapes[0]
+    return found[0]
 
 
 def check_targets(task: Task, x: Array, y: Array) -> None:
     """Look at every label once, so that a wrong one is found before anything is trained."""
     if task.loss is losses.cross_entropy and y.ndim == 1 and y.dtype.kind in "iu":
-        shape = output_shape(task.model, x)
+        shape, _ = output_layout(task.model, x)
         if len(shape) == 2:
             losses.check_labels(y, shape[1])
