@@ -1,7 +1,6 @@
 // The multiply-add loop that other kernels are measured against.
 #include "native/peak.h"
 
-#include <algorithm>
 #include <chrono>
 #include <cstdint>
 
@@ -45,20 +44,22 @@ FL_EXPORT_TABLE(PeakTable, peak_table, kPeakTable)
 namespace fallline {
 namespace {
 
+// All operations over the time of the whole job: rates added thread by thread would count a thread that did two
+// shares, one after the other, as two threads.
 double on_all_threads(double (*loop)(int64_t)) {
   using Clock = std::chrono::steady_clock;
-  constexpr int64_t kRounds = 4000;
-  double rate[1024] = {};
+  constexpr int64_t kRounds = 4000, kCostNs = 20000;
   const int threads = num_threads();
-  const auto measure = [&](int64_t begin, int64_t) {
-    const auto start = Clock::now();
-    const double operations = loop(kRounds);
-    rate[begin] = operations / std::chrono::duration<double>(Clock::now() - start).count() * 1e-9;
-  };
-  for_chunks(threads, 1, measure, 20000);
+  double operations[1024] = {};
+  for_chunks(
+      threads, 1, [](int64_t, int64_t) {}, kCostNs);  // wakes the pool
+  const auto share = [&](int64_t begin, int64_t) { operations[begin] = loop(kRounds); };
+  const auto start = Clock::now();
+  for_chunks(threads, 1, share, kCostNs);
+  const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   double sum = 0;
-  for (int i = 0; i < threads; ++i) sum += rate[i];
-  return sum;
+  for (int i = 0; i < threads; ++i) sum += operations[i];
+  return sum / seconds * 1e-9;
 }
 
 }  // namespace
