@@ -22,5 +22,7 @@ if(NOT MSVC)
   target_compile_options(fallline_cuda PRIVATE -Xcompiler=-ffp-contract=off,-Wall,-Wextra)
 endif()
 
+find_package(CUDAToolkit REQUIRED)
+target_link_libraries(fallline_cuda PRIVATE CUDA::cudart_static)
 target_link_libraries(fallline_core PUBLIC fallline_cuda)
-install(TARGETS fallline_cuda EXPORT fallline_targets COMPONENT native)
+install(TARGETS fallline_cuda EXPORT fallline_targets COMPONENT native DESTINATION ${CMAKE_INSTALL_LIBDIR})

@@ -1,8 +1,13 @@
 # Where do Highway's headers and pybind11 come from?  The system's packages first, then a pinned commit.
 find_package(Threads REQUIRED)
 
-# Only Highway's headers are used; nothing of its library is linked.
-find_path(FALLLINE_HIGHWAY_INCLUDE hwy/foreach_target.h)
+# Only Highway's headers are used; nothing of its library is linked. A source tree named by FETCHCONTENT_SOURCE_DIR_HWY
+# goes before the system's headers, and CMAKE_DISABLE_FIND_PACKAGE_hwy has them fetched.
+if(NOT FETCHCONTENT_SOURCE_DIR_HWY AND NOT CMAKE_DISABLE_FIND_PACKAGE_hwy)
+  find_path(FALLLINE_HIGHWAY_INCLUDE hwy/foreach_target.h)
+else()
+  unset(FALLLINE_HIGHWAY_INCLUDE CACHE)
+endif()
 if(NOT FALLLINE_HIGHWAY_INCLUDE)
   include(FetchContent)
   FetchContent_Declare(hwy
