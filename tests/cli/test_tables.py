@@ -67,5 +67,6 @@ def test_numbers_and_missing_values() -> None:
     np.testing.assert_array_equal(as_numbers("a", ["1", "-2.5e3", "NA", ""]), [1, -2500, np.nan, np.nan])
     with pytest.raises(InputError, match="row 2 has 'two'"):
         as_numbers("a", ["1", "two"])
-    with pytest.raises(InputError, match="finite"):
-        as_numbers("a", ["inf"])
+    for large in ("inf", "-inf", "1e200"):
+        with pytest.raises(InputError, match=f"finite numbers below 1e100, row 2 has '{large}'"):
+            as_numbers("a", ["1", large])

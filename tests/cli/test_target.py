@@ -9,7 +9,14 @@ import pytest
 from numpy.typing import NDArray
 
 from fallline._data import InputError, score
-from fallline._data.target import Classification, Regression, Target, fit_target, from_description
+from fallline._data.target import (
+    Classification,
+    Regression,
+    Target,
+    cells_as_target,
+    fit_target,
+    from_description,
+)
 
 
 def fit(values: NDArray[np.generic]) -> Target:
@@ -31,6 +38,12 @@ def fit(values: NDArray[np.generic]) -> Target:
 )
 def test_the_kind_of_a_target(values: NDArray[np.generic], kind: type[Target]) -> None:
     assert isinstance(fit(values), kind)
+
+
+def test_a_word_among_many_numbers_is_named() -> None:
+    with pytest.raises(InputError, match="column y must hold numbers, row 31 has 'oops'"):
+        cells_as_target("y", [*map(str, range(30)), "oops"])
+    assert cells_as_target("y", ["1", "2", "other"] * 9).dtype.kind == "U"
 
 
 def test_one_class_is_nothing_to_learn() -> None:

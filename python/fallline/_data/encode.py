@@ -113,6 +113,7 @@ def fit_columns(table: Table, rows: NDArray[np.intp], target: str, notes: list[s
         elif not present:
             notes.append(f"column {name}: left out, it has no values")
         elif numbers == len(present):
+            as_numbers(name, cells)  # names the row of a number that cannot be used, counted in the whole table
             columns.append(Number.fit(name, training))
         elif different > MOST_LEVELS and different > len(present) // 2:
             notes.append(f"column {name}: left out, it has {different} different texts in {len(cells)} rows")

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fallline._data.errors import InputError
-from fallline._data.tables import Table, read_csv
+from fallline._data.tables import LARGEST, Table, read_csv
 
 Data = TypeVar("Data")
 NAMED = ("breast_cancer", "diabetes", "digits")
@@ -109,10 +109,11 @@ def _inputs(path: Path, x: NDArray[Any]) -> NDArray[Any]:
 
 
 def check_finite(what: str, x: NDArray[Any]) -> None:
-    """Refuse NaN and infinities, and say where the first one is."""
-    if x.dtype.kind == "f" and not np.isfinite(x).all():
-        row, column = np.argwhere(~np.isfinite(x))[0]
-        raise InputError(f"{what} with {x[row, column]} in row {row}, feature {column}; every value must be finite")
+    """Refuse NaN, infinities and what is near them, and say where the first one is."""
+    if x.dtype.kind == "f" and not (np.abs(x) <= LARGEST).all():
+        row, *column = np.argwhere(~(np.abs(x) <= LARGEST))[0]
+        where = f"row {row}, feature {column[0]}" if column else f"row {row}"
+        raise InputError(f"{what} with {x[(row, *column)]} in {where}; every value must be finite and below 1e100")
 
 
 def _targets(path: Path, y: NDArray[Any]) -> NDArray[Any]:
@@ -122,8 +123,7 @@ def _targets(path: Path, y: NDArray[Any]) -> NDArray[Any]:
         y = y[:, 0]
     if y.ndim != 1:
         raise InputError(f"{path} has y of shape {y.shape}; it must hold one target per row")
-    if y.dtype.kind == "f" and not np.isfinite(y).all():
-        raise InputError(f"{path} has y with NaN or infinity in row {np.argmin(np.isfinite(y))}")
+    check_finite(f"{path} has y", y)
     return y
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fallline._data.errors import InputError, close_to
 
+LARGEST = 1e100  # the square of what is larger is not far from infinity
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
 
 
@@ -106,6 +107,6 @@ def as_numbers(name: str, cells: Sequence[str]) -> NDArray[np.float64]:
             raise InputError(f"column {name} must hold numbers, row {i + 1} has {cell!r}")
         else:
             values[i] = float(cell)
-            if np.isinf(values[i]):
-                raise InputError(f"column {name} must hold finite numbers, row {i + 1} has {cell!r}")
+            if abs(values[i]) > LARGEST:
+                raise InputError(f"column {name} must hold finite numbers below 1e100, row {i + 1} has {cell!r}")
     return values

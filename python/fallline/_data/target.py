@@ -138,5 +138,8 @@ def as_values(name: str, values: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def cells_as_target(name: str, cells: Sequence[str]) -> NDArray[Any]:
-    """Type the cells of a target column: numbers where all are, else texts."""
-    return as_numbers(name, cells) if all(map(is_number, cells)) else np.array(cells, dtype=str)
+    """Type the cells of a target: numbers where all are, or most of many (an error names what is none), else texts."""
+    numbers = sum(map(is_number, cells))
+    if numbers == len(cells) or (2 * numbers > len(cells) and len(set(cells)) > MOST_INTEGER_CLASSES):
+        return as_numbers(name, cells)
+    return np.array(cells, dtype=str)
