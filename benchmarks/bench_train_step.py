@@ -12,6 +12,7 @@ import importlib.util
 import platform
 import statistics
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ ROUNDS = 21
 
 def network(sizes: tuple[int, ...]) -> fl.nn.Sequential:
     layers: list[fl.nn.Module] = []
-    for a, b in zip(sizes, sizes[1:], strict=False):
+    for a, b in pairwise(sizes):
         layers += [fl.nn.Linear(a, b, rng=fl.random.default_rng(a * b)), fl.nn.ReLU()]
     return fl.nn.Sequential(*layers[:-1])
 
@@ -46,7 +47,7 @@ def torch_runner(sizes: tuple[int, ...], x: np.ndarray, y: np.ndarray, batch: in
     import torch
 
     layers = []
-    for a, b in zip(sizes, sizes[1:], strict=False):
+    for a, b in pairwise(sizes):
         layers += [torch.nn.Linear(a, b), torch.nn.ReLU()]
     model = torch.nn.Sequential(*layers[:-1])
     ours = network(sizes)
@@ -68,6 +69,12 @@ def torch_runner(sizes: tuple[int, ...], x: np.ndarray, y: np.ndarray, batch: in
     return run
 
 
+def processor() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
+
+
 def main() -> None:
     has_torch = importlib.util.find_spec("torch") is not None
     peer = ""
@@ -76,10 +83,11 @@ def main() -> None:
 
         torch.set_num_threads(fl.get_num_threads())
         peer = f", PyTorch {torch.__version__}"
-    cpu = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
-                if line.startswith("model name")), platform.processor()) if Path("/proc/cpuinfo").exists() else platform.processor()
-    print(f"{cpu}, {fl.get_num_threads()} threads, {fl.info()['simd_target']}, fallline {fl.__version__}, "
-          f"NumPy {np.__version__}{peer}; medians of {ROUNDS} rounds, us per step")
+    cpu = processor()
+    print(
+        f"{cpu}, {fl.get_num_threads()} threads, {fl.info()['simd_target']}, fallline {fl.__version__}, "
+        f"NumPy {np.__version__}{peer}; medians of {ROUNDS} rounds, us per step"
+    )
     for name, (sizes, batch, steps) in CASES.items():
         x, y = data(sizes, batch * steps)
         model, opt = network(sizes), fl.optim.Adam(1e-3)

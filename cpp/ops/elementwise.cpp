@@ -48,8 +48,10 @@ struct Binary {
 template <class Op, class T, int kArgument>
 struct BinaryGrad {
   static FL_FN Pack<T> call(Pack<T> g, Pack<T> x, Pack<T> y, Pack<T> z) {
-    if constexpr (kArgument == 0) return g * Op::dfa(x, y, z);
-    else return g * Op::dfb(x, y, z);
+    if constexpr (kArgument == 0)
+      return g * Op::dfa(x, y, z);
+    else
+      return g * Op::dfb(x, y, z);
   }
   static void run(const void* g, const void* x, const void* y, const void* z, void* out, int64_t n) {
     sweep<BinaryGrad>(n, static_cast<T*>(out), Each<T>{static_cast<const T*>(g)}, Each<T>{static_cast<const T*>(x)},
@@ -67,7 +69,7 @@ constexpr ElementwiseKernels kKernels = {
 #define FL_ROW(Op, name, reads_a, reads_b) {Binary<Op, float>::run, Binary<Op, double>::run},
     {FL_BINARY_OPS(FL_ROW)},
 #undef FL_ROW
-#define FL_ROW(Op, name, reads_a, reads_b)                         \
+#define FL_ROW(Op, name, reads_a, reads_b)                          \
   {{BinaryGrad<Op, float, 0>::run, BinaryGrad<Op, double, 0>::run}, \
    {BinaryGrad<Op, float, 1>::run, BinaryGrad<Op, double, 1>::run}},
     {FL_BINARY_OPS(FL_ROW)},

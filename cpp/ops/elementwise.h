@@ -7,39 +7,39 @@
 namespace fallline {
 
 // One row per formula struct of unary.inc.h: struct, public name, what its df reads (x, y, or nothing).
-#define FL_UNARY_OPS(X)               \
-  X(Negative, negative, kReadsNone)   \
-  X(Abs, abs, kReadsX)                \
-  X(Sign, sign, kReadsNone)           \
-  X(Square, square, kReadsX)          \
-  X(Reciprocal, reciprocal, kReadsY)  \
-  X(Sqrt, sqrt, kReadsY)              \
-  X(Exp, exp, kReadsY)                \
-  X(Expm1, expm1, kReadsY)            \
-  X(Log, log, kReadsX)                \
-  X(Log1p, log1p, kReadsX)            \
-  X(Sin, sin, kReadsX)                \
-  X(Cos, cos, kReadsX)                \
-  X(Tanh, tanh, kReadsY)              \
-  X(Erf, erf, kReadsX)                \
-  X(Sigmoid, sigmoid, kReadsY)        \
-  X(Softplus, softplus, kReadsX)      \
-  X(Relu, relu, kReadsY)              \
-  X(Gelu, gelu, kReadsX)              \
-  X(Silu, silu, kReadsX)              \
-  X(Floor, floor, kReadsNone)         \
-  X(Ceil, ceil, kReadsNone)           \
-  X(Trunc, trunc, kReadsNone)         \
+#define FL_UNARY_OPS(X)              \
+  X(Negative, negative, kReadsNone)  \
+  X(Abs, abs, kReadsX)               \
+  X(Sign, sign, kReadsNone)          \
+  X(Square, square, kReadsX)         \
+  X(Reciprocal, reciprocal, kReadsY) \
+  X(Sqrt, sqrt, kReadsY)             \
+  X(Exp, exp, kReadsY)               \
+  X(Expm1, expm1, kReadsY)           \
+  X(Log, log, kReadsX)               \
+  X(Log1p, log1p, kReadsX)           \
+  X(Sin, sin, kReadsX)               \
+  X(Cos, cos, kReadsX)               \
+  X(Tanh, tanh, kReadsY)             \
+  X(Erf, erf, kReadsX)               \
+  X(Sigmoid, sigmoid, kReadsY)       \
+  X(Softplus, softplus, kReadsX)     \
+  X(Relu, relu, kReadsY)             \
+  X(Gelu, gelu, kReadsX)             \
+  X(Silu, silu, kReadsX)             \
+  X(Floor, floor, kReadsNone)        \
+  X(Ceil, ceil, kReadsNone)          \
+  X(Trunc, trunc, kReadsNone)        \
   X(Round, round, kReadsNone)
 
 // One row per formula struct of binary.inc.h: struct, public name, what dfa reads, what dfb reads.
-#define FL_BINARY_OPS(X)                                                                     \
-  X(Add, add, kReadsNone, kReadsNone)                                                        \
-  X(Subtract, subtract, kReadsNone, kReadsNone)                                              \
-  X(Multiply, multiply, kReadsB, kReadsA)                                                    \
-  X(Divide, divide, kReadsB, kReadsB | kReadsOut)                                            \
-  X(Power, power, kReadsA | kReadsB, kReadsA | kReadsOut)                                    \
-  X(Maximum, maximum, kReadsA | kReadsB, kReadsA | kReadsB)                                  \
+#define FL_BINARY_OPS(X)                                    \
+  X(Add, add, kReadsNone, kReadsNone)                       \
+  X(Subtract, subtract, kReadsNone, kReadsNone)             \
+  X(Multiply, multiply, kReadsB, kReadsA)                   \
+  X(Divide, divide, kReadsB, kReadsB | kReadsOut)           \
+  X(Power, power, kReadsA | kReadsB, kReadsA | kReadsOut)   \
+  X(Maximum, maximum, kReadsA | kReadsB, kReadsA | kReadsB) \
   X(Minimum, minimum, kReadsA | kReadsB, kReadsA | kReadsB)
 
 enum class UnaryOp : int {
@@ -64,9 +64,9 @@ struct ElementwiseKernels {
   using Binary = void (*)(const void* x, int64_t x_step, const void* y, int64_t y_step, void* out, int64_t n);
   using BinaryGrad = void (*)(const void* g, const void* x, const void* y, const void* z, void* out, int64_t n);
   Unary unary[kUnaryOps][2];
-  UnaryGrad unary_grad[kUnaryOps][2];          // out = g * df(x, y)
+  UnaryGrad unary_grad[kUnaryOps][2];  // out = g * df(x, y)
   Binary binary[kBinaryOps][2];
-  BinaryGrad binary_grad[kBinaryOps][2][2];    // [op][0: by x, 1: by y][type]: out = g * dfa(x, y, z)
+  BinaryGrad binary_grad[kBinaryOps][2][2];  // [op][0: by x, 1: by y][type]: out = g * dfa(x, y, z)
 };
 const ElementwiseKernels& elementwise_kernels();  // for the active target
 
@@ -75,7 +75,8 @@ void unary(UnaryOp op, const Array& x, const Array& out);
 void binary(BinaryOp op, const Array& x, const Array& y, const Array& out);
 // All of one shape and memory order; x, y, z that df does not read may be anything of the kind (g, say).
 void unary_grad(UnaryOp op, const Array& g, const Array& x, const Array& y, const Array& out);
-void binary_grad(BinaryOp op, int argument, const Array& g, const Array& x, const Array& y, const Array& z, const Array& out);
+void binary_grad(BinaryOp op, int argument, const Array& g, const Array& x, const Array& y, const Array& z,
+                 const Array& out);
 
 }  // namespace fallline
 

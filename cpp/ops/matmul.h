@@ -6,8 +6,8 @@
 
 namespace fallline {
 
-// out (..., m, n) = x (..., m, k) @ y (..., k, n); the leading axes broadcast; float32 or float64. `bias`: n values that
-// each row's sums start from, or null.
+// out (..., m, n) = x (..., m, k) @ y (..., k, n); the leading axes broadcast; float32 or float64. `bias`: n values
+// that each row's sums start from, or null.
 void matmul(const Array& x, const Array& y, const Array* bias, const Array& out);
 
 }  // namespace fallline

@@ -8,38 +8,38 @@
 namespace fallline {
 
 // struct name in plain.cpp, public name; both arguments of one dtype, the result is bool.
-#define FL_COMPARE_OPS(X)           \
-  X(Equal, equal)                   \
-  X(NotEqual, not_equal)            \
-  X(Less, less)                     \
-  X(LessEqual, less_equal)          \
-  X(Greater, greater)               \
-  X(GreaterEqual, greater_equal)    \
-  X(LogicalAnd, logical_and)        \
-  X(LogicalOr, logical_or)          \
+#define FL_COMPARE_OPS(X)        \
+  X(Equal, equal)                \
+  X(NotEqual, not_equal)         \
+  X(Less, less)                  \
+  X(LessEqual, less_equal)       \
+  X(Greater, greater)            \
+  X(GreaterEqual, greater_equal) \
+  X(LogicalAnd, logical_and)     \
+  X(LogicalOr, logical_or)       \
   X(LogicalXor, logical_xor)
 
 // Arithmetic without derivatives: integers and bool everywhere, floats where the comment in plain.cpp says so.
-#define FL_INTEGER_OPS(X)             \
-  X(IntAdd, int_add)                  \
-  X(IntSubtract, int_subtract)        \
-  X(IntMultiply, int_multiply)        \
-  X(IntMaximum, int_maximum)          \
-  X(IntMinimum, int_minimum)          \
-  X(IntPower, int_power)              \
-  X(FloorDivide, floor_divide)        \
-  X(Remainder, remainder)             \
-  X(BitAnd, bitwise_and)              \
-  X(BitOr, bitwise_or)                \
-  X(BitXor, bitwise_xor)              \
-  X(ShiftLeft, bitwise_left_shift)    \
+#define FL_INTEGER_OPS(X)          \
+  X(IntAdd, int_add)               \
+  X(IntSubtract, int_subtract)     \
+  X(IntMultiply, int_multiply)     \
+  X(IntMaximum, int_maximum)       \
+  X(IntMinimum, int_minimum)       \
+  X(IntPower, int_power)           \
+  X(FloorDivide, floor_divide)     \
+  X(Remainder, remainder)          \
+  X(BitAnd, bitwise_and)           \
+  X(BitOr, bitwise_or)             \
+  X(BitXor, bitwise_xor)           \
+  X(ShiftLeft, bitwise_left_shift) \
   X(ShiftRight, bitwise_right_shift)
 
 // One argument, the result is bool.
-#define FL_TEST_OPS(X)          \
-  X(IsNan, isnan)               \
-  X(IsInf, isinf)               \
-  X(IsFinite, isfinite)         \
+#define FL_TEST_OPS(X)  \
+  X(IsNan, isnan)       \
+  X(IsInf, isinf)       \
+  X(IsFinite, isfinite) \
   X(LogicalNot, logical_not)
 
 enum class CompareOp : int {

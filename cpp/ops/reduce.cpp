@@ -48,9 +48,12 @@ void reduce_whole(ReduceOp op, const Array& x, int64_t outer, int64_t n, int64_t
           return fold<T, T>(x, outer, n, inner, T(0), true, out, [](T r, T v) { return v > r ? v : r; });
         case ReduceOp::kMin:
           return fold<T, T>(x, outer, n, inner, T(0), true, out, [](T r, T v) { return v < r ? v : r; });
-        case ReduceOp::kArgmax: return fold_index<T>(x, outer, n, inner, out, [](T a, T b) { return a > b; });
-        case ReduceOp::kArgmin: return fold_index<T>(x, outer, n, inner, out, [](T a, T b) { return a < b; });
-        case ReduceOp::kLogsumexp: break;
+        case ReduceOp::kArgmax:
+          return fold_index<T>(x, outer, n, inner, out, [](T a, T b) { return a > b; });
+        case ReduceOp::kArgmin:
+          return fold_index<T>(x, outer, n, inner, out, [](T a, T b) { return a < b; });
+        case ReduceOp::kLogsumexp:
+          break;
       }
     }
   });
@@ -74,7 +77,8 @@ Array arranged(const Array& x, const Dims& axes, int64_t& outer, int64_t& n, int
   for (int i = 0; i < nd; ++i)
     if (!axes.contains(i)) kept_first.shape[to] = x.shape[i], kept_first.strides[to++] = x.strides[i];
   for (int64_t axis : axes)
-    kept_first.shape[to] = x.shape[static_cast<int>(axis)], kept_first.strides[to++] = x.strides[static_cast<int>(axis)];
+    kept_first.shape[to] = x.shape[static_cast<int>(axis)],
+    kept_first.strides[to++] = x.strides[static_cast<int>(axis)];
   outer = n ? x.size() / n : 0;
   if (n == 0)
     for (int i = 0, o = 1; i < nd; ++i)

@@ -151,19 +151,19 @@ void run(const void* from, void* to, int64_t outer, int64_t n, int64_t inner) {
 template <class T>
 double sum_squares(const void* x, int64_t n) {
   constexpr int64_t kPieces = 256;
-  double piece_sum[kPieces] = {};
+  const T* p = static_cast<const T*>(x);
+  if (n <= kBlock) return static_cast<double>(join_block<Plus>(p, n, Squared()));
   const int64_t blocks = (n + kBlock - 1) / kBlock, piece = (blocks + kPieces - 1) / kPieces * kBlock;
-  if (n <= 0) return 0;
+  double piece_sum[kPieces];
   const auto body = [&](int64_t begin, int64_t end) {
     double sum = 0;
     for (int64_t i = begin; i < end; i += kBlock)
-      sum += static_cast<double>(
-          join_block<Plus>(static_cast<const T*>(x) + i, end - i < kBlock ? end - i : kBlock, Squared()));
+      sum += static_cast<double>(join_block<Plus>(p + i, end - i < kBlock ? end - i : kBlock, Squared()));
     piece_sum[begin / piece] = sum;
   };
   for_chunks(n, piece, body);
   double sum = 0;
-  for (double part : piece_sum) sum += part;
+  for (int64_t i = 0; i * piece < n; ++i) sum += piece_sum[i];
   return sum;
 }
 

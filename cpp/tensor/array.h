@@ -39,7 +39,8 @@ struct Array {
 template <class T>
 Array Array::scalar(T value, DType dtype) {
   Array out = empty({}, dtype);
-  visit(dtype, [&](auto tag) { *out.as<typename decltype(tag)::Type>() = static_cast<typename decltype(tag)::Type>(value); });
+  visit(dtype,
+        [&](auto tag) { *out.as<typename decltype(tag)::Type>() = static_cast<typename decltype(tag)::Type>(value); });
   return out;
 }
 

@@ -11,17 +11,17 @@
 namespace fallline {
 
 // One row per type: enumerator, C++ type, NumPy's name, buffer-protocol format.
-#define FL_DTYPES(X)                   \
-  X(kBool, bool, "bool", "?")          \
-  X(kInt8, int8_t, "int8", "b")        \
-  X(kInt16, int16_t, "int16", "h")     \
-  X(kInt32, int32_t, "int32", "i")     \
-  X(kInt64, int64_t, "int64", "q")     \
-  X(kUint8, uint8_t, "uint8", "B")     \
-  X(kUint16, uint16_t, "uint16", "H")  \
-  X(kUint32, uint32_t, "uint32", "I")  \
-  X(kUint64, uint64_t, "uint64", "Q")  \
-  X(kFloat32, float, "float32", "f")   \
+#define FL_DTYPES(X)                  \
+  X(kBool, bool, "bool", "?")         \
+  X(kInt8, int8_t, "int8", "b")       \
+  X(kInt16, int16_t, "int16", "h")    \
+  X(kInt32, int32_t, "int32", "i")    \
+  X(kInt64, int64_t, "int64", "q")    \
+  X(kUint8, uint8_t, "uint8", "B")    \
+  X(kUint16, uint16_t, "uint16", "H") \
+  X(kUint32, uint32_t, "uint32", "I") \
+  X(kUint64, uint64_t, "uint64", "Q") \
+  X(kFloat32, float, "float32", "f")  \
   X(kFloat64, double, "float64", "d")
 
 enum class DType : uint8_t {
@@ -33,9 +33,9 @@ constexpr int kDTypes = 11;
 
 template <class T>
 struct DTypeOf;
-#define FL_ROW(name, type, text, format) \
-  template <>                            \
-  struct DTypeOf<type> {                 \
+#define FL_ROW(name, type, text, format)        \
+  template <>                                   \
+  struct DTypeOf<type> {                        \
     static constexpr DType value = DType::name; \
   };
 FL_DTYPES(FL_ROW)
@@ -98,10 +98,14 @@ inline DType promote(DType a, DType b) {
   const DType sign = is_unsigned(a) ? b : a, nosign = is_unsigned(a) ? a : b;
   if (size_of(sign) > size_of(nosign)) return sign;
   switch (nosign) {  // a signed type that holds both
-    case DType::kUint8: return DType::kInt16;
-    case DType::kUint16: return DType::kInt32;
-    case DType::kUint32: return DType::kInt64;
-    default: return DType::kFloat64;
+    case DType::kUint8:
+      return DType::kInt16;
+    case DType::kUint16:
+      return DType::kInt32;
+    case DType::kUint32:
+      return DType::kInt64;
+    default:
+      return DType::kFloat64;
   }
 }
 

@@ -1,4 +1,5 @@
-// Which errors does fallline raise?  Thrown at the public door only; a message names the op, what it got and the way out.
+// Which errors does fallline raise?  Thrown at the public door only; a message names the op, what it got and the way
+// out.
 #ifndef FALLLINE_TENSOR_ERROR_H_
 #define FALLLINE_TENSOR_ERROR_H_
 
@@ -19,7 +20,8 @@ struct DeviceError : std::runtime_error {  // RuntimeError
 struct TraceError : std::runtime_error {  // RuntimeError: a value was asked of something that is only being traced
   using std::runtime_error::runtime_error;
 };
-struct TapeError : std::runtime_error {  // RuntimeError: a recorded array was overwritten, or there is nothing to walk back
+struct TapeError
+    : std::runtime_error {  // RuntimeError: a recorded array was overwritten, or there is nothing to walk back
   using std::runtime_error::runtime_error;
 };
 

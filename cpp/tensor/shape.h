@@ -49,15 +49,15 @@ class Dims {
   int64_t values_[kMaxDims];
 };
 
-int64_t count(const Dims& shape);               // the number of elements; 1 for a 0-d array
-Dims row_major(const Dims& shape);              // strides of a C-contiguous array
+int64_t count(const Dims& shape);   // the number of elements; 1 for a 0-d array
+Dims row_major(const Dims& shape);  // strides of a C-contiguous array
 bool is_row_major(const Dims& shape, const Dims& strides);
 // Every element exactly once in some order of the axes, so that a flat sweep sees each: (3, 4) with strides (1, 3).
 bool is_dense(const Dims& shape, const Dims& strides);
 // Strides with the axes in the order of memory that `like` has, without gaps.
 Dims dense_like(const Dims& shape, const Dims& like);
 
-Dims broadcast(const Dims& a, const Dims& b, const char* op);         // throws ShapeError
+Dims broadcast(const Dims& a, const Dims& b, const char* op);                    // throws ShapeError
 Dims broadcast_strides(const Dims& shape, const Dims& strides, const Dims& to);  // 0 along repeated axes
 
 // Axes counted from the front, sorted, without repeats; an empty list of axes means all of them when `all` is set.
