@@ -1,6 +1,7 @@
 // FORMULAS of two arguments: z = f(x, y), dz/dx = dfa(x, y, z), dz/dy = dfb(x, y, z).  See unary.inc.h for the rules.
 
-// clang-format off: one formula, one line
+// One formula, one line.
+// clang-format off
 
 struct Add {
   template <class X> FL_FN static X f(X x, X y) { return x + y; }

@@ -4,7 +4,8 @@
 // device, a recorded value). Literals are integers or X(0.5). `select` evaluates both sides: guard the argument, or the
 // derivative of the side not taken is NaN. Next to each name in elementwise.h stands which of x and y its df reads.
 
-// clang-format off: one formula, one line
+// One formula, one line.
+// clang-format off
 
 struct Negative {
   template <class X> FL_FN static X f(X x) { return -x; }
