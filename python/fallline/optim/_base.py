@@ -140,16 +140,16 @@ class Optimizer:
 
     def _native_update(self, grads: Any, slots: Any, params: Any, t: int) -> tuple[dict[str, Any], State]:
         leaves = _leaves.check(self._name, params, grads, writable=False)
-        leaves.w = [np.array(w, order="K") for w in leaves.w]
+        weights = [np.array(w, order="K") for w in leaves.w]
         states = {p: {s: np.asarray(a) for s, a in slot.items()} for p, slot in slots.items()}
         _match_state(self._name, states, leaves.params)
         states = {
             path: {s: np.array(_leaves.ordered_as(slot, w), order="K") for s, slot in states[path].items()}
-            for path, w in zip(leaves.params, leaves.w, strict=True)
+            for path, w in zip(leaves.params, weights, strict=True)
         }
         order = [list(slots.values()) for slots in states.values()]
-        _core.rule_step(self._rule_name, leaves.w, leaves.g, order, self.hyper_rows(t, 1)[0], t + 1)
-        return leaves.like_params(leaves.w), states
+        _core.rule_step(self._rule_name, weights, leaves.g, order, self.hyper_rows(t, 1)[0], t + 1)
+        return leaves.like_params(weights), states
 
     def _taped_update(self, grads: Any, slots: Any, params: Any, t: int) -> tuple[dict[str, Any], Any]:
         leaves = _tree.flatten(params)

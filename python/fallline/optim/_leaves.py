@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,8 +13,7 @@ from fallline import _core, _tree
 __all__ = ["Leaves", "check", "ordered_as"]
 
 
-@dataclass
-class Leaves:
+class Leaves(NamedTuple):
     """The arrays of one step, by path and side by side.
 
     `w` and `g` are what the kernel reads and writes: the arrays themselves where memory is flat, copies otherwise.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -28,7 +27,6 @@ __all__ = [
 Value = float | Callable[[int], float]
 
 
-@dataclass(frozen=True, repr=False)
 class Schedule:
     """A pure callable of the number of finished updates, 0 first.
 
@@ -36,18 +34,21 @@ class Schedule:
     is then needed, and ``fl.fit`` fills it in. Made by the functions of this module.
     """
 
-    name: str
-    formula: Callable[..., float]  # of the clock, and of the parts
-    arguments: tuple[tuple[str, Any], ...] = ()
-    parts: tuple[Callable[[int], float], ...] = ()
-    per: str = "step"
-    steps_per_epoch: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.per not in ("step", "epoch"):
-            raise ValueError(f"[{self.name}] per is 'step' or 'epoch', got {self.per!r}")
-        if self.steps_per_epoch is not None and self.steps_per_epoch < 1:
-            raise ValueError(f"[{self.name}] steps_per_epoch must be at least 1, got {self.steps_per_epoch}")
+    def __init__(
+        self,
+        name: str,
+        formula: Callable[..., float],  # of the clock, and of the parts
+        arguments: tuple[tuple[str, Any], ...] = (),
+        parts: tuple[Callable[[int], float], ...] = (),
+        per: str = "step",
+        steps_per_epoch: int | None = None,
+    ) -> None:
+        if per not in ("step", "epoch"):
+            raise ValueError(f"[{name}] per is 'step' or 'epoch', got {per!r}")
+        if steps_per_epoch is not None and steps_per_epoch < 1:
+            raise ValueError(f"[{name}] steps_per_epoch must be at least 1, got {steps_per_epoch}")
+        self.name, self.formula, self.arguments, self.parts = name, formula, arguments, parts
+        self.per, self.steps_per_epoch = per, steps_per_epoch
 
     def __call__(self, finished: int) -> float:
         """Return the value after `finished` updates."""
@@ -66,9 +67,8 @@ class Schedule:
     def with_steps_per_epoch(self, steps: int) -> Schedule:
         """Return this schedule with the length of an epoch filled in wherever it was left open."""
         parts = tuple(p.with_steps_per_epoch(steps) if isinstance(p, Schedule) else p for p in self.parts)
-        if self.per == "epoch" and self.steps_per_epoch is None:
-            return replace(self, parts=parts, steps_per_epoch=steps)
-        return replace(self, parts=parts)
+        length = steps if self.per == "epoch" and self.steps_per_epoch is None else self.steps_per_epoch
+        return Schedule(self.name, self.formula, self.arguments, parts, self.per, length)
 
     def plot(self, steps: int = 1000, ax: Any = None) -> Any:
         """Draw the first `steps` values with Matplotlib and return the axes."""
