@@ -39,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(error.format_message())  # type: ignore[attr-defined]
     except ModuleNotFoundError as error:  # an optional library: its message says how to install it
         return _complain(str(error))
+    except MemoryError:
+        return _complain("there is not enough memory for this; take fewer rows or a smaller --hidden")
     except (KeyboardInterrupt, typer.Abort):
         print("fallline: stopped", file=sys.stderr)
         return INTERRUPTED

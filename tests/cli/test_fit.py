@@ -100,6 +100,7 @@ Y = np.arange(60) % 3
         (["digits", "--batch-size", "0"], "--batch-size must be at least 1, got 0"),
         (["digits", "--epochs", "0"], "--epochs must be at least 1, got 0"),
         (["digits", "--epochs", "many"], "--epochs"),
+        (["digits", "--seed", str(2**70)], "--seed must be below 2^63"),
         (["digits", "--lr", "-1"], "--lr must be a positive number, got -1"),
         (["digits", "--lr", "nan"], "--lr must be a positive number"),
         (["digits", "--validation", "0.6", "--test", "0.5"], "leave nothing to train on"),

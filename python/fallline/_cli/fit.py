@@ -75,6 +75,8 @@ def _checked(o: Options) -> Path:
     check.at_least("batch-size", o.batch_size, 1)
     check.at_least("epochs", o.epochs, 1)
     check.at_least("seed", o.seed, 0)
+    if o.seed >= 2**63:
+        raise InputError(f"--seed must be below 2^63, got {o.seed}")
     if o.lr is not None and not 0 < o.lr < float("inf"):
         raise InputError(f"--lr must be a positive number, got {o.lr:g}")
     check.need("safetensors", "matplotlib")

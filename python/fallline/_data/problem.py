@@ -59,7 +59,7 @@ def split(rows: int, validation: float, test: float, seed: int) -> tuple[Rows, R
     held = round(rows * test)
     seen = held + round(rows * validation)
     if rows - seen < 1 or (validation and seen == held) or (test and held == 0):
-        raise InputError(f"{rows} rows are too few to split by --validation {validation:g} and --test {test:g}")
+        raise InputError(f"too few rows ({rows}) to split by --validation {validation:g} and --test {test:g}")
     return np.sort(order[seen:]), np.sort(order[held:seen]), np.sort(order[:held])
 
 

@@ -110,8 +110,12 @@ def _inputs(path: Path, x: NDArray[Any]) -> NDArray[Any]:
 
 def check_finite(what: str, x: NDArray[Any]) -> None:
     """Refuse NaN, infinities and what is near them, and say where the first one is."""
-    if x.dtype.kind == "f" and not (np.abs(x) <= LARGEST).all():
-        row, *column = np.argwhere(~(np.abs(x) <= LARGEST))[0]
+    if x.dtype.kind != "f":
+        return
+    limit = min(LARGEST, float(np.finfo(x.dtype).max))
+    usable = np.abs(x) <= limit
+    if not usable.all():
+        row, *column = np.argwhere(~usable)[0]
         where = f"row {row}, feature {column[0]}" if column else f"row {row}"
         raise InputError(f"{what} with {x[(row, *column)]} in {where}; every value must be finite and below 1e100")
 
