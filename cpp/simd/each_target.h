@@ -23,7 +23,12 @@
 #if defined(__x86_64__) || defined(_M_X64)
 // SSE4 is the lowest list we compile and AVX3 (AVX-512 F, BW, DQ, VL, CD) the highest, in old and new Highway alike.
 #define HWY_BASELINE_TARGETS HWY_SSE4
+// FALLLINE_WITHOUT_AVX512 leaves that one out, for builds that have to be quick.
+#ifdef FALLLINE_WITHOUT_AVX512
+#define HWY_DISABLED_TARGETS (HWY_SCALAR | HWY_EMU128 | ((1LL << 9) - 1))
+#else
 #define HWY_DISABLED_TARGETS (HWY_SCALAR | HWY_EMU128 | ((1LL << 8) - 1))  // bits 0..7: everything above AVX3
+#endif
 #else
 // Arm: NEON is part of the architecture; a vector of SVE has no size and cannot be a member of Pack.
 #define HWY_COMPILE_ONLY_STATIC

@@ -42,7 +42,9 @@ std::vector<Target> detect() {
 #if defined(__x86_64__) || defined(_M_X64)
   if (has_sse4()) found.push_back(Target::kSse4);
   if (has_sse4() && has_avx2()) found.push_back(Target::kAvx2);
+#ifndef FALLLINE_WITHOUT_AVX512
   if (has_sse4() && has_avx2() && has_avx512()) found.push_back(Target::kAvx512);
+#endif
 #elif defined(__aarch64__) || defined(_M_ARM64)
   found.push_back(Target::kNeon);
 #endif
