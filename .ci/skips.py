@@ -5,6 +5,7 @@ A line of the list is `file: reason`; one that starts with `? ` depends on the m
 
 from __future__ import annotations
 
+import ast
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
@@ -17,8 +18,16 @@ def skipped(report: Path) -> Counter[str]:
     for case in ElementTree.parse(report).getroot().iter("testcase"):
         for skip in case.iter("skipped"):
             module = case.get("classname", "") or case.get("name", "")
-            found[f"{module.replace('.', '/')}.py: {skip.get('message', '')}"] += 1
+            found[f"{module.replace('.', '/')}.py: {reason(skip)}"] += 1
     return found
+
+
+def reason(skip: ElementTree.Element) -> str:
+    """Return why; of a module that was skipped whole, pytest tells it in the text: ('path', line, 'Skipped: why')."""
+    message = skip.get("message", "")
+    if message != "collection skipped":
+        return message
+    return str(ast.literal_eval(skip.text or "('', 0, '')")[2]).removeprefix("Skipped: ")
 
 
 def main() -> int:
