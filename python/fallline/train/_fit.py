@@ -177,14 +177,19 @@ class _Run:
         order = None if bits is None else np.argsort(np.asarray(bits), kind="stable")
         rows = _core.wrap(self.opt.hyper_rows(first, self.steps))
         self.trainer.start(self.samples, order, rows, first, _core.derive_key(self.seed, DROPOUT), self.max_norm)
+        stop = None
         try:
             state = _core.TrainerState.running
             while state == _core.TrainerState.running:
                 before = self.trainer.done
                 state = self.trainer.advance(SLICE)
                 bar.update(self.trainer.done - before)
+        except KeyboardInterrupt as signal:  # it may come just after the last step: the epoch is whole then
+            stop = signal
         finally:
             self.opt.t = first + self.trainer.done
+        if stop and self.trainer.done < self.steps:
+            raise stop
         record = np.asarray(self.trainer.record)
         if state == _core.TrainerState.diverged:
             good.restore()
@@ -192,6 +197,8 @@ class _Run:
         self.history.append(dict(zip(self.names, record.mean(axis=0), strict=True)))
         if self.record_steps:
             self.history.append_steps(dict(zip(self.names, record.T.copy(), strict=True)))
+        if stop:
+            raise stop
 
     def _diverged(self, row: np.ndarray, first: int, epoch: int) -> None:
         step = self.trainer.done
