@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "simd/parallel.h"
+#include "simd/unroll.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/matmul_kernels.cpp"
@@ -210,7 +211,7 @@ int64_t worth_threads(double operations, int64_t most) {
 template <class T>
 void split(Product<T>& p, int64_t threads) {
   const int64_t panels = ceil_div(p.column_end - p.column_begin, Product<T>::kPanel);
-  int64_t least = INT64_MAX;
+  int64_t least = INT64_MAX / 16;
   for (int64_t i = 1; i <= threads; ++i) {
     const int64_t r = p.pack_b ? threads + 1 - i : i, s = ceil_div(threads, r);  // packed: rows first
     const int64_t cost = ceil_div(r * s, threads) * ceil_div(p.args.m, r) * ceil_div(panels, s);
@@ -367,7 +368,7 @@ void* scratch(Scratch use, int64_t bytes) {
     std::unique_ptr<char[]> memory;
     int64_t bytes = 0;
   };
-  thread_local Block blocks[3];
+  thread_local Block blocks[4];
   Block& block = blocks[static_cast<int>(use)];
   constexpr uintptr_t kAlign = 64;
   if (block.bytes < bytes) {

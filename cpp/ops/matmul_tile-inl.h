@@ -3,17 +3,6 @@
 
 FL_BEGIN_TARGET
 
-#if defined(__clang__)
-#define FL_UNROLL _Pragma("unroll")
-#define FL_UNROLL_TWICE _Pragma("unroll 2")
-#elif defined(__GNUC__)
-#define FL_UNROLL _Pragma("GCC unroll 16")
-#define FL_UNROLL_TWICE _Pragma("GCC unroll 2")
-#else
-#define FL_UNROLL
-#define FL_UNROLL_TWICE
-#endif
-
 // Rows of a tile of two registers: as many as leave room for the operands.
 #if FL_REFERENCE_PASS
 constexpr int kTileRows = 4, kRegisters = 32;

@@ -5,6 +5,12 @@
 // last place of the exact result, for float / double. SSE4, which rounds twice where the others fuse, decides some of
 // them. NaN in, NaN out; infinities, zeros, overflow and subnormal numbers as in NumPy, unless a line says otherwise.
 
+#if defined(__SANITIZE_ADDRESS__)
+// Sanitized, a copy of them in every loop takes minutes to compile: one each will do.
+#undef FL_FN
+#define FL_FN inline __attribute__((noinline))
+#endif
+
 #include "simd/format.inc.h"
 #include "simd/exponential.inc.h"
 #include "simd/logarithm.inc.h"
