@@ -15,7 +15,7 @@ CPP = ("simd", "tensor", "ops", "autograd", "optim", "nn", "train", "bindings")
 PYTHON: tuple[tuple[str, ...], ...] = (
     ("_core", "_doc"),
     ("_array", "_tree", "tree", "_constants", "_info"),
-    ("_ops", "linalg", "fft", "random"),
+    ("_images", "_ops", "linalg", "fft", "random"),
     ("_transforms", "_jit", "_numpy", "testing", "landscapes"),
     ("optim",),
     ("nn",),

@@ -61,6 +61,14 @@ Var transpose(const Var& x);             // the last two axes
 // x @ weight^T + bias: x (..., in), weight (out, in), bias (out,) or empty.
 Var linear(const Var& x, const Var& weight, const Var& bias);
 
+// x (n, c, h, w), weight (out, c / groups, kh, kw), bias (out,) or empty; stride and dilation for (height, width);
+// padding for (top, bottom, left, right).
+Var conv2d(const Var& x, const Var& weight, const Var& bias, const Dims& stride, const Dims& padding,
+           const Dims& dilation, int64_t groups);
+// Over windows of `size`, all for (height, width); padding on both sides.
+Var max_pool2d(const Var& x, const Dims& size, const Dims& stride, const Dims& padding);
+Var avg_pool2d(const Var& x, const Dims& size, const Dims& stride, const Dims& padding);
+
 Var reshape(const Var& x, const Dims& shape);  // one length may be -1
 Var permute(const Var& x, const Dims& axes);
 Var broadcast_to(const Var& x, const Dims& shape);

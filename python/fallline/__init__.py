@@ -24,6 +24,7 @@ from fallline._constants import (
 from fallline._constants import bool_ as bool
 from fallline._core import DeviceError, DTypeError, ShapeError, TapeError, TraceError, is_tracing
 from fallline._core import version as __version__
+from fallline._images import avg_pool2d, conv2d, max_pool2d
 from fallline._info import get_num_threads, info, set_default_dtype, set_num_threads
 from fallline._ops import (
     abs,
@@ -138,6 +139,7 @@ __all__ = [
     "argmax",
     "argmin",
     "asarray",
+    "avg_pool2d",
     "astype",
     "bitwise_and",
     "bitwise_left_shift",
@@ -150,6 +152,7 @@ __all__ = [
     "ceil",
     "clip",
     "concat",
+    "conv2d",
     "copy",
     "cos",
     "divide",
@@ -199,6 +202,7 @@ __all__ = [
     "matmul",
     "matrix_transpose",
     "max",
+    "max_pool2d",
     "maximum",
     "mean",
     "min",

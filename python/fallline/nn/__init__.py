@@ -1,6 +1,7 @@
 """Networks: modules, layers, initialisers and losses."""
 
 from fallline.nn import init, losses
+from fallline.nn._images import AvgPool2d, Conv2d, MaxPool2d
 from fallline.nn._layers import (
     ELU,
     GELU,
@@ -23,12 +24,15 @@ from fallline.nn._module import Module
 __all__ = [
     "ELU",
     "GELU",
+    "AvgPool2d",
+    "Conv2d",
     "Dropout",
     "Flatten",
     "Identity",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
+    "MaxPool2d",
     "Module",
     "ReLU",
     "Sequential",
