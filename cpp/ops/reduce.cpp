@@ -59,6 +59,8 @@ void reduce_whole(ReduceOp op, const Array& x, int64_t outer, int64_t n, int64_t
   });
 }
 
+int64_t stride_of(const Array& x, int64_t axis) { return x.strides[static_cast<int>(axis)]; }
+
 // x with the reduced axes side by side in a row-major copy or view: (outer, n, inner).
 Array arranged(const Array& x, const Dims& axes, int64_t& outer, int64_t& n, int64_t& inner) {
   outer = n = inner = 1;
@@ -76,9 +78,14 @@ Array arranged(const Array& x, const Dims& axes, int64_t& outer, int64_t& n, int
   int to = 0;
   for (int i = 0; i < nd; ++i)
     if (!axes.contains(i)) kept_first.shape[to] = x.shape[i], kept_first.strides[to++] = x.strides[i];
-  for (int64_t axis : axes)
-    kept_first.shape[to] = x.shape[static_cast<int>(axis)],
-    kept_first.strides[to++] = x.strides[static_cast<int>(axis)];
+  Dims order = axes;  // in the order of memory
+  for (int i = 1; i < k; ++i)
+    for (int j = i; j > 0 && stride_of(x, order[j - 1]) < stride_of(x, order[j]); --j)
+      std::swap(order[j - 1], order[j]);
+  for (int64_t axis : order) {
+    kept_first.shape[to] = x.shape[static_cast<int>(axis)];
+    kept_first.strides[to++] = stride_of(x, axis);
+  }
   outer = n ? x.size() / n : 0;
   if (n == 0)
     for (int i = 0, o = 1; i < nd; ++i)
