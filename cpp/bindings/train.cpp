@@ -13,10 +13,10 @@ std::vector<Array> arrays(const Vars& vars) {
 }
 
 std::shared_ptr<BatchPlan> make_plan(std::shared_ptr<Plan> plan, const std::vector<std::pair<Var, int>>& sources,
-                                     int key_input, int scalars) {
+                                     int key_input, int scalars, const Vars& buffers) {
   std::vector<Source> rows;
   for (const auto& [x, input] : sources) rows.push_back({x.array(), input});
-  return std::make_shared<BatchPlan>(std::move(plan), std::move(rows), key_input, scalars);
+  return std::make_shared<BatchPlan>(std::move(plan), std::move(rows), key_input, scalars, arrays(buffers));
 }
 
 std::shared_ptr<Update> make_update(const std::string& rule, const Vars& params, const std::vector<Vars>& slots) {

@@ -13,8 +13,14 @@
 
 namespace fallline {
 
-BatchPlan::BatchPlan(std::shared_ptr<Plan> plan, std::vector<Source> sources, int key_input, int scalars)
-    : plan_(std::move(plan)), sources_(std::move(sources)), key_input_(key_input), scalars_(scalars), batch_(0) {
+BatchPlan::BatchPlan(std::shared_ptr<Plan> plan, std::vector<Source> sources, int key_input, int scalars,
+                     std::vector<Array> buffers)
+    : plan_(std::move(plan)),
+      sources_(std::move(sources)),
+      buffers_(std::move(buffers)),
+      key_input_(key_input),
+      scalars_(scalars),
+      batch_(0) {
   for (const Source& source : sources_) {
     const Array& wanted = plan_->input(source.input);
     batch_ = wanted.shape[0];
@@ -67,6 +73,13 @@ void BatchPlan::run(const int64_t* order, int64_t begin, uint64_t key, uint64_t 
     key_.as<uint64_t>()[1] = step;
   }
   plan_->run();
+}
+
+void BatchPlan::write_buffers() {
+  for (size_t i = 0; i < buffers_.size(); ++i) {
+    cast(plan_->output(scalars_ + gradient_count() + static_cast<int>(i)), buffers_[i]);
+    buffers_[i].buffer->bump();
+  }
 }
 
 double BatchPlan::scalar(int i) const {
@@ -147,12 +160,13 @@ Trainer::State Trainer::advance(double seconds) {
     double* row = record_.as<double>() + done_ * width;
     for (int i = 0; i < plan.scalars(); ++i) row[i] = plan.scalar(i);
     if (!std::isfinite(row[0])) return State::kDiverged;
-    const int64_t count = plan.output_count() - plan.scalars();
+    const int64_t count = plan.gradient_count();
     grads_.resize(static_cast<size_t>(count));
     for (int64_t i = 0; i < count; ++i)
       grads_[static_cast<size_t>(i)] = plan.output(plan.scalars() + static_cast<int>(i));
     row[width - 1] = update_->step(grads_, hypers_.as<double>() + done_ * hypers_.shape[1], t, max_norm_);
     if (!std::isfinite(row[width - 1])) return State::kDiverged;
+    plan.write_buffers();
     ++done_;
     if (Clock::now() >= deadline) break;
   }

@@ -16,20 +16,23 @@ struct Source {
 };
 
 // A plan over one batch size, with the memory that its inputs are gathered into. The plan's outputs are scalars to be
-// averaged, the first of them the loss, then one gradient per parameter.
+// averaged, the first of them the loss, then one gradient per parameter, then a new value for each of `buffers`, such
+// as running statistics.
 class BatchPlan {
  public:
-  BatchPlan(std::shared_ptr<Plan> plan, std::vector<Source> sources, int key_input, int scalars);
+  BatchPlan(std::shared_ptr<Plan> plan, std::vector<Source> sources, int key_input, int scalars,
+            std::vector<Array> buffers);
 
   // Gathers rows[order[i]], or rows [begin, begin + batch) where `order` is null; those of the input's dtype are
   // read in place. Then runs the plan.
   void run(const int64_t* order, int64_t begin, uint64_t key, uint64_t step);
+  void write_buffers();  // with what the last run found for them
 
   int64_t batch() const { return batch_; }
   int scalars() const { return scalars_; }
   double scalar(int i) const;
   const Array& output(int i) const { return plan_->output(i); }
-  int output_count() const { return plan_->output_count(); }
+  int gradient_count() const { return plan_->output_count() - scalars_ - static_cast<int>(buffers_.size()); }
   const Plan& plan() const { return *plan_; }
 
  private:
@@ -37,7 +40,7 @@ class BatchPlan {
 
   std::shared_ptr<Plan> plan_;
   std::vector<Source> sources_;
-  std::vector<Array> staged_;
+  std::vector<Array> staged_, buffers_;
   Array key_;
   int key_input_, scalars_;
   int64_t batch_;

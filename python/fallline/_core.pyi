@@ -196,6 +196,7 @@ class BatchPlan:
         arg1: collections.abc.Sequence[tuple[Array, typing.SupportsInt | typing.SupportsIndex]],
         arg2: typing.SupportsInt | typing.SupportsIndex,
         arg3: typing.SupportsInt | typing.SupportsIndex,
+        arg4: collections.abc.Sequence[Array],
         /,
     ) -> None: ...
     def __str__(self) -> str: ...

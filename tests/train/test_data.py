@@ -53,7 +53,7 @@ BAD: dict[str, tuple[Any, Any, dict[str, Any], type[Exception], str]] = {
     "text": (np.full((40, 4), "a"), LABELS, CE, fl.DTypeError, "encode categories"),
     "objects": (np.full((40, 4), None), LABELS, CE, fl.DTypeError, "x has dtype object"),
     "complex": (X.astype(complex), LABELS, CE, fl.DTypeError, "complex128 is not supported"),
-    "width of x": (X[:, :3], LABELS, CE, fl.ShapeError, r"\(40, 3\)|\(32, 3\)|\(1, 3\)"),
+    "width of x": (X[:, :3], LABELS, CE, fl.ShapeError, r"\(40, 3\)|\(32, 3\)|\(2, 3\)"),
     "shape of y": (X, Y, MSE, fl.ShapeError, r"do not fit outputs"),
     "y against 3 outputs": (X, Y[:, 0], MSE, fl.ShapeError, "do not fit outputs"),
     "unknown loss": (X, LABELS, {"loss": "crossentropy"}, ValueError, "no loss is named.*did you mean 'cross_entropy'"),

@@ -20,11 +20,14 @@ from fallline.nn._layers import (
     Tanh,
 )
 from fallline.nn._module import Module
+from fallline.nn._norm import BatchNorm1d, BatchNorm2d
 
 __all__ = [
     "ELU",
     "GELU",
     "AvgPool2d",
+    "BatchNorm1d",
+    "BatchNorm2d",
     "Conv2d",
     "Dropout",
     "Flatten",

@@ -107,7 +107,7 @@ def describe(module: nn.Module) -> dict[str, Any] | None:
     arguments: dict[str, Any] = {}
     for name, parameter in inspect.signature(kind).parameters.items():
         if name == "dtype":
-            arguments[name] = next(np.asarray(array).dtype.name for array in module.parameters().values())
+            arguments[name] = next((a.dtype.name for a in module.state_dict().values() if a.dtype.kind == "f"), None)
             continue
         if not hasattr(module, name):
             continue  # such as the generator that drew the weights

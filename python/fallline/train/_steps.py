@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ from fallline import _core
 from fallline._array import Array
 from fallline.nn import Module, losses
 from fallline.nn._dropout_key import dropout_key
+from fallline.nn._running import planned_updates
 
 
 class Task(NamedTuple):
@@ -30,12 +31,13 @@ def model_dtype(model: Module) -> np.dtype[Any]:
 
 
 def training_plan(task: Task, batch: int, x: Array, y: Array, weight: Array | None) -> _core.BatchPlan:
-    """Plan one training step: scalars (loss, metrics), then the gradient of every parameter in order."""
+    """Plan one training step: scalars (loss, metrics), the gradient of every parameter, new running statistics."""
+    buffers: list[Array] = []
 
     def step(*inputs: Array) -> list[Array]:
         key, bx, by, *rest = inputs
         starts = {path: _core.start_record(p) for path, p in task.model.parameters().items()}
-        with task.model.holding(starts), dropout_key(key):
+        with task.model.holding(starts), dropout_key(key), planned_updates() as updates:
             output = task.model(bx)
             check_output(output, by, task.loss)
             kwargs = {"sample_weight": rest[0]} if rest else {}
@@ -46,9 +48,10 @@ def training_plan(task: Task, batch: int, x: Array, y: Array, weight: Array | No
         grads = _core.gradients([loss], [_core.ones(loss)], leaves)
         with _core.no_grad():
             scalars = [_core.detach(loss), *(m(_core.detach(output), by) for m in task.metrics.values())]
-        return [*scalars, *grads]
+        buffers[:] = [buffer for buffer, _ in updates]
+        return [*scalars, *grads, *(value for _, value in updates)]
 
-    return _plan(step, task, batch, x, [y] if weight is None else [y, weight], keyed=True)
+    return _plan(step, task, batch, x, [y] if weight is None else [y, weight], keyed=True, buffers=buffers)
 
 
 def evaluation_plan(task: Task, batch: int, x: Array, y: Array) -> _core.BatchPlan:
@@ -74,7 +77,14 @@ def prediction_plan(model: Module, batch: int, x: Array) -> _core.BatchPlan:
 
 
 def _plan(
-    step: Callable[..., list[Array]], task: Task, batch: int, x: Array, others: list[Array], *, keyed: bool
+    step: Callable[..., list[Array]],
+    task: Task,
+    batch: int,
+    x: Array,
+    others: list[Array],
+    *,
+    keyed: bool,
+    buffers: Sequence[Array] = (),
 ) -> _core.BatchPlan:
     dtype = model_dtype(task.model)
     specs: list[tuple[tuple[int, ...], Any]] = [((2,), np.uint64)] if keyed else []
@@ -83,7 +93,9 @@ def _plan(
         sources.append((rows, len(specs)))
         specs.append(((batch, *rows.shape[1:]), wanted))
     graph, outputs = _core.trace(step, specs)
-    return _core.BatchPlan(_core.Plan(graph, outputs), sources, 0 if keyed else -1, 1 + len(task.metrics))
+    return _core.BatchPlan(
+        _core.Plan(graph, outputs), sources, 0 if keyed else -1, 1 + len(task.metrics), list(buffers)
+    )
 
 
 def check_output(output: Any, target: Array, loss: Callable[..., Any]) -> None:
@@ -97,16 +109,16 @@ def check_output(output: Any, target: Array, loss: Callable[..., Any]) -> None:
 
 
 def output_layout(model: Module, x: Array) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Return shape and dtype of the model's output for one sample, without computing it."""
+    """Return shape and dtype of the model's output for two samples, without computing it."""
     found: list[tuple[tuple[int, ...], np.dtype[Any]]] = []
 
     def look(bx: Array) -> list[Array]:
-        with _core.no_grad():
+        with _core.no_grad(), planned_updates():
             output = model(bx)
         found.append((tuple(getattr(output, "shape", ())), getattr(output, "dtype", model_dtype(model))))
         return []
 
-    _core.trace(look, [((1, *x.shape[1:]), model_dtype(model))])
+    _core.trace(look, [((2, *x.shape[1:]), model_dtype(model))])  # two: one has no variance
     return found[0]
 
 
