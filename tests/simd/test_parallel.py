@@ -28,7 +28,7 @@ def _keep_threads() -> Iterator[None]:
 def run_python(code: str, **environment: str) -> str:
     command = [sys.executable, "-W", "error::RuntimeWarning", "-c", "import numpy as np, fallline as fl\n" + code]
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **environment}
+        command, capture_output=True, text=True, timeout=150, check=False, env={**os.environ, **environment}
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
@@ -74,13 +74,16 @@ def test_a_number_of_threads_out_of_range_is_refused(threads: int) -> None:
 
 def test_a_forked_child_works_and_ends() -> None:
     code = """
-import os, sys
+import os, time
 x = fl.asarray(np.arange(40000, dtype=np.float32).reshape(200, 200) % 7)
 first = np.asarray(x @ x)
-for _ in range(5):
+for _ in range(3):
     child = os.fork()
     if child == 0:
-        same = all(np.array_equal(np.asarray(x @ x), first) for _ in range(10))
+        end = time.monotonic() + 40  # on a busy machine the second thread may come late
+        same = np.array_equal(np.asarray(x @ x), first)
+        while same and fl.info()["counters"]["threads_worked"] < 2 and time.monotonic() < end:
+            same = np.array_equal(np.asarray(x @ x), first)
         os._exit(0 if same and fl.info()["counters"]["threads_worked"] == 2 else 1)
     assert os.waitpid(child, 0)[1] == 0
 assert np.array_equal(np.asarray(x @ x), first)
