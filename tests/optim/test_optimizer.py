@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reference import reference_step
+from reference_rules import reference_step
 
 import fallline as fl
 from fallline import _core, _tree, optim
