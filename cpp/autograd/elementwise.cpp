@@ -188,6 +188,12 @@ Var call(const Primitive& primitive, const Var& x, const Var& y, DType dtype) {
   return weakened(apply(primitive, {to(x, dtype), to(y, dtype)}), x, y);
 }
 
+// Of a plain number in double: rounding waits for the array that it meets.
+Var call(const Primitive& primitive, const Var& x) {
+  if (!x.weak()) return apply(primitive, {to_float(x)});
+  return weakened(apply(primitive, {detach(to(x, DType::kFloat64))}), x, x);
+}
+
 template <class F>
 Var call_binary(const Primitive& whole, const Var& x, const Var& y) {
   const DType dtype = common(x, y);
@@ -223,7 +229,7 @@ DType common(const Var& x, const Var& y) {
         return where(less(x, zero), zero - one, astype(greater(x, zero), x.dtype()));                          \
       if constexpr (UnaryOp::k##Formula == UnaryOp::kRelu) return maximum(x, zero);                            \
     }                                                                                                          \
-    return apply(kUnary<taped::Formula>, {to_float(x)});                                                       \
+    return call(kUnary<taped::Formula>, x);                                                                    \
   }
 FL_UNARY_OPS(FL_ROW)
 #undef FL_ROW

@@ -3,6 +3,7 @@
 #define FALLLINE_OPTIM_COEF_H_
 
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 
@@ -50,8 +51,9 @@ std::array<D, kCount> first(const D* h) {
 
 // The letters of the formulas. A rule sets those it reads; sign, l2 and decay belong to the prologue.
 //   s: step size   b1 b2: decay rates   a1 a2: weights of the new term   q: scales a second moment
-//   c: share of the current term   eps: outside the root   eps_root: inside it
-#define FL_COEF_LETTERS(X) X(sign) X(l2) X(decay) X(s) X(b1) X(a1) X(b2) X(a2) X(q) X(c) X(eps) X(eps_root)
+//   c: share of the current term   d: what the rule says   eps: outside the root   eps_root: inside it
+#define FL_COEF_LETTERS(X) \
+  X(sign) X(l2) X(decay) X(s) X(b1) X(a1) X(b2) X(a2) X(b3) X(a3) X(q) X(c) X(d) X(eps) X(eps_root)
 
 template <class D>
 struct Coef {
@@ -75,6 +77,37 @@ D power(D b, int64_t t) {
 template <class D>
 D mix(D flag, D a, D b) {
   return flag * a + (1 - flag) * b;
+}
+
+// a where a condition holds, else b; both are formed.
+inline double choose(bool yes, double a, double b) { return yes ? a : b; }
+template <class D>
+D choose(const D& yes, const D& a, const D& b) {
+  return select(yes, a, b);
+}
+
+// y^x for 0 <= x < 1 out of roots, one for each binary digit of x: the same bits everywhere, as power. Derivatives pass
+// through y.
+template <class D>
+D fractional_power(D y, D x) {
+  using std::floor;
+  using std::sqrt;
+  D out = D(1);
+  for (int digits = 0; digits < 53; ++digits) {
+    x = 2 * x;
+    y = sqrt(y);
+    const D digit = floor(x);
+    out = out * mix(digit, y, D(1));
+    x = x - digit;
+  }
+  return out;
+}
+
+// Whether 1 - x is 1 for certain; a graph value is not looked at.
+inline bool negligible(double x) { return x < 0x1p-54; }
+template <class D>
+bool negligible(const D&) {
+  return false;
 }
 
 // The constants of Rule at step t >= 1, from its hyper-parameters in the order of Rule::kHypers.

@@ -207,10 +207,10 @@ struct RMSpropCenteredMomentum {
   }
 };
 
-// The constants of Adam and its kin. k.a1 = 1 - b1, k.a2 = 1 - b2, k.s = lr / (1 - b1^t), k.q = 1 / (1 - b2^t);
+// The constants of rules with two moments. k.a1 = 1 - b1, k.a2 = 1 - b2, k.s = lr / (1 - b1^t), k.q = 1 / (1 - b2^t);
 // without bias correction k.s = lr and k.q = 1.
 template <class D>
-Coef<D> adam_coef(const D* h, int64_t t) {
+Coef<D> moments_coef(const D* h, int64_t t) {
   const auto [lr, b1, b2, eps, eps_root, correct] = first<6>(h);
   Coef<D> k;
   k.b1 = b1;
@@ -223,8 +223,21 @@ Coef<D> adam_coef(const D* h, int64_t t) {
   k.eps_root = eps_root;
   return k;
 }
-constexpr auto kAdamHypers = hypers(nonnegative("lr", 1e-3), unit("beta1", 0.9), unit("beta2", 0.999),
-                                    nonnegative("eps", 1e-8), nonnegative("eps_root", 0), flag("bias_correction", 1));
+template <class... Own>
+constexpr auto moments_hypers(double lr, double b1, double b2, double eps, double eps_root, Own... own) {
+  return hypers(nonnegative("lr", lr), unit("beta1", b1), unit("beta2", b2), nonnegative("eps", eps),
+                nonnegative("eps_root", eps_root), flag("bias_correction", 1), own...);
+}
+
+// With eps_hat, eps is added to the uncorrected root: Kingma & Ba 2015, the end of section 2.
+template <class D>
+Coef<D> adam_coef(const D* h, int64_t t) {
+  using std::sqrt;
+  Coef<D> k = moments_coef(h, t);
+  k.eps = k.eps * mix(h[6], sqrt(k.q), D(1));
+  return k;
+}
+constexpr auto kAdamHypers = moments_hypers(1e-3, 0.9, 0.999, 1e-8, 0, flag("eps_hat", 0));
 
 // Adam. Kingma & Ba 2015, Algorithm 1:  w <- w - lr m^ / (sqrt(v^) + eps),  m^ = m / (1 - b1^t),  v^ = v / (1 - b2^t).
 struct Adam {
@@ -261,7 +274,18 @@ struct AMSGrad {
   }
 };
 
-#define FL_RULES(X) \
-  X(SGD)            \
-  X(Momentum)       \
-  X(Nesterov) X(Adagrad) X(RMSprop) X(RMSpropMomentum) X(RMSpropCentered) X(RMSpropCenteredMomentum) X(Adam) X(AMSGrad)
+#include "optim/moments.inc.h"
+#include "optim/signs.inc.h"
+#include "optim/online.inc.h"
+
+#define FL_RULES(X)                                                                                                 \
+  X(SGD)                                                                                                            \
+  X(Momentum)                                                                                                       \
+  X(Nesterov)                                                                                                       \
+  X(QHM)                                                                                                            \
+  X(Adagrad)                                                                                                        \
+  X(Adadelta)                                                                                                       \
+  X(RMSprop)                                                                                                        \
+  X(RMSpropMomentum)                                                                                                \
+  X(RMSpropCentered) X(RMSpropCenteredMomentum) X(Adam) X(AMSGrad) X(Adamax) X(NAdam) X(RAdam) X(AdaBelief) X(Yogi) \
+      X(AdEMAMix) X(ADOPT) X(QHAdam) X(Adan) X(Lion) X(Signum) X(Rprop) X(ASGD) X(FTRL)

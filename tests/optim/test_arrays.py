@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reference import REFERENCE_RULES
+from reference_rules import REFERENCE_RULES
 
 import fallline as fl
 from fallline import _core

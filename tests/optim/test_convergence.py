@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from reference import REFERENCE_RULES
+from reference_rules import REFERENCE_RULES
 
 from fallline.optim import Optimizer
 
@@ -12,7 +12,7 @@ from fallline.optim import Optimizer
 @pytest.mark.parametrize("rule", REFERENCE_RULES)
 def test_a_parabola_is_minimised(rule: str) -> None:
     w, curvature = np.array([3.0, -2.0]), np.array([1.0, 10.0])
-    opt = Optimizer(rule, lr=10 * REFERENCE_RULES[rule].lr)
+    opt = Optimizer(rule, lr=10 * REFERENCE_RULES[rule].lr, **REFERENCE_RULES[rule].tuned)
     for _ in range(3000):
         opt.step(w, curvature * w)
     assert (curvature * w * w).sum() < 1e-2
@@ -21,7 +21,7 @@ def test_a_parabola_is_minimised(rule: str) -> None:
 @pytest.mark.parametrize("rule", REFERENCE_RULES)
 def test_rosenbrock_is_minimised(rule: str) -> None:
     w = np.array([-1.2, 1.0])
-    opt = Optimizer(rule, lr=REFERENCE_RULES[rule].lr)
+    opt = Optimizer(rule, lr=REFERENCE_RULES[rule].lr, **REFERENCE_RULES[rule].tuned)
 
     def value_and_grad(w: np.ndarray) -> tuple[float, np.ndarray]:
         x, y = w.tolist()

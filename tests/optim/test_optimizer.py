@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reference import reference_step
+from reference_rules import reference_step
 
 import fallline as fl
 from fallline import _core, _tree, optim
@@ -316,5 +316,5 @@ def test_get_finds_by_name_and_suggests() -> None:
     assert optim.get(opt) is opt
     with pytest.raises(ValueError, match="no optimizer is named 'adm'; did you mean 'adam'"):
         optim.get("adm")
-    with pytest.raises(ValueError, match="there are adagrad, adam, "):
+    with pytest.raises(ValueError, match=r"there are .*adagrad, adam, "):
         optim.get("qqqqq")

@@ -1,4 +1,4 @@
-"""Every rule equals tests/reference.py bit for bit: on every target, for every length and at any alignment."""
+"""Every rule equals tests/reference_rules.py bit for bit: on every target, for every length and at any alignment."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import REFERENCE_RULES, reference_step
+from reference_rules import REFERENCE_RULES, reference_step
 
 from fallline import _core
 from fallline.optim import Optimizer
@@ -69,7 +69,9 @@ def test_nothing_around_the_arrays_is_written(rule: str, target: str) -> None:
     _core.set_target(target)
     for n in LENGTHS:
         memory = np.full(n + 32, 5.0, np.float32)
-        Optimizer(rule).step(memory[16 : 16 + n], np.ones(n, np.float32))
+        opt = Optimizer(rule)
+        for _ in range(2):  # ADOPT's first step only looks
+            opt.step(memory[16 : 16 + n], np.ones(n, np.float32))
         np.testing.assert_array_equal(np.delete(memory, slice(16, 16 + n)), 5.0)
         assert (memory[16 : 16 + n] != 5.0).all()
 

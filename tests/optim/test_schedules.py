@@ -91,7 +91,7 @@ def test_any_hyper_parameter_follows_a_schedule() -> None:
 def test_rows_are_what_the_steps_use() -> None:
     opt = optim.Adam(s.step(1.0, 2), betas=(s.linear(0.0, 0.5, 4), 0.9))
     rows = opt.hyper_rows(1, 3)
-    assert rows.shape == (3, 9) and rows.dtype == np.float64
+    assert rows.shape == (3, 10) and rows.dtype == np.float64
     assert rows[:, 0].tolist() == [1.0, 0.5, 0.5] and rows[:, 1].tolist() == [0.125, 0.25, 0.375]
     assert (rows[:, 2] == 0.9).all()
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reference import REFERENCE_RULES
+from reference_rules import REFERENCE_RULES
 
 from fallline import optim
 from fallline.optim import Optimizer, schedules

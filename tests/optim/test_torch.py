@@ -41,6 +41,28 @@ CASES = [
     (optim.AMSGrad(), "Adam", {"amsgrad": True}),
     (optim.AdamW(), "AdamW", {}),
     (optim.AdamW(0.1, weight_decay=0.3), "AdamW", {"lr": 0.1, "weight_decay": 0.3}),
+    (optim.Adadelta(), "Adadelta", {}),
+    (
+        optim.Adadelta(0.5, rho=0.7, eps=1e-3, l2=0.1),
+        "Adadelta",
+        {"lr": 0.5, "rho": 0.7, "eps": 1e-3, "weight_decay": 0.1},
+    ),
+    (optim.Adamax(), "Adamax", {}),
+    (optim.Adamax(betas=(0.5, 0.7), l2=0.1), "Adamax", {"betas": (0.5, 0.7), "weight_decay": 0.1}),
+    (optim.NAdam(), "NAdam", {}),
+    (optim.NAdam(momentum_decay=0.1, l2=0.1), "NAdam", {"momentum_decay": 0.1, "weight_decay": 0.1}),
+    (optim.NAdamW(0.1), "NAdam", {"lr": 0.1, "weight_decay": 0.01, "decoupled_weight_decay": True}),
+    (optim.RAdam(), "RAdam", {}),
+    (optim.RAdam(0.1, betas=(0.5, 0.9), eps=1e-3), "RAdam", {"lr": 0.1, "betas": (0.5, 0.9), "eps": 1e-3}),
+    (optim.RAdam(betas=(0.5, 0.6)), "RAdam", {"betas": (0.5, 0.6)}),
+    (optim.Rprop(), "Rprop", {}),
+    (
+        optim.Rprop(0.1, etas=(0.3, 1.5), step_sizes=(1e-3, 0.2)),
+        "Rprop",
+        {"lr": 0.1, "etas": (0.3, 1.5), "step_sizes": (1e-3, 0.2)},
+    ),
+    (optim.ASGD(), "ASGD", {}),
+    (optim.ASGD(0.1, lambd=0.1, alpha=0.6, t0=10), "ASGD", {"lr": 0.1, "lambd": 0.1, "alpha": 0.6, "t0": 10}),
 ]
 
 
@@ -56,3 +78,16 @@ def test_the_path_is_that_of_torch(opt: optim.Optimizer, name: str, options: dic
         theirs.grad = torch.tensor(g)
         peer.step()
     np.testing.assert_allclose(w, theirs.detach().numpy(), rtol=1e-12, atol=1e-12)
+
+
+def test_the_average_is_that_of_torch() -> None:
+    rng = np.random.default_rng(6)
+    w, opt = rng.normal(size=4), optim.ASGD(0.1, lambd=0.01, t0=20)
+    theirs = torch.tensor(w.copy(), requires_grad=True)
+    peer = torch.optim.ASGD([theirs], lr=0.1, lambd=0.01, t0=20)
+    for _ in range(100):
+        g = rng.normal(size=4)
+        opt.step(w, g)
+        theirs.grad = torch.tensor(g)
+        peer.step()
+    np.testing.assert_allclose(opt.averaged(w), peer.state[theirs]["ax"].numpy(), rtol=1e-12, atol=1e-12)

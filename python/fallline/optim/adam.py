@@ -25,6 +25,8 @@ class Adam(Optimizer):
         :math:`\epsilon` outside the root, as in the paper, and :math:`\epsilon_r` inside it, as in Optax.
     bias_correction
         Without it :math:`\hat m = m, \hat v = v`, and the first steps are larger.
+    eps_hat
+        Add :math:`\epsilon` to the root before it is corrected, as in Keras; the end of section 2 of the paper.
     weight_decay
         Decoupled and multiplied by lr, as in :class:`AdamW`; PyTorch's Adam couples it, which is `l2` here.
     l2, maximize
@@ -53,6 +55,7 @@ class Adam(Optimizer):
         eps: Hyper = 1e-8,
         eps_root: Hyper = 0.0,
         bias_correction: bool = True,
+        eps_hat: bool = False,
         l2: Hyper = 0.0,
         weight_decay: Hyper = 0.0,
         maximize: bool = False,
@@ -66,6 +69,7 @@ class Adam(Optimizer):
             eps=eps,
             eps_root=eps_root,
             bias_correction=bias_correction,
+            eps_hat=eps_hat,
             l2=l2,
             weight_decay=weight_decay,
             maximize=maximize,
@@ -79,7 +83,7 @@ class AdamW(Adam):
     ----------
     weight_decay
         :math:`\lambda`, 0.01 as in PyTorch.
-    lr, betas, eps, eps_root, bias_correction, l2, maximize
+    lr, betas, eps, eps_root, bias_correction, eps_hat, l2, maximize
         As in :class:`Adam`.
 
     Notes
@@ -108,6 +112,7 @@ class AdamW(Adam):
         eps: Hyper = 1e-8,
         eps_root: Hyper = 0.0,
         bias_correction: bool = True,
+        eps_hat: bool = False,
         l2: Hyper = 0.0,
         weight_decay: Hyper = 1e-2,
         maximize: bool = False,
@@ -118,6 +123,7 @@ class AdamW(Adam):
             eps=eps,
             eps_root=eps_root,
             bias_correction=bias_correction,
+            eps_hat=eps_hat,
             l2=l2,
             weight_decay=weight_decay,
             maximize=maximize,
@@ -135,7 +141,7 @@ class AMSGrad(Adam):
 
     Parameters
     ----------
-    lr, betas, eps, eps_root, bias_correction, l2, weight_decay, maximize
+    lr, betas, eps, eps_root, bias_correction, eps_hat, l2, weight_decay, maximize
         As in :class:`Adam`.
 
     Notes

@@ -1,10 +1,10 @@
-"""Rules that divide by the size of past gradients: Adagrad and RMSprop."""
+"""Rules that divide by the size of past gradients: Adagrad, Adadelta and RMSprop."""
 
 from __future__ import annotations
 
 from fallline.optim._base import Hyper, Optimizer
 
-__all__ = ["Adagrad", "RMSprop"]
+__all__ = ["Adadelta", "Adagrad", "RMSprop"]
 
 
 class Adagrad(Optimizer):
@@ -71,6 +71,42 @@ class Adagrad(Optimizer):
             weight_decay=weight_decay,
             maximize=maximize,
         )
+
+
+class Adadelta(Optimizer):
+    r"""Steps as large as past steps were, so that the learning rate has no unit.
+
+    .. math::
+        v &\leftarrow \rho v + (1 - \rho)\, g^2, \quad
+        d = \frac{\sqrt{u + \epsilon}}{\sqrt{v + \epsilon}}\, g \\
+        u &\leftarrow \rho u + (1 - \rho)\, d^2, \quad w \leftarrow w - \alpha d
+
+    Parameters
+    ----------
+    lr
+        :math:`\alpha`; the paper has none, that is, 1.
+    rho
+        The share of both means that is kept.
+    eps
+        Inside both roots; it also sets the size of the first steps.
+    **common
+        `l2`, `weight_decay`, `maximize`, as in :class:`SGD`.
+
+    References
+    ----------
+    Zeiler 2012, "ADADELTA: an adaptive learning rate method", Algorithm 1; the defaults are PyTorch's.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> w, opt = np.zeros(1), Adadelta(rho=0.75, eps=1.0)
+    >>> opt.step(w, np.array([4.0]))  # 4 / sqrt(0.25 * 16 + 1)
+    >>> w.round(6)
+    array([-1.788854])
+    """
+
+    def __init__(self, lr: Hyper = 1.0, *, rho: Hyper = 0.9, eps: Hyper = 1e-6, **common: Hyper | bool) -> None:
+        super().__init__("adadelta", lr=lr, rho=rho, eps=eps, **common)
 
 
 class RMSprop(Optimizer):

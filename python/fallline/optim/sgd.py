@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fallline.optim._base import Hyper, Optimizer
 
-__all__ = ["SGD", "Momentum", "Nesterov"]
+__all__ = ["QHM", "SGD", "Momentum", "Nesterov"]
 
 
 class SGD(Optimizer):
@@ -185,3 +185,40 @@ class Nesterov(Optimizer):
             weight_decay=weight_decay,
             maximize=maximize,
         )
+
+
+class QHM(Optimizer):
+    r"""Quasi-hyperbolic momentum: a mean of the plain step and the averaged one.
+
+    .. math::
+        m &\leftarrow \mu m + (1 - \mu)\, g \\
+        w &\leftarrow w - \alpha\, ((1 - \nu)\, g + \nu m)
+
+    Parameters
+    ----------
+    lr
+        The learning rate :math:`\alpha`.
+    momentum
+        :math:`\mu`, the paper's :math:`\beta`.
+    nu
+        The share of the averaged step: 0 is :class:`SGD`, 1 is :class:`Momentum` with ``dampening=momentum`` and
+        ``dampen_first=True``, and ``nu=momentum`` is :class:`Nesterov` with its learning rate times ``1 - momentum``.
+    **common
+        `l2`, `weight_decay`, `maximize`, as in :class:`SGD`.
+
+    References
+    ----------
+    Ma & Yarats 2019, "Quasi-hyperbolic momentum and Adam for deep learning", eq. (3) and (4); the defaults of
+    `momentum` and `nu` are those of its section 6.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> w, opt = np.zeros(1), QHM(1.0, momentum=0.5, nu=0.5)
+    >>> opt.step(w, np.ones(1))
+    >>> w
+    array([-0.75])
+    """
+
+    def __init__(self, lr: Hyper = 1e-3, *, momentum: Hyper = 0.999, nu: Hyper = 0.7, **common: Hyper | bool) -> None:
+        super().__init__("qhm", lr=lr, momentum=momentum, nu=nu, **common)
