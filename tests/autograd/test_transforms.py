@@ -176,7 +176,8 @@ def test_plain_numpy_functions_can_be_differentiated() -> None:
 
 
 def test_modules_are_trees_and_keep_their_arrays() -> None:
-    model = fl.nn.Sequential(fl.nn.Linear(3, 4), fl.nn.Tanh(), fl.nn.Linear(4, 1))
+    rng = fl.random.default_rng(4)
+    model = fl.nn.Sequential(fl.nn.Linear(3, 4, rng=rng), fl.nn.Tanh(), fl.nn.Linear(4, 1, rng=rng))
     x = np.random.default_rng(2).normal(size=(6, 3)).astype(np.float32)
     before = dict(model.parameters())
     value, g = fl.value_and_grad(lambda m: (m(x) ** 2).mean())(model)

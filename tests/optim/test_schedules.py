@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -109,3 +111,65 @@ def test_a_schedule_that_leaves_its_range_stops_the_step_before_anything_changes
 def test_a_schedule_shows_how_it_was_made() -> None:
     assert repr(s.step(0.1, 3)) == "step(initial=0.1, every=3, factor=0.5)"
     assert "per='epoch'" in repr(s.cosine(0.1, 3, per="epoch"))
+
+
+@pytest.mark.parametrize("shape, theirs", [("cosine", "cos"), ("linear", "linear")])
+def test_one_cycle_is_pytorchs(shape: str, theirs: str) -> None:
+    torch = pytest.importorskip("torch")
+    opt = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+    other = torch.optim.lr_scheduler.OneCycleLR(opt, 0.7, total_steps=40, anneal_strategy=theirs, cycle_momentum=False)
+    mine = s.one_cycle(0.7, 40, shape=shape)
+    for t in range(40):
+        np.testing.assert_allclose(mine(t), opt.param_groups[0]["lr"], rtol=1e-9, err_msg=str(t))
+        opt.step()
+        if t < 39:
+            other.step()
+
+
+@pytest.mark.parametrize("mode, gamma", [("triangular", 1.0), ("triangular2", 1.0), ("exp_range", 0.9)])
+def test_cyclic_is_pytorchs(mode: str, gamma: float) -> None:
+    torch = pytest.importorskip("torch")
+    opt = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+    other = torch.optim.lr_scheduler.CyclicLR(opt, 0.1, 0.7, 5, mode=mode, gamma=gamma, cycle_momentum=False)
+    mine = s.cyclic(0.1, 0.7, 5, mode, gamma)
+    for t in range(40):
+        np.testing.assert_allclose(mine(t), opt.param_groups[0]["lr"], rtol=1e-9, err_msg=str(t))
+        opt.step()
+        other.step()
+
+
+@pytest.mark.parametrize("growth", [1, 2])
+def test_restarts_are_pytorchs(growth: int) -> None:
+    torch = pytest.importorskip("torch")
+    opt = torch.optim.SGD([torch.zeros(1)], lr=0.5)
+    other = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(opt, 5, growth, eta_min=0.01)
+    mine = s.cosine_restarts(0.5, 5, growth, final=0.01)
+    for t in range(40):
+        np.testing.assert_allclose(mine(t), opt.param_groups[0]["lr"], rtol=1e-9, err_msg=str(t))
+        opt.step()
+        other.step()
+
+
+def test_wsd_rises_stays_and_falls() -> None:
+    for shape in ("linear", "cosine", "sqrt"):
+        values = [s.wsd(2.0, 4, 3, 5, final=0.5, shape=shape)(t) for t in range(20)]
+        assert values[0] == 0 and values[4:8] == [2.0] * 4
+        assert all(a > b for a, b in pairwise(values[7:13]))
+        np.testing.assert_allclose(values[12:], 0.5)
+
+
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: s.cosine_restarts(1.0, 0), "period must be at least 1"),
+        (lambda: s.cosine_restarts(1.0, 2, growth=0.5), "growth must be at least 1"),
+        (lambda: s.one_cycle(1.0, 10, rise=1.5), "rise must be between 0 and 1"),
+        (lambda: s.one_cycle(1.0, 10, shape="round"), "shape must be"),
+        (lambda: s.cyclic(0.0, 1.0, 2, mode="square"), "mode must be"),
+        (lambda: s.wsd(1.0, 1, 1, 1, shape="round"), "shape must be one of"),
+        (lambda: s.wsd(1.0, -1, 1, 1), "must not be negative"),
+    ],
+)
+def test_a_cycle_that_cannot_be_is_refused(call: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        call()

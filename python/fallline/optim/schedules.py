@@ -6,80 +6,31 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any
+
+from fallline.optim._cycles import cosine_restarts, cyclic, one_cycle, wsd
+from fallline.optim._schedule import Schedule, at_least_one
 
 __all__ = [
     "Schedule",
     "constant",
     "cosine",
+    "cosine_restarts",
+    "cyclic",
     "exponential",
     "inverse_time",
     "join",
     "linear",
     "multi_step",
+    "one_cycle",
     "piecewise",
     "polynomial",
     "scale",
     "step",
     "warmup",
+    "wsd",
 ]
 
 Value = float | Callable[[int], float]
-
-
-class Schedule:
-    """A pure callable of the number of finished updates, 0 first.
-
-    With ``per="epoch"`` the clock counts finished epochs, so the value stays the same within one; ``steps_per_epoch``
-    is then needed, and ``fl.fit`` fills it in. Made by the functions of this module.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        formula: Callable[..., float],  # of the clock, and of the parts
-        arguments: tuple[tuple[str, Any], ...] = (),
-        parts: tuple[Callable[[int], float], ...] = (),
-        per: str = "step",
-        steps_per_epoch: int | None = None,
-    ) -> None:
-        if per not in ("step", "epoch"):
-            raise ValueError(f"[{name}] per is 'step' or 'epoch', got {per!r}")
-        if steps_per_epoch is not None and steps_per_epoch < 1:
-            raise ValueError(f"[{name}] steps_per_epoch must be at least 1, got {steps_per_epoch}")
-        self.name, self.formula, self.arguments, self.parts = name, formula, arguments, parts
-        self.per, self.steps_per_epoch = per, steps_per_epoch
-
-    def __call__(self, finished: int) -> float:
-        """Return the value after `finished` updates."""
-        if self.per == "epoch":
-            if self.steps_per_epoch is None:
-                raise ValueError(f"[{self.name}] per='epoch' needs steps_per_epoch=, the number of updates in an epoch")
-            finished = finished // self.steps_per_epoch
-        return float(self.formula(finished, *self.parts))
-
-    def __repr__(self) -> str:
-        arguments = [f"{key}={value!r}" for key, value in self.arguments]
-        if self.per == "epoch":
-            arguments.append(f"per='epoch', steps_per_epoch={self.steps_per_epoch}")
-        return f"{self.name}({', '.join(arguments)})"
-
-    def with_steps_per_epoch(self, steps: int) -> Schedule:
-        """Return this schedule with the length of an epoch filled in wherever it was left open."""
-        parts = tuple(p.with_steps_per_epoch(steps) if isinstance(p, Schedule) else p for p in self.parts)
-        length = steps if self.per == "epoch" and self.steps_per_epoch is None else self.steps_per_epoch
-        return Schedule(self.name, self.formula, self.arguments, parts, self.per, length)
-
-    def plot(self, steps: int = 1000, ax: Any = None) -> Any:
-        """Draw the first `steps` values with Matplotlib and return the axes."""
-        try:
-            import matplotlib.pyplot as plt
-        except ImportError as error:
-            raise ImportError("[schedules] plot() needs Matplotlib: pip install 'fallline[plot]'") from error
-        ax = plt.gca() if ax is None else ax
-        ax.plot(range(steps), [self(t) for t in range(steps)], label=repr(self))
-        ax.set_xlabel("finished updates")
-        return ax
 
 
 def constant(value: float) -> Schedule:
@@ -99,7 +50,7 @@ def step(
     >>> [step(0.8, every=3)(t) for t in range(7)]
     [0.8, 0.8, 0.8, 0.4, 0.4, 0.4, 0.2]
     """
-    _at_least_one("step", every=every)
+    at_least_one("step", every=every)
     arguments = (("initial", initial), ("every", every), ("factor", factor))
     return Schedule("step", lambda t: initial * factor ** (t // every), arguments, (), per, steps_per_epoch)
 
@@ -174,7 +125,7 @@ def polynomial(
     >>> [polynomial(1.0, 0.0, 2, power=2)(t) for t in range(4)]
     [1.0, 0.25, 0.0, 0.0]
     """
-    _at_least_one("polynomial", steps=steps)
+    at_least_one("polynomial", steps=steps)
     arguments = (("initial", initial), ("final", final), ("steps", steps), ("power", power))
     return Schedule(
         "polynomial",
@@ -194,7 +145,7 @@ def linear(
     >>> [linear(0.5, 1.0, 2)(t) for t in range(4)]
     [0.5, 0.75, 1.0, 1.0]
     """
-    _at_least_one("linear", steps=steps)
+    at_least_one("linear", steps=steps)
     arguments = (("initial", initial), ("final", final), ("steps", steps))
     return Schedule(
         "linear",
@@ -216,7 +167,7 @@ def cosine(
     >>> [round(cosine(1.0, 4)(t), 3) for t in range(6)]
     [1.0, 0.854, 0.5, 0.146, 0.0, 0.0]
     """
-    _at_least_one("cosine", steps=steps)
+    at_least_one("cosine", steps=steps)
     arguments = (("initial", initial), ("steps", steps), ("final", final))
     return Schedule(
         "cosine",
@@ -236,7 +187,7 @@ def warmup(
     >>> [warmup(0.4, 4)(t) for t in range(6)]
     [0.0, 0.1, 0.2, 0.30000000000000004, 0.4, 0.4]
     """
-    _at_least_one("warmup", steps=steps)
+    at_least_one("warmup", steps=steps)
 
     def formula(t: int, then: Callable[[int], float]) -> float:
         return then(t - steps) if t >= steps else initial + (then(0) - initial) * (t / steps)
@@ -277,12 +228,6 @@ def scale(schedule: Value, factor: float) -> Schedule:
 
 def _callable(value: Value) -> Callable[[int], float]:
     return value if callable(value) else constant(value)
-
-
-def _at_least_one(name: str, **counts: int) -> None:
-    for key, value in counts.items():
-        if value < 1:
-            raise ValueError(f"[{name}] {key} must be at least 1, got {value}")
 
 
 def _increasing(name: str, marks: Sequence[int]) -> tuple[int, ...]:
