@@ -1,6 +1,7 @@
 // The multiply-add loop that other kernels are measured against.
 #include "native/peak.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 
@@ -46,7 +47,7 @@ namespace {
 
 // All operations over the time of the whole job: rates added thread by thread would count a thread that did two
 // shares, one after the other, as two threads.
-double on_all_threads(double (*loop)(int64_t)) {
+double sample(double (*loop)(int64_t)) {
   using Clock = std::chrono::steady_clock;
   constexpr int64_t kRounds = 4000, kCostNs = 20000;
   const int threads = num_threads();
@@ -60,6 +61,13 @@ double on_all_threads(double (*loop)(int64_t)) {
   double sum = 0;
   for (int i = 0; i < threads; ++i) sum += operations[i];
   return sum / seconds * 1e-9;
+}
+
+// The best of five: a thread that came late says nothing about the machine.
+double on_all_threads(double (*loop)(int64_t)) {
+  double best = 0;
+  for (int i = 0; i < 5; ++i) best = std::max(best, sample(loop));
+  return best;
 }
 
 }  // namespace

@@ -13,8 +13,9 @@ struct PeakTable {
 };
 const PeakTable& peak_table();
 
-// GFLOP/s of independent multiply-adds in registers on the active target, over about 10 us, on all threads together.
-// Sample it beside every measurement: clocks change with the load and with the width of the registers.
+// GFLOP/s of independent multiply-adds in registers on the active target, over about 10 us, on all threads together:
+// the best of five. Sample it beside every measurement: clocks change with the load and with the width of the
+// registers.
 double peak_float();
 double peak_double();
 
