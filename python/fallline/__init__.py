@@ -1,7 +1,10 @@
 """fallline: train neural networks on NumPy arrays at the speed of the machine."""
 
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING
+
 from fallline import _numpy as _numpy
-from fallline import nn, optim, random, testing, train, tree
+from fallline import random, tree
 from fallline._array import Array, asarray
 from fallline._constants import (
     bool_,
@@ -119,7 +122,10 @@ from fallline._ops import (
     zeros_like,
 )
 from fallline._transforms import grad, no_grad, value_and_grad, vjp
-from fallline.train import DivergedError, History, evaluate, fit, load, predict, save
+
+if TYPE_CHECKING:
+    from fallline import nn, optim, testing, train
+    from fallline.train import DivergedError, History, evaluate, fit, load, predict, save
 
 __all__ = [
     "Array",
@@ -263,3 +269,21 @@ __all__ = [
     "zeros",
     "zeros_like",
 ]
+
+# Imported on first use, so that arrays and derivatives are there at once: the name and the module that has it.
+_LATER = {name: f"fallline.{name}" for name in ("nn", "optim", "testing", "train")}
+_LATER |= {
+    name: "fallline.train" for name in ("DivergedError", "History", "evaluate", "fit", "load", "predict", "save")
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module 'fallline' has no attribute {name!r}")
+    module = _import_module(_LATER[name])
+    globals()[name] = value = module if module.__name__ == f"fallline.{name}" else getattr(module, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
