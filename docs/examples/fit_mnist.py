@@ -25,4 +25,6 @@ def main(path: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python fit_mnist.py mnist.npz")
     main(sys.argv[1])
