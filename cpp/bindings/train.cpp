@@ -25,9 +25,7 @@ std::shared_ptr<Update> make_update(const std::string& rule, const Vars& params,
   return std::make_shared<Update>(rule_index(rule), arrays(params), std::move(states));
 }
 
-}  // namespace
-
-void bind_train(py::module_& m) {
+void bind_batch_plan(py::module_& m) {
   py::class_<BatchPlan, std::shared_ptr<BatchPlan>>(m, "BatchPlan")
       .def(py::init(&make_plan))
       .def_property_readonly("batch", &BatchPlan::batch)
@@ -36,8 +34,35 @@ void bind_train(py::module_& m) {
              py::gil_scoped_release release;
              self.run(nullptr, begin, key, step);
            })
+      .def("gather_and_run",
+           [](BatchPlan& self, const py::object& order, int64_t begin, uint64_t key, uint64_t step) {
+             const Array rows = order.is_none() ? Array() : to_var(order).array();
+             py::gil_scoped_release release;
+             self.run(rows.buffer ? rows.as<int64_t>() : nullptr, begin, key, step);
+           })
+      .def("gradients",
+           [](const BatchPlan& self) {
+             Vars out;
+             for (int i = 0; i < self.gradient_count(); ++i)
+               out.push_back(copy(Var(Array(self.output(self.scalars() + i)))));
+             return out;
+           })
+      .def("values",
+           [](const BatchPlan& self) {
+             std::vector<double> out;
+             for (int i = 0; i < self.scalars(); ++i) out.push_back(self.scalar(i));
+             return out;
+           })
+      .def("write_buffers", &BatchPlan::write_buffers)
       .def("output", [](const BatchPlan& self, int i) { return copy(Var(Array(self.output(i)), nullptr)); })
       .def("__str__", [](const BatchPlan& self) { return self.plan().describe(); });
+}
+
+}  // namespace
+
+void bind_train(py::module_& m) {
+  bind_batch_plan(m);
+  m.def("global_norm", [](const Vars& grads) { return global_norm(arrays(grads)); });
   py::class_<Update, std::shared_ptr<Update>>(m, "Update").def(py::init(&make_update));
   py::enum_<Trainer::State>(m, "TrainerState")
       .value("running", Trainer::State::kRunning)

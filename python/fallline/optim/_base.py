@@ -41,13 +41,19 @@ class Optimizer:
         super().__init_subclass__(**kwargs)
         Optimizer._classes[cls.__name__.lower()] = cls
 
+    #: Whether the rule is in the native table, so that whole epochs can run without Python.
+    native: ClassVar[bool] = True
+
     def __init__(self, rule: str, **hypers: Hyper | bool) -> None:
-        self._rule_name = rule
-        self._slots, self._specs = _core.rule_info(rule)
+        slots, specs = _core.rule_info(rule)
+        self._stepper = _core.Stepper(rule)
+        self._begin(rule, slots, specs, hypers)
+
+    def _begin(self, rule: str, slots: Any, specs: Any, hypers: Mapping[str, Hyper | bool]) -> None:
+        self._rule_name, self._slots, self._specs = rule, slots, specs
         self._hypers: dict[str, Hyper] = {name: default for name, default, _ in self._specs}
         self._open: dict[str, Schedule] = {}  # schedules as they were given, before the length of an epoch was known
         self._states: State = {}
-        self._stepper = _core.Stepper(rule)
         self.t = 0
         self.set_hyperparameters(**hypers)
 
@@ -275,7 +281,8 @@ class Optimizer:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._stepper = _core.Stepper(self._rule_name)
+        if self.native:
+            self._stepper = _core.Stepper(self._rule_name)
 
     def __repr__(self) -> str:
         changed = [

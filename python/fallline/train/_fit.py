@@ -14,6 +14,7 @@ from fallline.nn import Module, losses
 from fallline.train import _metrics
 from fallline.train._data import as_rows, check_finite, check_rows
 from fallline.train._history import DivergedError, History
+from fallline.train._loop import PythonTrainer
 from fallline.train._steps import Task, check_targets, evaluation_plan, output_layout, prediction_plan, training_plan
 
 __all__ = ["evaluate", "fit", "predict"]
@@ -122,7 +123,10 @@ def fit(
 
     model.train()
     last = training_plan(task, n % batch, xs, ys, weight) if n % batch and n > batch else None
-    trainer = _core.Trainer(training_plan(task, batch, xs, ys, weight), last, _update(opt, model))
+    plan = training_plan(task, batch, xs, ys, weight)
+    trainer: Any = (
+        _core.Trainer(plan, last, _update(opt, model)) if opt.native else PythonTrainer(plan, last, opt, model)
+    )
     run = _Run(task, opt, trainer, n, -(-n // batch), seed, shuffle, clip_global_norm or 0.0, record_steps)
     return run.epochs(epochs, held, callbacks, progress)
 
@@ -134,7 +138,7 @@ class _Run:
         self,
         task: Task,
         opt: optim.Optimizer,
-        trainer: _core.Trainer,
+        trainer: Any,
         samples: int,
         steps: int,
         seed: int,

@@ -1,0 +1,238 @@
+"""Rules that step at one point and are evaluated at another: Schedule-Free, MADGRAD and aggregated momentum."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fallline import _core, _tree
+from fallline.optim.tensorwise import Shapes, Slots, TensorRule
+
+__all__ = ["MADGRAD", "AggMo", "ScheduleFreeAdamW", "ScheduleFreeSGD"]
+
+Hypers = Mapping[str, Any]
+
+
+class _ScheduleFree(TensorRule):
+    """The averages that both rules keep: y, where gradients are taken, is the parameter; z is a slot."""
+
+    decays_first = False
+
+    def start(self, slot: str, w: np.ndarray) -> Any:
+        """Start z at the parameter."""
+        return w if slot == "z" else 0.0
+
+    def averaged(self, params: Any) -> Any:
+        """Return x = (y - (1 - beta) z) / beta, where to evaluate; before the first step, the parameters themselves."""
+        if not self.t:
+            return params
+        beta = self.hyperparameters()[self.hypers[1][0]]
+        leaves = _tree.flatten(params)
+        found = {p: (np.asarray(y) - (1 - beta) * self._states[p]["z"]) / beta for p, y in leaves.items()}
+        kinds = {p: (_core.wrap if isinstance(y, _core.Array) else np.asarray) for p, y in leaves.items()}
+        return _tree.unflatten(params, {p: kinds[p](x.astype(leaves[p].dtype)) for p, x in found.items()})
+
+    @staticmethod
+    def move(y: Any, z: Any, direction: Any, lr: Any, beta: Any, t: int) -> tuple[Any, Any]:
+        """Return y and z after a step: z <- z - lr d, x <- (1 - 1/t) x + z / t, y = (1 - beta) z + beta x."""
+        share = 1 / t
+        y = y + share * (z - y)
+        y = y + lr * (beta * (1 - share) - 1) * direction
+        return y, z - lr * direction
+
+
+class ScheduleFreeSGD(_ScheduleFree):
+    r"""Gradient descent whose average takes the place of a decaying learning rate.
+
+    .. math::
+        z \leftarrow z - \alpha g(y), \qquad x \leftarrow (1 - \tfrac1t) x + \tfrac1t z, \qquad
+        y = (1 - \beta) z + \beta x
+
+    The parameters that you hold are y; evaluate at ``opt.averaged(params)``, which is x. `fit` does so.
+
+    Parameters
+    ----------
+    lr
+        The learning rate :math:`\alpha`: constant, and larger than with a schedule.
+    momentum
+        :math:`\beta`.
+    weight_decay
+        Coupled: :math:`\lambda y` is added to the gradient, as in the authors' code.
+    l2, maximize
+        As in :class:`SGD`.
+
+    References
+    ----------
+    Defazio et al. 2024, "The road less scheduled", eq. (1) to (3). Their code weighs z by the square of the learning
+    rate, which is the same while it is constant.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> w, opt = np.array([4.0]), ScheduleFreeSGD(0.5)
+    >>> for _ in range(200):
+    ...     opt.step(w, w - 1)
+    >>> opt.averaged(w).round(2)
+    array([1.])
+    """
+
+    hypers: ClassVar[tuple[tuple[str, float, str], ...]] = (("lr", 1.0, "nonnegative"), ("momentum", 0.9, "unit"))
+
+    def slots(self, shape: tuple[int, ...]) -> Shapes:
+        """Keep z, where plain descent would be."""
+        return {"z": shape}
+
+    def formula(self, h: Hypers, t: int, g: Any, w: Any, s: Slots) -> tuple[Any, Slots]:
+        """Step and average."""
+        y, z = self.move(w, s["z"], g + h["weight_decay"] * w, h["lr"], h["momentum"], t)
+        return y, {"z": z}
+
+
+class ScheduleFreeAdamW(_ScheduleFree):
+    r"""Adam's scaled gradients in :class:`ScheduleFreeSGD`; the average takes the place of the first moment.
+
+    .. math::
+        v \leftarrow \beta_2 v + (1 - \beta_2) g^2, \qquad
+        z \leftarrow z - \alpha \left(\frac{g}{\sqrt{\hat v} + \epsilon} + \lambda y\right)
+
+    Parameters
+    ----------
+    lr
+        The learning rate :math:`\alpha`.
+    betas, eps
+        :math:`\beta` of the average, :math:`\beta_2` and :math:`\epsilon`.
+    weight_decay
+        :math:`\lambda`, at y.
+    l2, maximize
+        As in :class:`SGD`.
+
+    References
+    ----------
+    Defazio et al. 2024, "The road less scheduled", Algorithm 1, without its warm-up: give `lr` a schedule.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> w, opt = np.array([4.0]), ScheduleFreeAdamW(0.1)
+    >>> for _ in range(500):
+    ...     opt.step(w, w - 1)
+    >>> abs(float(opt.averaged(w)[0]) - 1) < 0.2
+    True
+    """
+
+    hypers: ClassVar[tuple[tuple[str, float, str], ...]] = (
+        ("lr", 2.5e-3, "nonnegative"),
+        ("beta1", 0.9, "unit"),
+        ("beta2", 0.999, "unit"),
+        ("eps", 1e-8, "nonnegative"),
+    )
+
+    def slots(self, shape: tuple[int, ...]) -> Shapes:
+        """Keep z and a second moment."""
+        return {"z": shape, "v": shape}
+
+    def formula(self, h: Hypers, t: int, g: Any, w: Any, s: Slots) -> tuple[Any, Slots]:
+        """Scale, step and average."""
+        v = h["beta2"] * s["v"] + (1 - h["beta2"]) * (g * g)
+        d = g / (np.sqrt(v / (1 - h["beta2"] ** t)) + h["eps"]) + h["weight_decay"] * w
+        y, z = self.move(w, s["z"], d, h["lr"], h["beta1"], t)
+        return y, {"z": z, "v": v}
+
+
+class MADGRAD(TensorRule):
+    r"""Dual averaging with the cube root of Adagrad's sum, and momentum.
+
+    .. math::
+        \lambda_t &= \alpha \sqrt{t}, \quad s \leftarrow s + \lambda_t g, \quad v \leftarrow v + \lambda_t g^2 \\
+        z &= w_0 - \frac{s}{\sqrt[3]{v} + \epsilon}, \qquad w \leftarrow (1 - c)\, w + c\, z, \quad c = 1 - \mu
+
+    Parameters
+    ----------
+    lr
+        The learning rate :math:`\alpha`.
+    momentum, eps
+        :math:`\mu` and :math:`\epsilon`.
+    weight_decay, l2, maximize
+        As in :class:`SGD`.
+
+    References
+    ----------
+    Defazio & Jelassi 2022, "A momentumized, adaptive, dual averaged gradient method", Algorithm 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> w, opt = np.array([4.0]), MADGRAD(0.1)
+    >>> for _ in range(500):
+    ...     opt.step(w, w - 1)
+    >>> w.round(2)
+    array([1.])
+    """
+
+    hypers: ClassVar[tuple[tuple[str, float, str], ...]] = (
+        ("lr", 1e-2, "nonnegative"),
+        ("momentum", 0.9, "unit"),
+        ("eps", 1e-6, "nonnegative"),
+    )
+
+    def slots(self, shape: tuple[int, ...]) -> Shapes:
+        """Keep both sums, and the start."""
+        return {"s": shape, "v": shape, "w0": shape}
+
+    def start(self, slot: str, w: np.ndarray) -> Any:
+        """Start at the parameter."""
+        return w if slot == "w0" else 0.0
+
+    def formula(self, h: Hypers, t: int, g: Any, w: Any, s: Slots) -> tuple[Any, Slots]:
+        """Add to both sums, then go towards the dual average."""
+        weight = h["lr"] * t**0.5
+        total, v = s["s"] + weight * g, s["v"] + weight * (g * g)
+        z = s["w0"] - total / (np.power(v, 1 / 3) + h["eps"])
+        return h["momentum"] * w + (1 - h["momentum"]) * z, {"s": total, "v": v, "w0": s["w0"]}
+
+
+class AggMo(TensorRule):
+    r"""Several velocities with different memories, and their mean as the step.
+
+    .. math::
+        v_i \leftarrow \beta_i v_i + g, \qquad w \leftarrow w - \frac{\alpha}{K} \sum_{i=1}^{K} v_i
+
+    Parameters
+    ----------
+    lr
+        The learning rate :math:`\alpha`.
+    betas
+        Three :math:`\beta_i`.
+    weight_decay, l2, maximize
+        As in :class:`SGD`.
+
+    References
+    ----------
+    Lucas, Sun, Zemel & Grosse 2019, "Aggregated momentum: stability through passive damping", eq. (3) and (4).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> w = np.zeros(1)
+    >>> AggMo(0.1).step(w, np.ones(1))
+    >>> w
+    array([-0.1])
+    """
+
+    hypers: ClassVar[tuple[tuple[str, float, str], ...]] = (
+        ("lr", 1e-1, "nonnegative"),
+        ("beta1", 0.0, "unit"),
+        ("beta2", 0.9, "unit"),
+        ("beta3", 0.99, "unit"),
+    )
+
+    def slots(self, shape: tuple[int, ...]) -> Shapes:
+        """Keep three velocities."""
+        return {"v1": shape, "v2": shape, "v3": shape}
+
+    def formula(self, h: Hypers, t: int, g: Any, w: Any, s: Slots) -> tuple[Any, Slots]:
+        """Move each, step by the mean."""
+        v = {f"v{i}": h[f"beta{i}"] * s[f"v{i}"] + g for i in (1, 2, 3)}
+        return w - h["lr"] / 3 * (v["v1"] + v["v2"] + v["v3"]), v

@@ -1,0 +1,189 @@
+"""Steps as long as a layer is large: LARS, LAMB and NovoGrad."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fallline.optim.tensorwise import Shapes, Slots, TensorRule
+
+__all__ = ["LAMB", "LARS", "NovoGrad"]
+
+Hypers = Mapping[str, Any]
+
+
+def norm(x: Any) -> Any:
+    """Return the Euclidean length of all elements."""
+    return np.sqrt(np.sum(x * x))
+
+
+def trust_ratio(w: Any, u: Any, factor: Any, eps: Any) -> Any:
+    """Return factor |w| / (|u| + eps), and 1 where either length is zero."""
+    a, b = norm(w), norm(u)
+    some = (a > 0) & (b > 0)
+    return np.where(some, factor * a / (np.where(some, b, 1) + eps), 1.0)
+
+
+class LARS(TensorRule):
+    r"""Layer-wise adaptive rate scaling: momentum with steps in proportion to the length of each tensor.
+
+    .. math::
+        v \leftarrow \mu v + \alpha \frac{\eta \|w\|}{\|g\| + \epsilon}\, g, \qquad w \leftarrow w - v
+
+    Parameters
+    ----------
+    lr
+        The learning rate :math:`\alpha`.
+    momentum
+        :math:`\mu`.
+    trust_coefficient, eps
+        :math:`\eta` and :math:`\epsilon`; the ratio is 1 where one of the lengths is zero.
+    nesterov
+        Step by :math:`\mu v + \alpha \dots g` instead of v.
+    l2
+        Coupled decay, before the lengths are taken, as in the paper and in Optax.
+    weight_decay, maximize
+        As in :class:`SGD`.
+
+    References
+    ----------
+    You, Gitman & Ginsburg 2017, "Large batch training of convolutional networks", Algorithm 1; lengths and order as in
+    Optax, where l2 is part of g.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> w = np.array([3.0, 4.0])
+    >>> LARS(0.1, trust_coefficient=1.0).step(w, np.array([0.0, 2.0]))
+    >>> w
+    array([3. , 3.5])
+    """
+
+    hypers: ClassVar[tuple[tuple[str, float, str], ...]] = (
+        ("lr", 1e-3, "nonnegative"),
+        ("momentum", 0.9, "nonnegative"),
+        ("trust_coefficient", 1e-3, "nonnegative"),
+        ("eps", 0.0, "nonnegative"),
+        ("nesterov", 0.0, "flag"),
+    )
+
+    def slots(self, shape: tuple[int, ...]) -> Shapes:
+        """Keep one velocity."""
+        return {"v": shape}
+
+    def formula(self, h: Hypers, t: int, g: Any, w: Any, s: Slots) -> tuple[Any, Slots]:
+        """Scale, then add to the velocity."""
+        g = h["lr"] * trust_ratio(w, g, h["trust_coefficient"], h["eps"]) * g
+        v = h["momentum"] * s["v"] + g
+        return w - (h["momentum"] * v + g if h["nesterov"] else v), {"v": v}
+
+
+class LAMB(TensorRule):
+    r"""Adam with steps in proportion to the length of each tensor.
+
+    .. math::
+        r = \frac{\hat m}{\sqrt{\hat v + \epsilon_r} + \epsilon} + \lambda w, \qquad
+        w \leftarrow w - \alpha \frac{\|w\|}{\|r\|}\, r
+
+    with :math:`\hat m, \hat v` as in :class:`Adam`.
+
+    Parameters
+    ----------
+    lr
+        The learning rate :math:`\alpha`.
+    betas, eps, eps_root
+        As in :class:`Adam`; eps is 1e-6 as in the paper.
+    weight_decay
+        :math:`\lambda`, inside r, so that the ratio sees it.
+    l2, maximize
+        As in :class:`SGD`.
+
+    References
+    ----------
+    You et al. 2020, "Large batch optimization for deep learning: training BERT in 76 minutes", Algorithm 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> w = np.array([3.0, 4.0])
+    >>> LAMB(0.1).step(w, np.array([1.0, 0.0]))
+    >>> w.round(4)
+    array([2.5, 4. ])
+    """
+
+    decays_first = False
+    hypers: ClassVar[tuple[tuple[str, float, str], ...]] = (
+        ("lr", 1e-3, "nonnegative"),
+        ("beta1", 0.9, "unit"),
+        ("beta2", 0.999, "unit"),
+        ("eps", 1e-6, "nonnegative"),
+        ("eps_root", 0.0, "nonnegative"),
+    )
+
+    def slots(self, shape: tuple[int, ...]) -> Shapes:
+        """Keep two moments."""
+        return {"m": shape, "v": shape}
+
+    def formula(self, h: Hypers, t: int, g: Any, w: Any, s: Slots) -> tuple[Any, Slots]:
+        """Take Adam's direction, then the ratio."""
+        m = h["beta1"] * s["m"] + (1 - h["beta1"]) * g
+        v = h["beta2"] * s["v"] + (1 - h["beta2"]) * (g * g)
+        root = np.sqrt(v / (1 - h["beta2"] ** t) + h["eps_root"]) + h["eps"]
+        r = m / (1 - h["beta1"] ** t) / root + h["weight_decay"] * w
+        return w - h["lr"] * trust_ratio(w, r, 1.0, 0.0) * r, {"m": m, "v": v}
+
+
+class NovoGrad(TensorRule):
+    r"""Momentum of gradients that are scaled to length one, tensor by tensor.
+
+    .. math::
+        v &\leftarrow \beta_2 v + (1 - \beta_2) \|g\|^2, \quad v_1 = \|g_1\|^2 \\
+        m &\leftarrow \beta_1 m + \frac{g}{\sqrt{v + \epsilon_r} + \epsilon} + \lambda w, \quad
+        w \leftarrow w - \alpha m
+
+    Parameters
+    ----------
+    lr
+        The learning rate :math:`\alpha`.
+    betas, eps, eps_root
+        :math:`\beta_1, \beta_2, \epsilon, \epsilon_r`; one v for each tensor, so the state is half of Adam's.
+    weight_decay
+        :math:`\lambda`, inside the momentum.
+    l2, maximize
+        As in :class:`SGD`.
+
+    References
+    ----------
+    Ginsburg et al. 2019, "Stochastic gradient methods with layer-wise adaptive moments", Algorithm 1; defaults are
+    Optax's.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> w = np.zeros(2)
+    >>> NovoGrad(0.1, eps=0.0).step(w, np.array([3.0, 4.0]))
+    >>> w
+    array([-0.06, -0.08])
+    """
+
+    decays_first = False
+    hypers: ClassVar[tuple[tuple[str, float, str], ...]] = (
+        ("lr", 1e-3, "nonnegative"),
+        ("beta1", 0.9, "unit"),
+        ("beta2", 0.25, "unit"),
+        ("eps", 1e-6, "nonnegative"),
+        ("eps_root", 0.0, "nonnegative"),
+    )
+
+    def slots(self, shape: tuple[int, ...]) -> Shapes:
+        """Keep a moment, and one number for the tensor."""
+        return {"m": shape, "v": ()}
+
+    def formula(self, h: Hypers, t: int, g: Any, w: Any, s: Slots) -> tuple[Any, Slots]:
+        """Scale, decay, and add to the moment."""
+        square = np.sum(g * g)
+        v = square if t == 1 else h["beta2"] * s["v"] + (1 - h["beta2"]) * square
+        m = h["beta1"] * s["m"] + (g / (np.sqrt(v + h["eps_root"]) + h["eps"]) + h["weight_decay"] * w)
+        return w - h["lr"] * m, {"m": m, "v": v}

@@ -1,0 +1,104 @@
+"""Rules for matrices: Muon."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fallline import _tree
+from fallline.optim.layerwise import norm
+from fallline.optim.tensorwise import Shapes, Slots, TensorRule
+
+__all__ = ["Muon"]
+
+Hypers = Mapping[str, Any]
+
+QUINTIC = (3.4445, -4.7750, 2.0315)
+
+
+def orthogonalised(g: Any, eps: Any, steps: int = 5) -> Any:
+    """Bring all singular values of a matrix near 1, by Newton and Schulz's iteration with a quintic polynomial."""
+    a, b, c = QUINTIC
+    tall = g.shape[0] > g.shape[1]
+    x = g.T if tall else g
+    x = x / np.maximum(norm(x), eps)
+    for _ in range(steps):
+        square = x @ x.T
+        x = a * x + (b * square + c * (square @ square)) @ x
+    return x.T if tall else x
+
+
+class Muon(TensorRule):
+    r"""Momentum, made orthogonal: every direction of a weight matrix moves equally far.
+
+    .. math::
+        v \leftarrow \mu v + (1 - \mu)\, g, \quad u = \mathrm{NS}((1 - \mu)\, g + \mu v), \quad
+        w \leftarrow (1 - \alpha\lambda) w - \alpha \sqrt{\max(1, m / n)}\; u
+
+    for m x n matrices, where NS brings the singular values to about one. Weights of convolutions are taken as matrices
+    (out, in x kernel). Parameters with fewer than two axes get AdamW, with its own learning rate: `routes` tells.
+
+    Parameters
+    ----------
+    lr
+        The learning rate :math:`\alpha` of matrices.
+    momentum, nesterov, eps
+        :math:`\mu`; whether u looks ahead as above or is NS(v); the least length that NS divides by.
+    match_rms
+        Scale by :math:`0.2 \sqrt{\max(m, n)}` instead, so that AdamW's learning rates fit (Liu et al. 2025, eq. (4)).
+    vector_lr, betas, vector_eps
+        AdamW's, for the rest.
+    weight_decay, l2, maximize
+        As in :class:`SGD`; the decay is 0.1 as in PyTorch.
+
+    References
+    ----------
+    Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks". PyTorch iterates in bfloat16, this in
+    the parameter's own dtype.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Muon().routes({"weight": np.zeros((3, 2)), "bias": np.zeros(3)})
+    {'weight': 'muon', 'bias': 'adamw'}
+    """
+
+    hypers: ClassVar[tuple[tuple[str, float, str], ...]] = (
+        ("lr", 1e-3, "nonnegative"),
+        ("momentum", 0.95, "unit"),
+        ("nesterov", 1.0, "flag"),
+        ("eps", 1e-7, "nonnegative"),
+        ("match_rms", 0.0, "flag"),
+        ("vector_lr", 1e-3, "nonnegative"),
+        ("beta1", 0.9, "unit"),
+        ("beta2", 0.999, "unit"),
+        ("vector_eps", 1e-8, "nonnegative"),
+        ("weight_decay", 0.1, "nonnegative"),
+    )
+    decays_first = False
+
+    def routes(self, params: Any) -> dict[str, str]:
+        """Return by path which rule a parameter gets: "muon" or "adamw"."""
+        return {path: "muon" if len(w.shape) > 1 else "adamw" for path, w in _tree.flatten(params).items()}
+
+    def slots(self, shape: tuple[int, ...]) -> Shapes:
+        """Keep a velocity of matrices, two moments of the rest."""
+        return {"v": shape} if len(shape) > 1 else {"m": shape, "v": shape}
+
+    def formula(self, h: Hypers, t: int, g: Any, w: Any, s: Slots) -> tuple[Any, Slots]:
+        """Make the velocity orthogonal, or step as AdamW."""
+        if "m" in s:
+            m = h["beta1"] * s["m"] + (1 - h["beta1"]) * g
+            v = h["beta2"] * s["v"] + (1 - h["beta2"]) * (g * g)
+            w = (1 - h["vector_lr"] * h["weight_decay"]) * w
+            root = np.sqrt(v / (1 - h["beta2"] ** t)) + h["vector_eps"]
+            return w - h["vector_lr"] / (1 - h["beta1"] ** t) * m / root, {"m": m, "v": v}
+        v = h["momentum"] * s["v"] + (1 - h["momentum"]) * g
+        u = (1 - h["momentum"]) * g + h["momentum"] * v if h["nesterov"] else v
+        rows = w.shape[0]
+        u = np.reshape(u, (rows, -1))
+        long = 0.2 * max(u.shape) ** 0.5 if h["match_rms"] else max(1.0, rows / max(1, u.shape[1])) ** 0.5
+        u = np.reshape(orthogonalised(u, h["eps"]), w.shape) if w.size else np.reshape(u, w.shape)
+        return (1 - h["lr"] * h["weight_decay"]) * w - h["lr"] * long * u, {"v": v}

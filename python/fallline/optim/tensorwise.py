@@ -1,0 +1,182 @@
+"""Rules that look at a whole tensor at once, such as its norm: written with NumPy's functions, one tensor at a time."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fallline import _core, _tree
+from fallline.optim import _leaves
+from fallline.optim._base import Hyper, Optimizer
+
+__all__ = ["TensorRule"]
+
+Slots = dict[str, Any]
+Shapes = dict[str, tuple[int, ...]]
+
+COMMON = (("weight_decay", 0.0, "nonnegative"), ("l2", 0.0, "nonnegative"), ("maximize", 0.0, "flag"))
+
+
+class TensorRule(Optimizer):
+    """The base of rules in Python, yours too: name the hyper-parameters and slots, and write `formula` with ``np.*``.
+
+    NumPy's functions work on plain arrays and on arrays that are recorded, so that `update` has derivatives as every
+    optimizer's does. `fit` takes such a rule as any other; its steps then go through Python.
+
+    Parameters
+    ----------
+    **hypers
+        Values for the names in `hypers`; those not given take the default there. ``betas=(a, b)`` stands for ``beta1=a,
+        beta2=b``.
+
+    Attributes
+    ----------
+    hypers
+        (name, default, range) of each hyper-parameter; range is "any", "nonnegative", "unit" for [0, 1), or "flag".
+        `weight_decay`, `l2` and `maximize` come with every rule.
+
+    Examples
+    --------
+    >>> import numpy as np, fallline as fl
+    >>> class SignOfMean(fl.optim.TensorRule):
+    ...     hypers = (("lr", 1e-3, "nonnegative"), ("momentum", 0.9, "unit"))
+    ...
+    ...     def slots(self, shape):
+    ...         return {"m": shape}
+    ...
+    ...     def formula(self, h, t, g, w, s):
+    ...         m = h["momentum"] * s["m"] + (1 - h["momentum"]) * g
+    ...         return w - h["lr"] * np.sign(m), {"m": m}
+    >>> w = np.zeros(2)
+    >>> SignOfMean(lr=0.5).step(w, np.array([3.0, -1.0]))
+    >>> w
+    array([-0.5,  0.5])
+    """
+
+    native: ClassVar[bool] = False
+    hypers: ClassVar[tuple[tuple[str, float, str], ...]] = (("lr", 1e-3, "nonnegative"),)
+    #: Whether `weight_decay` shrinks w before the rule; otherwise the rule reads it.
+    decays_first: ClassVar[bool] = True
+
+    def __init__(self, lr: Hyper | None = None, **hypers: Hyper | bool) -> None:
+        own: dict[str, Any] = {} if lr is None else {"lr": lr}
+        mine = {name for name, _, _ in self.hypers}
+        specs = (*self.hypers, *(row for row in COMMON if row[0] not in mine))
+        betas: Any = hypers.pop("betas", ())
+        own |= {f"beta{i}": beta for i, beta in enumerate(betas, start=1)}
+        self._begin(type(self).__name__.lower(), {}, specs, own | hypers)
+
+    def slots(self, shape: tuple[int, ...]) -> Shapes:
+        """Return the shape of every array that the rule keeps for a parameter of this shape; they start at zero."""
+        return {}
+
+    def start(self, slot: str, w: np.ndarray) -> Any:
+        """Return what a slot starts with, where that is not zero."""
+        return 0.0
+
+    @abstractmethod
+    def formula(self, h: Mapping[str, Any], t: int, g: Any, w: Any, s: Slots) -> tuple[Any, Slots]:
+        """Return the new parameter and slots at step t (1 first); g already has `l2` and `maximize` in it."""
+
+    def apply(
+        self, h: Mapping[str, Any], t: int, grads: dict[str, Any], params: dict[str, Any], states: dict[str, Slots]
+    ) -> tuple[dict[str, Any], dict[str, Slots]]:
+        """Return all new parameters and states by path. Rules that look at all tensors at once override this."""
+        new, slots = {}, {}
+        for path, w in params.items():
+            g = -grads[path] if h["maximize"] else grads[path]
+            g = g + h["l2"] * w if h["l2"] else g
+            if self.decays_first and _given(h["weight_decay"]):
+                w = (1 - h["lr"] * h["weight_decay"]) * w
+            new[path], slots[path] = self.formula(h, t, g, w, states[path])
+        return new, slots
+
+    def step(self, params: Any, grads: Any) -> None:
+        """Update a tree of arrays in place, with the gradients in a tree of the same paths."""
+        tree = params.parameters() if callable(getattr(params, "parameters", None)) else params
+        leaves = _leaves.check(self._name, tree, grads)
+        states = self._states_for(leaves)
+        given = dict(zip(leaves.params, leaves.g, strict=True))
+        new, slots = self.apply(self._values(self.t), self.t + 1, given, leaves.params, states)
+        for path, w in leaves.params.items():
+            w[...] = new[path]
+        _core.written(list(leaves.originals.values()))
+        self._states = {p: {n: np.asarray(a, leaves.params[p].dtype) for n, a in s.items()} for p, s in slots.items()}
+        self.t += 1
+
+    def update(self, grads: Any, state: Mapping[str, Any], params: Any) -> tuple[Any, dict[str, Any]]:
+        """Return new parameters and new state; the arguments and this object stay as they are."""
+        t = _leaves.known(self._name, state["t"])
+        leaves = _tree.flatten(params)
+        given = dict(_leaves.match(self._name, leaves, _tree.flatten(grads)))
+        self._check_paths(state["slots"], leaves)
+        states = {path: dict(slots) for path, slots in state["slots"].items()}
+        new, slots = self.apply(self._values(t), t + 1, given, leaves, states)
+        kinds = {p: (_core.wrap if isinstance(a, _core.Array) else np.asarray) for p, a in leaves.items()}
+        cast = {p: a if _leaves.recorded(a) else kinds[p](a) for p, a in new.items()}
+        return _tree.unflatten(params, cast), {"t": np.array(t + 1), "slots": slots}
+
+    def memory_bytes(self, params: Any = None) -> int:
+        """Return the bytes that the state takes: for `params` where they are given, else now."""
+        if params is None:
+            return super().memory_bytes()
+        leaves = [np.asarray(leaf) for leaf in _tree.flatten(params).values()]
+        return sum(int(np.prod(s)) * a.itemsize for a in leaves for s in self.slots(a.shape).values())
+
+    def _values(self, t: int) -> dict[str, Any]:
+        hypers = self._hypers.items()
+        if any(_leaves.recorded(value) for _, value in hypers):
+            return {name: value(t) if callable(value) else value for name, value in hypers}
+        return dict(zip(self._hypers, self.hyper_rows(t, 1)[0].tolist(), strict=True))
+
+    def _new_state(self, array: np.ndarray) -> dict[str, np.ndarray]:
+        shapes = self.slots(array.shape)
+        return {name: np.full(shape, self.start(name, array), array.dtype) for name, shape in shapes.items()}
+
+    def _states_for(self, leaves: _leaves.Leaves) -> dict[str, dict[str, np.ndarray]]:
+        if self._states:
+            self._check_paths(self._states, leaves.params)
+        return {path: dict(self._states.get(path) or self._new_state(a)) for path, a in leaves.params.items()}
+
+    def _check_paths(self, states: Mapping[str, Any], params: Mapping[str, Any]) -> None:
+        if states.keys() != params.keys():
+            new, gone = sorted(params.keys() - states.keys()), sorted(states.keys() - params.keys())
+            raise ValueError(f"[{self._name}] the state belongs to other parameters: new {new}, missing {gone}")
+        for path, w in params.items():
+            wanted = self.slots(tuple(w.shape))
+            found = {name: tuple(a.shape) for name, a in states[path].items()}
+            if found != wanted:
+                raise _core.ShapeError(f"[{self._name}] '{path}' {tuple(w.shape)} needs a state {wanted}, got {found}")
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> None:
+        """Take over what `state_dict` returned; schedules stay. Nothing changes when something does not fit."""
+        arrays = {key: np.asarray(value) for key, value in state_dict.items() if "/" in key}
+        wrong = []
+        if state_dict.get("rule", self._rule_name) != self._rule_name:
+            wrong.append(f"it belongs to the rule '{state_dict['rule']}', not '{self._rule_name}'")
+        numbers = {name for name, value in self._hypers.items() if isinstance(value, float)}
+        expected = {f"{path}/{slot}" for path, slots in self._states.items() for slot in slots}
+        expected |= {"rule", "t"} | numbers
+        if strict and self._states:
+            wrong += [f"'{key}' is missing" for key in sorted(expected - state_dict.keys())]
+            wrong += [f"'{key}' is not expected" for key in sorted(state_dict.keys() - expected - self._hypers.keys())]
+        for key, new in arrays.items():
+            path, slot = key.rsplit("/", 1)
+            old = self._states.get(path, {}).get(slot)
+            if old is not None and old.shape != new.shape:
+                wrong.append(f"'{key}' has shape {new.shape}, expected {old.shape}")
+        if wrong:
+            raise ValueError(f"[{self._name}] this state does not fit: {'; '.join(wrong)}")
+        self.set_hyperparameters(**{key: state_dict[key] for key in numbers & state_dict.keys()})
+        for key, value in arrays.items():
+            path, slot = key.rsplit("/", 1)
+            self._states.setdefault(path, {})[slot] = np.array(value)
+        self.t = int(state_dict.get("t", self.t))
+
+
+def _given(value: Any) -> bool:
+    """Whether a hyper-parameter does something: a number that is not zero, or an array."""
+    return isinstance(value, _core.Array) or bool(value)
