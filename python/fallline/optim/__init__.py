@@ -15,6 +15,18 @@ from fallline.optim.online import ASGD, FTRL
 from fallline.optim.sgd import QHM, SGD, Momentum, Nesterov
 from fallline.optim.signs import Lion, Rprop, Signum
 from fallline.optim.tensorwise import TensorRule
+from fallline.optim.transforms import (
+    accumulate,
+    adaptive_clip,
+    add_noise,
+    centralize,
+    clip_global_norm,
+    clip_norm,
+    clip_value,
+    freeze,
+    skip_nonfinite,
+)
+from fallline.optim.wrappers import EMA, SAM, SWA, Lookahead, SwitchTo, chain, partition
 
 __all__ = [
     "ADOPT",
@@ -30,10 +42,12 @@ __all__ = [
     "Adamax",
     "Adan",
     "AggMo",
+    "EMA",
     "FTRL",
     "LAMB",
     "LARS",
     "Lion",
+    "Lookahead",
     "MADGRAD",
     "Momentum",
     "Muon",
@@ -48,13 +62,27 @@ __all__ = [
     "RAdam",
     "RMSprop",
     "Rprop",
+    "SAM",
     "SGD",
     "SM3",
+    "SWA",
     "ScheduleFreeAdamW",
     "ScheduleFreeSGD",
     "Signum",
+    "SwitchTo",
     "TensorRule",
     "Yogi",
+    "accumulate",
+    "adaptive_clip",
+    "add_noise",
+    "centralize",
+    "chain",
+    "clip_global_norm",
+    "clip_norm",
+    "clip_value",
+    "freeze",
     "get",
+    "partition",
     "schedules",
+    "skip_nonfinite",
 ]

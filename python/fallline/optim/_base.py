@@ -39,10 +39,13 @@ class Optimizer:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        Optimizer._classes[cls.__name__.lower()] = cls
+        if cls.by_name and not cls.__name__.startswith("_"):
+            Optimizer._classes[cls.__name__.lower()] = cls
 
     #: Whether the rule is in the native table, so that whole epochs can run without Python.
     native: ClassVar[bool] = True
+    #: Whether `get` finds the class.
+    by_name: ClassVar[bool] = True
 
     def __init__(self, rule: str, **hypers: Hyper | bool) -> None:
         slots, specs = _core.rule_info(rule)

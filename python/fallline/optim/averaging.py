@@ -50,7 +50,9 @@ class ScheduleFreeSGD(_ScheduleFree):
         z \leftarrow z - \alpha g(y), \qquad x \leftarrow (1 - \tfrac1t) x + \tfrac1t z, \qquad
         y = (1 - \beta) z + \beta x
 
-    The parameters that you hold are y; evaluate at ``opt.averaged(params)``, which is x. `fit` does so.
+    The parameters that you hold are y; evaluate at ``opt.averaged(params)``, which is x. `fit` does so for validation;
+    after it, ``model.load_state_dict({**model.state_dict(), **opt.averaged(model.parameters())})`` puts x into the
+    model.
 
     Parameters
     ----------

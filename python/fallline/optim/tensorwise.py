@@ -180,3 +180,6 @@ class TensorRule(Optimizer):
 def _given(value: Any) -> bool:
     """Whether a hyper-parameter does something: a number that is not zero, or an array."""
     return isinstance(value, _core.Array) or bool(value)
+
+
+del Optimizer._classes["tensorrule"]  # a base, not a rule

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from fallline.train import _metrics
 from fallline.train._data import as_rows, check_finite, check_rows
 from fallline.train._history import DivergedError, History
 from fallline.train._loop import PythonTrainer
+from fallline.train._snapshot import Snapshot
 from fallline.train._steps import Task, check_targets, evaluation_plan, output_layout, prediction_plan, training_plan
 
 __all__ = ["evaluate", "fit", "predict"]
@@ -161,7 +163,8 @@ class _Run:
                 try:
                     self._epoch(bar)
                     if held:
-                        values = _evaluate(self.task, *held, 1024)
+                        with self._averaged():
+                            values = _evaluate(self.task, *held, 1024)
                         self.history.append({f"val_{name}": value for name, value in values.items()})
                         self.task.model.train()
                     bar.show(self.history)
@@ -172,10 +175,18 @@ class _Run:
                     break
         return self.history
 
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """Hold the parameters at which the optimizer wants to be judged."""
+        parameters = self.task.model.parameters()
+        found = self.opt.averaged(parameters)
+        with nullcontext() if found is parameters else self.task.model.holding(found):
+            yield
+
     def _epoch(self, bar: Any) -> None:
         first = self.opt.t
         epoch = first // self.steps
-        good = _Snapshot(self.task.model, self.opt)
+        good = Snapshot(self.task.model, self.opt)
         key = _core.derive_key(self.seed, ORDER)
         bits = _core.random_bits(key, epoch << 32, (self.samples,), np.uint64) if self.shuffle else None
         order = None if bits is None else np.argsort(np.asarray(bits), kind="stable")
@@ -215,22 +226,6 @@ class _Run:
             "or pass clip_global_norm",
             self.history,
         )
-
-
-class _Snapshot:
-    """Parameters and optimizer state as they are now."""
-
-    def __init__(self, model: Module, opt: optim.Optimizer) -> None:
-        self.opt, self.t = opt, opt.t
-        live = [np.asarray(a) for a in model.state_dict().values()]
-        live += [np.asarray(slot) for slots in opt.state.values() for slot in slots.values()]
-        self.arrays = [(array, array.copy(order="K")) for array in live]
-
-    def restore(self) -> None:
-        """Put them back."""
-        for array, copy in self.arrays:
-            array[...] = copy
-        self.opt.t = self.t
 
 
 def predict(model: Module, x: Any, batch_size: int = 1024) -> Array:

@@ -1,0 +1,171 @@
+"""What may happen to gradients before a step: the links of `chain`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+import numpy as np
+
+from fallline import _core
+
+__all__ = [
+    "accumulate",
+    "adaptive_clip",
+    "add_noise",
+    "centralize",
+    "clip_global_norm",
+    "clip_norm",
+    "clip_value",
+    "freeze",
+    "skip_nonfinite",
+]
+
+Arrays = dict[str, np.ndarray]
+# From gradients and parameters by path, the number of calls before, and a dictionary to keep things in (saved with the
+# optimizer): the gradients to step with, or None for no step.
+Transform = Callable[[Arrays, Mapping[str, Any], int, dict[str, Any]], Arrays | None]
+
+
+def length(arrays: Mapping[str, np.ndarray]) -> float:
+    """Return the Euclidean length of all elements together, summed in float64."""
+    return float(np.sqrt(sum(float(np.sum(np.square(a, dtype=np.float64))) for a in arrays.values())))
+
+
+def clip_value(limit: float) -> Transform:
+    """Bring every element into [-limit, limit].
+
+    >>> import numpy as np
+    >>> clip_value(1.0)({"w": np.array([3.0, -0.5])}, {}, 0, {})
+    {'w': array([ 1. , -0.5])}
+    """
+    _positive("clip_value", "limit", limit)
+    return lambda g, w, t, own: {path: np.clip(a, -limit, limit) for path, a in g.items()}
+
+
+def clip_norm(limit: float) -> Transform:
+    """Shorten every tensor to the length `limit` where it is longer.
+
+    >>> import numpy as np
+    >>> clip_norm(1.0)({"w": np.array([3.0, 4.0])}, {}, 0, {})
+    {'w': array([0.6, 0.8])}
+    """
+    _positive("clip_norm", "limit", limit)
+    return lambda g, w, t, own: {p: a * min(1.0, limit / max(length({p: a}), 1e-300)) for p, a in g.items()}
+
+
+def clip_global_norm(limit: float) -> Transform:
+    """Shorten all tensors together to the length `limit` where they are longer. Pascanu et al. 2013.
+
+    >>> import numpy as np
+    >>> clip_global_norm(1.0)({"a": np.array([3.0]), "b": np.array([4.0])}, {}, 0, {})
+    {'a': array([0.6]), 'b': array([0.8])}
+    """
+    _positive("clip_global_norm", "limit", limit)
+
+    def transform(g: Arrays, w: Mapping[str, Any], t: int, own: dict[str, Any]) -> Arrays:
+        factor = min(1.0, limit / max(length(g), 1e-300))
+        return g if factor == 1 else {path: a * factor for path, a in g.items()}
+
+    return transform
+
+
+def adaptive_clip(limit: float = 0.01, eps: float = 1e-3) -> Transform:
+    r"""Shorten every unit's gradient to `limit` times the length of its weights, which counts as `eps` at least.
+
+    A unit is a row of a weight (out, ...); a vector is one unit per element. Brock et al. 2021, eq. (3).
+    """
+    _positive("adaptive_clip", "limit", limit)
+
+    def unit_length(a: np.ndarray) -> np.ndarray:
+        axes = tuple(range(1, a.ndim))
+        return np.asarray(
+            np.sqrt(np.sum(np.square(a, dtype=np.float64), axis=axes, keepdims=True)) if axes else np.abs(a)
+        )
+
+    def transform(g: Arrays, w: Mapping[str, Any], t: int, own: dict[str, Any]) -> Arrays:
+        out = {}
+        for path, a in g.items():
+            most = limit * np.maximum(unit_length(np.asarray(w[path])), eps)
+            out[path] = (a * np.minimum(1.0, most / np.maximum(unit_length(a), 1e-300))).astype(a.dtype)
+        return out
+
+    return transform
+
+
+def centralize() -> Transform:
+    """Take the mean over all axes but the first out of every gradient with more than one axis. Yong et al. 2020.
+
+    >>> import numpy as np
+    >>> centralize()({"w": np.array([[1.0, 3.0]])}, {}, 0, {})
+    {'w': array([[-1.,  1.]])}
+    """
+    return lambda g, w, t, own: {
+        path: a - a.mean(tuple(range(1, a.ndim)), keepdims=True) if a.ndim > 1 else a for path, a in g.items()
+    }
+
+
+def add_noise(eta: float = 0.01, gamma: float = 0.55, seed: int = 0) -> Transform:
+    r"""Add normal noise of variance :math:`\eta / (1 + t)^\gamma`, a function of (seed, step, parameter) alone.
+
+    Neelakantan et al. 2015, eq. (1).
+    """
+
+    def transform(g: Arrays, w: Mapping[str, Any], t: int, own: dict[str, Any]) -> Arrays:
+        deviation = (eta / (1 + t) ** gamma) ** 0.5
+        key = _core.derive_key(_core.derive_key(seed, 0x6E6F697365), t)
+        draws = (
+            np.asarray(_core.random_normal(_core.derive_key(key, i), 0, a.shape, a.dtype))
+            for i, a in enumerate(g.values())
+        )
+        return {path: a + a.dtype.type(deviation) * draw for (path, a), draw in zip(g.items(), draws, strict=True)}
+
+    return transform
+
+
+def accumulate(k: int) -> Transform:
+    """Step at every k-th call only, with the mean of the k gradients: k small batches make a large one."""
+    if k < 1:
+        raise ValueError(f"[accumulate] k must be at least 1, got {k}")
+
+    def transform(g: Arrays, w: Mapping[str, Any], t: int, own: dict[str, Any]) -> Arrays | None:
+        total = own.setdefault("sum", {})
+        for path, a in g.items():
+            total[path] = total[path] + a if path in total else np.array(a)
+        own["calls"] = own.get("calls", 0) + 1
+        if own["calls"] < k:
+            return None
+        del own["sum"], own["calls"]
+        return {path: a / k for path, a in total.items()}
+
+    return transform
+
+
+def skip_nonfinite() -> Transform:
+    """Make no step where a gradient has NaN or infinity in it; `opt.own["skipped"]` counts them."""
+
+    def transform(g: Arrays, w: Mapping[str, Any], t: int, own: dict[str, Any]) -> Arrays | None:
+        if all(np.isfinite(a).all() for a in g.values()):
+            return g
+        own["skipped"] = own.get("skipped", 0) + 1
+        return None
+
+    return transform
+
+
+def freeze(*patterns: str) -> Transform:
+    """Leave the parameters alone whose path fits a pattern, such as ``0.*``; a pattern must fit one."""
+
+    def transform(g: Arrays, w: Mapping[str, Any], t: int, own: dict[str, Any]) -> Arrays:
+        for pattern in patterns:
+            if not any(fnmatchcase(path, pattern) for path in g):
+                raise ValueError(f"[freeze] no parameter fits '{pattern}'; there are {', '.join(g)}")
+        return {path: a for path, a in g.items() if not any(fnmatchcase(path, p) for p in patterns)}
+
+    return transform
+
+
+def _positive(name: str, what: str, value: float) -> None:
+    if not value > 0:
+        raise ValueError(f"[{name}] {what} must be positive, got {value}")

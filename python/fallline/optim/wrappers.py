@@ -1,0 +1,381 @@
+"""Optimizers around optimizers: chain, partition, Lookahead, SAM, EMA, SWA, SwitchTo."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fallline import _core, _tree
+from fallline.optim._base import Hyper, Optimizer
+from fallline.optim.transforms import Transform
+
+__all__ = ["EMA", "SAM", "SWA", "Chain", "Lookahead", "Partition", "SwitchTo", "chain", "partition"]
+
+Arrays = dict[str, np.ndarray]
+
+
+class Wrapper(Optimizer):
+    """An optimizer that lets others make the step; `t` counts its own calls, theirs their updates."""
+
+    native: ClassVar[bool] = False
+    by_name: ClassVar[bool] = False
+
+    def __init__(self, *inner: Optimizer) -> None:
+        for opt in inner:
+            if not isinstance(opt, Optimizer):
+                raise TypeError(f"[{type(self).__name__}] expected an optimizer, got {type(opt).__name__}")
+        self.parts = list(inner)
+        self.own: dict[str, Any] = {}  # what it keeps besides: numbers, and arrays by path
+        self.t = 0
+
+    @property
+    def inner(self) -> Optimizer:
+        """The optimizer that makes the next step."""
+        return self.parts[0]
+
+    def hyperparameters(self) -> dict[str, float]:
+        """Return those of the optimizer that makes the next step."""
+        return self.inner.hyperparameters()
+
+    def set_hyperparameters(self, **changes: Hyper | bool) -> None:
+        """Change those of the optimizer that makes the next step."""
+        self.inner.set_hyperparameters(**changes)
+
+    def set_steps_per_epoch(self, steps: int) -> None:
+        """Fill in the length of an epoch."""
+        for opt in self.parts:
+            opt.set_steps_per_epoch(steps)
+
+    def hyper_rows(self, first_step: int, count: int) -> np.ndarray:
+        """Return the hyper-parameters of `count` updates, one row each."""
+        return self.inner.hyper_rows(first_step, count)
+
+    def averaged(self, params: Any) -> Any:
+        """Return where to evaluate: what the optimizer inside says."""
+        return self.inner.averaged(params)
+
+    @property
+    def state(self) -> Mapping[str, Mapping[str, np.ndarray]]:
+        """The state of the optimizer that makes the next step."""
+        return self.inner.state
+
+    def memory_bytes(self, params: Any = None) -> int:
+        """Return the bytes that all states take now; wrappers do not know them before."""
+        if params is not None:
+            raise TypeError(f"[{self._name}] memory_bytes() of a wrapper takes no parameters: call it after a step")
+        mine = [a for kept in self.own.values() if isinstance(kept, dict) for a in kept.values()]
+        return sum(opt.memory_bytes() for opt in self.parts) + sum(int(a.nbytes) for a in mine)
+
+    def init(self, params: Any) -> dict[str, Any]:
+        """Raise: a wrapper has no pure form."""
+        raise TypeError(f"[{self._name}] init() and update() are for rules; a wrapper steps in place")
+
+    def update(self, grads: Any, state: Mapping[str, Any], params: Any) -> tuple[Any, dict[str, Any]]:
+        """Raise: a wrapper has no pure form."""
+        self.init(params)
+        raise AssertionError
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything: of each part under its number, and what the wrapper keeps."""
+        out: dict[str, Any] = {"rule": self._name.lower(), "t": self.t}
+        for i, opt in enumerate(self.parts):
+            out |= {f"{i}:{key}": value for key, value in opt.state_dict().items()}
+        for key, kept in self.own.items():
+            if isinstance(kept, dict):
+                out |= {f"{path}/own.{key}": array.copy() for path, array in kept.items()}
+            else:
+                out[f"own.{key}"] = kept
+        return out
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> None:
+        """Take over what `state_dict` returned."""
+        if state_dict.get("rule") != self._name.lower():
+            raise ValueError(
+                f"[{self._name}] this state does not fit: it belongs to '{state_dict.get('rule')}', "
+                f"not '{self._name.lower()}'"
+            )
+        parts = copy.deepcopy(self.parts)
+        for i, opt in enumerate(parts):
+            mine = {k.partition(":")[2]: v for k, v in state_dict.items() if k.partition(":")[0] == str(i)}
+            opt.load_state_dict(mine, strict)
+        own: dict[str, Any] = {}
+        for key, value in state_dict.items():
+            path, _, name = key.rpartition("/own.")
+            if key.startswith("own."):
+                own[key[4:]] = int(value)
+            elif name:
+                own.setdefault(name, {})[path] = np.array(value)
+        self.parts, self.own, self.t = parts, own, int(state_dict["t"])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return dict(self.__dict__)
+
+    def __repr__(self) -> str:
+        return f"{self._name}({', '.join(map(repr, self.parts))})"
+
+
+def flat(params: Any) -> dict[str, Any]:
+    """Return the arrays of a tree or module by path."""
+    return _tree.flatten(params.parameters() if callable(getattr(params, "parameters", None)) else params)
+
+
+def write(params: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Write arrays in place, by path."""
+    for path, w in params.items():
+        np.asarray(w)[...] = values[path]
+    _core.written([w for w in params.values() if isinstance(w, _core.Array)])
+
+
+class Chain(Wrapper):
+    """What `chain` returns."""
+
+    def __init__(self, *links: Transform | Optimizer) -> None:
+        *transforms, last = links
+        if not isinstance(last, Optimizer) or any(isinstance(link, Optimizer) for link in transforms):
+            raise TypeError("[chain] expected gradient transforms, then one optimizer")
+        super().__init__(last)
+        self.transforms: list[Transform] = [link for link in transforms if not isinstance(link, Optimizer)]
+
+    def step(self, params: Any, grads: Any) -> None:
+        """Transform the gradients, then step; a transform may hold a step back."""
+        paths, given = flat(params), _tree.flatten(grads)
+        now: Arrays | None = {path: np.asarray(g) for path, g in given.items()}
+        for transform in self.transforms:
+            if now is not None:
+                now = transform(now, paths, self.t, self.own)
+        if now is not None:
+            self.inner.step({path: paths[path] for path in now}, now)
+        self.t += 1
+
+
+def chain(*links: Transform | Optimizer) -> Chain:
+    """Return an optimizer that sends gradients through transforms, from left to right, and then steps.
+
+    >>> import numpy as np, fallline as fl
+    >>> w, opt = np.zeros(2), fl.optim.chain(fl.optim.clip_value(1.0), fl.optim.SGD(0.1))
+    >>> opt.step(w, np.array([3.0, -0.5]))
+    >>> w
+    array([-0.1 ,  0.05])
+    """
+    return Chain(*links)
+
+
+class Partition(Wrapper):
+    """What `partition` returns."""
+
+    def __init__(self, patterns: Mapping[str, Optimizer]) -> None:
+        super().__init__(*patterns.values())
+        self.patterns = list(patterns)
+
+    def step(self, params: Any, grads: Any) -> None:
+        """Step each parameter with the optimizer of the first pattern that fits its path."""
+        paths, given = flat(params), _tree.flatten(grads)
+        groups: list[list[str]] = [[] for _ in self.patterns]
+        for path in paths:
+            fits = next((i for i, pattern in enumerate(self.patterns) if fnmatchcase(path, pattern)), None)
+            if fits is None:
+                raise ValueError(
+                    f"[partition] no pattern takes parameter '{path}'; there are {', '.join(self.patterns)}; "
+                    "add '*' for the rest"
+                )
+            groups[fits].append(path)
+        for opt, group in zip(self.parts, groups, strict=True):
+            if group:
+                opt.step({path: paths[path] for path in group}, {path: given[path] for path in group})
+        self.t += 1
+
+
+def partition(patterns: Mapping[str, Optimizer]) -> Partition:
+    """Return an optimizer that gives each parameter to the first pattern (``*.bias``) that fits its path.
+
+    >>> import fallline as fl
+    >>> opt = fl.optim.partition({"*bias": fl.optim.SGD(0.1), "*": fl.optim.Adam(0.01, weight_decay=0.1)})
+    """
+    return Partition(patterns)
+
+
+class Lookahead(Wrapper):
+    r"""Every k steps, go back a part of the way: :math:`\phi \leftarrow \phi + \alpha (w - \phi)`, :math:`w = \phi`.
+
+    Parameters
+    ----------
+    inner
+        Makes the steps.
+    k, alpha
+        How many steps, and which part of the way is kept.
+
+    References
+    ----------
+    Zhang, Lucas, Hinton & Ba 2019, "Lookahead optimizer: k steps forward, 1 step back", Algorithm 1.
+
+    Examples
+    --------
+    >>> import numpy as np, fallline as fl
+    >>> w, opt = np.zeros(1), Lookahead(fl.optim.SGD(0.1), k=2)
+    >>> for _ in range(2):
+    ...     opt.step(w, np.ones(1))
+    >>> w
+    array([-0.1])
+    """
+
+    def __init__(self, inner: Optimizer, k: int = 5, alpha: float = 0.5) -> None:
+        super().__init__(inner)
+        if k < 1 or not 0 <= alpha <= 1:
+            raise ValueError(f"[Lookahead] k must be at least 1 and alpha in [0, 1], got {k} and {alpha}")
+        self.k, self.alpha = k, alpha
+
+    def step(self, params: Any, grads: Any) -> None:
+        """Step, and go back at every k-th."""
+        paths = flat(params)
+        if "slow" not in self.own:
+            self.own["slow"] = {path: np.array(w) for path, w in paths.items()}
+        self.inner.step(params, grads)
+        self.t += 1
+        if self.t % self.k == 0:
+            slow: Arrays = self.own["slow"]
+            for path, w in paths.items():
+                slow[path] = slow[path] + self.alpha * (np.asarray(w) - slow[path])
+            write(paths, slow)
+
+
+class _Averaging(Wrapper):
+    def averaged(self, params: Any) -> Any:
+        """Return copies of the averages of the parameters; before there are any, the parameters themselves."""
+        kept = self.own.get("mean")
+        if not kept:
+            return params
+        kinds = {p: (_core.wrap if isinstance(w, _core.Array) else np.asarray) for p, w in flat(params).items()}
+        return _tree.unflatten(params, {path: kind(kept[path].copy()) for path, kind in kinds.items()})
+
+
+class EMA(_Averaging):
+    r"""Keep an exponential mean of the parameters: :math:`\bar w \leftarrow d \bar w + (1 - d) w`; see `averaged`.
+
+    Parameters
+    ----------
+    inner
+        Makes the steps.
+    decay
+        d. The mean starts at the parameters after the first step.
+
+    References
+    ----------
+    Polyak & Juditsky 1992; Tarvainen & Valpola 2017, section 2.
+    """
+
+    def __init__(self, inner: Optimizer, decay: float = 0.999) -> None:
+        super().__init__(inner)
+        if not 0 <= decay < 1:
+            raise ValueError(f"[EMA] decay must be in [0, 1), got {decay}")
+        self.decay = decay
+
+    def step(self, params: Any, grads: Any) -> None:
+        """Step, then move the mean."""
+        self.inner.step(params, grads)
+        self.t += 1
+        mean: Arrays = self.own.setdefault("mean", {})
+        for path, w in flat(params).items():
+            new = np.asarray(w)
+            old = mean.get(path, new)
+            mean[path] = np.array(old + (1 - self.decay) * (new - old), new.dtype)
+
+
+class SWA(_Averaging):
+    r"""Average the parameters along the path, with equal weights, from step `start` on, at every `every`-th.
+
+    Networks with batch normalisation need their running statistics again: run the training data through the averaged
+    model in training mode before using it.
+
+    References
+    ----------
+    Izmailov et al. 2018, "Averaging weights leads to wider optima and better generalization", Algorithm 1.
+    """
+
+    def __init__(self, inner: Optimizer, start: int = 0, every: int = 1) -> None:
+        super().__init__(inner)
+        if start < 0 or every < 1:
+            raise ValueError(f"[SWA] start must not be negative and every at least 1, got {start} and {every}")
+        self.start, self.every = start, every
+
+    def step(self, params: Any, grads: Any) -> None:
+        """Step, and count the parameters in."""
+        self.inner.step(params, grads)
+        self.t += 1
+        if self.t <= self.start or (self.t - self.start) % self.every:
+            return
+        self.own["count"] = n = self.own.get("count", 0) + 1
+        mean: Arrays = self.own.setdefault("mean", {})
+        for path, w in flat(params).items():
+            new = np.asarray(w)
+            old = mean.get(path, new)
+            mean[path] = np.array(old + (new - old) / n, new.dtype)
+
+
+class SAM(Wrapper):
+    r"""Step with the gradient of the worst point nearby: at :math:`w + \rho\, g / \|g\|`. Needs `minimize`.
+
+    Parameters
+    ----------
+    inner
+        Makes the step.
+    rho
+        How far to look.
+
+    References
+    ----------
+    Foret, Kleiner, Mobahi & Neyshabur 2021, "Sharpness-aware minimization", Algorithm 1.
+    """
+
+    def __init__(self, inner: Optimizer, rho: float = 0.05) -> None:
+        super().__init__(inner)
+        if rho < 0:
+            raise ValueError(f"[SAM] rho must not be negative, got {rho}")
+        self.rho = rho
+
+    def step(self, params: Any, grads: Any) -> None:
+        """Raise: the rule needs gradients elsewhere."""
+        raise TypeError("[SAM] needs the gradient at another point: call minimize(value_and_grad, params)")
+
+    def minimize(self, value_and_grad: Callable[[Any], tuple[Any, Any]], params: Any) -> Any:
+        """Look at the worst point nearby, come back, and step with its gradient; return the value from before."""
+        value, grads = value_and_grad(params)
+        paths, given = flat(params), {path: np.asarray(g) for path, g in _tree.flatten(grads).items()}
+        length = np.sqrt(sum(float(np.sum(np.square(g, dtype=np.float64))) for g in given.values()))
+        here = {path: np.array(w) for path, w in paths.items()}
+        if length > 0:
+            write(paths, {path: here[path] + (self.rho / length) * given[path] for path in paths})
+        try:
+            _, there = value_and_grad(params)
+        finally:
+            write(paths, here)
+        self.inner.step(params, there)
+        self.t += 1
+        return value
+
+
+class SwitchTo(Wrapper):
+    """Step with one optimizer, and from step `at` on with another, whose state starts there.
+
+    >>> import fallline as fl
+    >>> opt = SwitchTo(fl.optim.Adam(1e-3), fl.optim.SGD(1e-2), at=1000)
+    """
+
+    def __init__(self, first: Optimizer, then: Optimizer, at: int) -> None:
+        super().__init__(first, then)
+        if at < 0:
+            raise ValueError(f"[SwitchTo] at must not be negative, got {at}")
+        self.at = at
+
+    @property
+    def inner(self) -> Optimizer:
+        """The one whose turn it is."""
+        return self.parts[int(self.t >= self.at)]
+
+    def step(self, params: Any, grads: Any) -> None:
+        """Step with the one whose turn it is."""
+        self.inner.step(params, grads)
+        self.t += 1
