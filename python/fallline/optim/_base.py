@@ -60,6 +60,24 @@ class Optimizer:
         self.t = 0
         self.set_hyperparameters(**hypers)
 
+    @classmethod
+    def like(cls, library: str, **arguments: Any) -> Any:
+        """Return this optimizer with another library's formula and defaults; other keywords override them.
+
+        Parameters
+        ----------
+        library
+            "torch", "keras", "optax", "mlx", "tinygrad" or "source", where that has the rule. Where a library couples
+            weight decay, that is `l2` here.
+
+        >>> from fallline.optim import Adam
+        >>> Adam.like("keras", lr=0.01)
+        Adam(lr=0.01, eps=1e-07, eps_hat=1.0)
+        """
+        from fallline.optim._like import arguments as of  # only here: a table that few need
+
+        return cls(**{**of(cls.__name__, library), **arguments})
+
     # Hyper-parameters
 
     def hyperparameters(self) -> dict[str, float]:
