@@ -16,7 +16,7 @@ RULES: dict[str, Callable[..., optim.TensorRule]] = {
     name: getattr(optim, name)
     for name in (
         *("LARS", "LAMB", "NovoGrad", "Adafactor", "SM3", "ScheduleFreeSGD", "ScheduleFreeAdamW"),
-        *("MADGRAD", "AggMo", "Muon", "Prodigy"),
+        *("MADGRAD", "AggMo", "Muon", "Prodigy", "SWATS"),
     )
 }
 # What brings a parabola down in 1500 steps.

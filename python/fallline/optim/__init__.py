@@ -12,8 +12,10 @@ from fallline.optim.matrices import Muon
 from fallline.optim.mixtures import ADOPT, Adan, AdEMAMix, QHAdam
 from fallline.optim.moments import AdaBelief, Adamax, NAdam, NAdamW, RAdam, Yogi
 from fallline.optim.online import ASGD, FTRL
+from fallline.optim.plateau import ReduceOnPlateau
 from fallline.optim.sgd import QHM, SGD, Momentum, Nesterov
 from fallline.optim.signs import Lion, Rprop, Signum
+from fallline.optim.switching import SWATS, NesterovLookahead
 from fallline.optim.tensorwise import TensorRule
 from fallline.optim.transforms import (
     accumulate,
@@ -54,6 +56,7 @@ __all__ = [
     "NAdam",
     "NAdamW",
     "Nesterov",
+    "NesterovLookahead",
     "NovoGrad",
     "Optimizer",
     "Prodigy",
@@ -61,11 +64,13 @@ __all__ = [
     "QHM",
     "RAdam",
     "RMSprop",
+    "ReduceOnPlateau",
     "Rprop",
     "SAM",
     "SGD",
     "SM3",
     "SWA",
+    "SWATS",
     "ScheduleFreeAdamW",
     "ScheduleFreeSGD",
     "Signum",
