@@ -8,6 +8,7 @@ from fallline.optim.averaging import MADGRAD, AggMo, ScheduleFreeAdamW, Schedule
 from fallline.optim.distance import Prodigy
 from fallline.optim.factored import SM3, Adafactor
 from fallline.optim.layerwise import LAMB, LARS, NovoGrad
+from fallline.optim.lbfgs import LBFGS
 from fallline.optim.matrices import Muon
 from fallline.optim.mixtures import ADOPT, Adan, AdEMAMix, QHAdam
 from fallline.optim.moments import AdaBelief, Adamax, NAdam, NAdamW, RAdam, Yogi
@@ -48,6 +49,7 @@ __all__ = [
     "FTRL",
     "LAMB",
     "LARS",
+    "LBFGS",
     "Lion",
     "Lookahead",
     "MADGRAD",
