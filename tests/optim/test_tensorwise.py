@@ -16,11 +16,12 @@ RULES: dict[str, Callable[..., optim.TensorRule]] = {
     name: getattr(optim, name)
     for name in (
         *("LARS", "LAMB", "NovoGrad", "Adafactor", "SM3", "ScheduleFreeSGD", "ScheduleFreeAdamW"),
-        *("MADGRAD", "AggMo", "Muon", "Prodigy", "SWATS"),
+        *("MADGRAD", "AggMo", "Muon", "Prodigy", "SWATS", "Shampoo", "SOAP"),
     )
 }
 # What brings a parabola down in 1500 steps.
 LR = {
+    "Shampoo": 1.0,
     "LARS": 10.0,
     "SM3": 0.5,
     "ScheduleFreeSGD": 0.1,
@@ -250,3 +251,38 @@ def test_what_does_not_fit_is_told_and_changes_nothing() -> None:
     with pytest.raises(ValueError, match="belongs to other parameters"):
         opt.step({"b": w}, {"b": w})
     assert opt.t == 1
+
+
+def test_shampoo_whitens_from_both_sides() -> None:
+    rng = np.random.default_rng(0)
+    w, opt = np.zeros((4, 3)), optim.Shampoo(0.1, momentum=0.5)
+    left, right, u, twin = 1e-6 * np.eye(4), 1e-6 * np.eye(3), np.zeros((4, 3)), np.zeros((4, 3))
+
+    def root(a: np.ndarray) -> np.ndarray:
+        values, vectors = np.linalg.eigh(a)
+        return np.asarray(vectors @ np.diag(values**-0.25) @ vectors.T)
+
+    for _ in range(20):
+        g = rng.normal(size=(4, 3))
+        opt.step(w, g)
+        left, right = left + g @ g.T, right + g.T @ g
+        u = 0.5 * u + root(left) @ g @ root(right)
+        twin = twin - 0.1 * u
+        np.testing.assert_allclose(w, twin, rtol=1e-9)
+    assert opt.routes({"k": np.zeros((4, 3, 2, 2)), "b": np.zeros(3)}) == {"k": "matrix", "b": "diagonal"}
+
+
+def test_soap_is_adam_in_the_eigenbasis() -> None:
+    rng = np.random.default_rng(0)
+    w, opt = np.zeros((4, 3)), optim.SOAP(0.1, weight_decay=0.0, frequency=1e6)
+    first = rng.normal(size=(4, 3))
+    opt.step(w, first)
+    np.testing.assert_array_equal(w, 0)
+    ql, qr = opt.state[""]["left_basis"], opt.state[""]["right_basis"]
+    np.testing.assert_allclose(ql @ np.diag(np.diag(ql.T @ first @ first.T @ ql)) @ ql.T, first @ first.T, atol=1e-12)
+    rotated, adam = np.zeros((4, 3)), optim.Adam(0.1, betas=(0.95, 0.95))
+    for _ in range(20):
+        g = rng.normal(size=(4, 3))
+        opt.step(w, g)
+        adam.step(rotated, ql.T @ g @ qr)  # the same in coordinates of the basis, which stays
+        np.testing.assert_allclose(w, ql @ rotated @ qr.T, rtol=1e-9, atol=1e-12)

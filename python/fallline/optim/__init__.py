@@ -7,6 +7,7 @@ from fallline.optim.adaptive import Adadelta, Adagrad, RMSprop
 from fallline.optim.averaging import MADGRAD, AggMo, ScheduleFreeAdamW, ScheduleFreeSGD
 from fallline.optim.distance import Prodigy
 from fallline.optim.factored import SM3, Adafactor
+from fallline.optim.kronecker import SOAP, Shampoo
 from fallline.optim.layerwise import LAMB, LARS, NovoGrad
 from fallline.optim.lbfgs import LBFGS
 from fallline.optim.matrices import Muon
@@ -71,10 +72,12 @@ __all__ = [
     "SAM",
     "SGD",
     "SM3",
+    "SOAP",
     "SWA",
     "SWATS",
     "ScheduleFreeAdamW",
     "ScheduleFreeSGD",
+    "Shampoo",
     "Signum",
     "SwitchTo",
     "TensorRule",
