@@ -21,6 +21,8 @@ WRAPPED: dict[str, Callable[[], optim.Optimizer]] = {
     "EMA": lambda: optim.EMA(optim.Adam(0.01), decay=0.9),
     "SWA": lambda: optim.SWA(optim.SGD(0.05), start=2),
     "SwitchTo": lambda: optim.SwitchTo(optim.Adam(0.01), optim.SGD(0.05), at=4),
+    "LossScale": lambda: optim.LossScale(optim.Adam(0.01), growth_interval=7),
+    "Sophia": lambda: optim.Sophia(0.01, gamma=1.0, every=4),
     "SAM": lambda: optim.SAM(optim.Momentum(0.02)),
     "nested": lambda: optim.EMA(optim.Lookahead(optim.chain(optim.clip_value(1.0), optim.Adam(0.01))), decay=0.5),
 }
@@ -183,3 +185,34 @@ def test_a_wrapper_has_no_name_to_get_it_by() -> None:
         with pytest.raises(ValueError, match="no optimizer is named"):
             optim.get(name)
     assert type(optim.get("lamb")) is optim.LAMB
+
+
+def test_sophia_is_its_formula() -> None:
+    curvature = np.array([1.0, 10.0, 0.1])
+    w, opt = np.array([3.0, -2.0, 1.0]), optim.Sophia(0.05, gamma=0.5, every=3, betas=(0.5, 0.9))
+    twin, m, h = w.copy(), np.zeros(3), np.zeros(3)
+    for t in range(12):
+        opt.minimize(lambda p: (float(curvature @ (p * p)) / 2, curvature * p), w)
+        m = 0.5 * m + 0.5 * curvature * twin
+        twin = twin - 0.05 * np.clip(m / np.maximum(0.5 * h, 1e-12), -1, 1)
+        if t % 3 == 0:
+            h = curvature if t == 0 else 0.9 * h + 0.1 * curvature
+        np.testing.assert_allclose(w, twin, rtol=1e-6)
+    with pytest.raises(TypeError, match="call minimize"):
+        opt.step(w, w)
+
+
+def test_a_scaled_loss_makes_the_same_steps() -> None:
+    rng = np.random.default_rng(0)
+    w, twin = np.zeros(5, np.float32), np.zeros(5, np.float32)
+    opt, plain = optim.LossScale(optim.Adam(0.1), initial=1024.0, growth_interval=3), optim.Adam(0.1)
+    scales = []
+    for i in range(9):
+        g = rng.normal(size=5).astype(np.float16)
+        bad = i == 4
+        opt.step(w, np.full(5, np.inf, np.float16) if bad else (g * np.float16(1)).astype(np.float32) * opt.scale)
+        if not bad:
+            plain.step(twin, g.astype(np.float32))
+        scales.append(opt.scale)
+    np.testing.assert_array_equal(w, twin)
+    assert scales == [1024, 1024, 2048, 2048, 1024, 1024, 1024, 2048, 2048]

@@ -5,6 +5,7 @@ from fallline.optim._base import Optimizer, get
 from fallline.optim.adam import Adam, AdamW, AMSGrad
 from fallline.optim.adaptive import Adadelta, Adagrad, RMSprop
 from fallline.optim.averaging import MADGRAD, AggMo, ScheduleFreeAdamW, ScheduleFreeSGD
+from fallline.optim.curvature import Sophia
 from fallline.optim.distance import Prodigy
 from fallline.optim.factored import SM3, Adafactor
 from fallline.optim.kronecker import SOAP, Shampoo
@@ -30,7 +31,8 @@ from fallline.optim.transforms import (
     freeze,
     skip_nonfinite,
 )
-from fallline.optim.wrappers import EMA, SAM, SWA, Lookahead, SwitchTo, chain, partition
+from fallline.optim.weight_averages import EMA, SWA
+from fallline.optim.wrappers import SAM, Lookahead, LossScale, SwitchTo, chain, partition
 
 __all__ = [
     "ADOPT",
@@ -53,6 +55,7 @@ __all__ = [
     "LBFGS",
     "Lion",
     "Lookahead",
+    "LossScale",
     "MADGRAD",
     "Momentum",
     "Muon",
@@ -79,6 +82,7 @@ __all__ = [
     "ScheduleFreeSGD",
     "Shampoo",
     "Signum",
+    "Sophia",
     "SwitchTo",
     "TensorRule",
     "Yogi",

@@ -1,4 +1,4 @@
-"""Optimizers around optimizers: chain, partition, Lookahead, SAM, EMA, SWA, SwitchTo."""
+"""Optimizers around optimizers: chain, partition, Lookahead, SAM, SwitchTo, LossScale."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fallline import _core, _tree
 from fallline.optim._base import Hyper, Optimizer
 from fallline.optim.transforms import Transform
 
-__all__ = ["EMA", "SAM", "SWA", "Chain", "Lookahead", "Partition", "SwitchTo", "chain", "partition"]
+__all__ = ["SAM", "Chain", "Lookahead", "LossScale", "Partition", "SwitchTo", "chain", "partition"]
 
 Arrays = dict[str, np.ndarray]
 
@@ -242,79 +242,6 @@ class Lookahead(Wrapper):
             write(paths, slow)
 
 
-class _Averaging(Wrapper):
-    def averaged(self, params: Any) -> Any:
-        """Return copies of the averages of the parameters; before there are any, the parameters themselves."""
-        kept = self.own.get("mean")
-        if not kept:
-            return params
-        kinds = {p: (_core.wrap if isinstance(w, _core.Array) else np.asarray) for p, w in flat(params).items()}
-        return _tree.unflatten(params, {path: kind(kept[path].copy()) for path, kind in kinds.items()})
-
-
-class EMA(_Averaging):
-    r"""Keep an exponential mean of the parameters: :math:`\bar w \leftarrow d \bar w + (1 - d) w`; see `averaged`.
-
-    Parameters
-    ----------
-    inner
-        Makes the steps.
-    decay
-        d. The mean starts at the parameters after the first step.
-
-    References
-    ----------
-    Polyak & Juditsky 1992; Tarvainen & Valpola 2017, section 2.
-    """
-
-    def __init__(self, inner: Optimizer, decay: float = 0.999) -> None:
-        super().__init__(inner)
-        if not 0 <= decay < 1:
-            raise ValueError(f"[EMA] decay must be in [0, 1), got {decay}")
-        self.decay = decay
-
-    def step(self, params: Any, grads: Any) -> None:
-        """Step, then move the mean."""
-        self.inner.step(params, grads)
-        self.t += 1
-        mean: Arrays = self.own.setdefault("mean", {})
-        for path, w in flat(params).items():
-            new = np.asarray(w)
-            old = mean.get(path, new)
-            mean[path] = np.array(old + (1 - self.decay) * (new - old), new.dtype)
-
-
-class SWA(_Averaging):
-    r"""Average the parameters along the path, with equal weights, from step `start` on, at every `every`-th.
-
-    Networks with batch normalisation need their running statistics again: run the training data through the averaged
-    model in training mode before using it.
-
-    References
-    ----------
-    Izmailov et al. 2018, "Averaging weights leads to wider optima and better generalization", Algorithm 1.
-    """
-
-    def __init__(self, inner: Optimizer, start: int = 0, every: int = 1) -> None:
-        super().__init__(inner)
-        if start < 0 or every < 1:
-            raise ValueError(f"[SWA] start must not be negative and every at least 1, got {start} and {every}")
-        self.start, self.every = start, every
-
-    def step(self, params: Any, grads: Any) -> None:
-        """Step, and count the parameters in."""
-        self.inner.step(params, grads)
-        self.t += 1
-        if self.t <= self.start or (self.t - self.start) % self.every:
-            return
-        self.own["count"] = n = self.own.get("count", 0) + 1
-        mean: Arrays = self.own.setdefault("mean", {})
-        for path, w in flat(params).items():
-            new = np.asarray(w)
-            old = mean.get(path, new)
-            mean[path] = np.array(old + (new - old) / n, new.dtype)
-
-
 class SAM(Wrapper):
     r"""Step with the gradient of the worst point nearby: at :math:`w + \rho\, g / \|g\|`. Needs `minimize`.
 
@@ -379,3 +306,64 @@ class SwitchTo(Wrapper):
         """Step with the one whose turn it is."""
         self.inner.step(params, grads)
         self.t += 1
+
+
+class LossScale(Wrapper):
+    """Multiply the loss by `scale` before you differentiate; gradients are divided by it here.
+
+    A step whose gradient is not finite is left out and the scale halved; after `growth_interval` good steps in a row it
+    is doubled. For gradients in float16, whose small values would become zero.
+
+    Parameters
+    ----------
+    inner
+        Makes the steps.
+    initial, growth_interval
+        The first scale, and how many good steps double it.
+
+    References
+    ----------
+    Micikevicius et al. 2018, "Mixed precision training", section 3.2.
+
+    Examples
+    --------
+    >>> import numpy as np, fallline as fl
+    >>> w, opt = np.zeros(1), LossScale(fl.optim.SGD(0.1), initial=4.0)
+    >>> opt.step(w, np.array([np.inf]))
+    >>> opt.scale
+    2.0
+    >>> opt.step(w, np.array([2.0]))
+    >>> w
+    array([-0.1])
+    """
+
+    def __init__(self, inner: Optimizer, initial: float = 2.0**15, growth_interval: int = 2000) -> None:
+        super().__init__(inner)
+        if not initial > 0 or growth_interval < 1:
+            raise ValueError(f"[LossScale] initial and growth_interval must be positive, got {initial}")
+        self.growth_interval = growth_interval
+        self.own["scale"] = {"": np.array(float(initial))}
+
+    @property
+    def scale(self) -> float:
+        """What to multiply the loss by."""
+        return float(self.own["scale"][""])
+
+    def step(self, params: Any, grads: Any) -> None:
+        """Divide and step, or leave the step out."""
+        paths, given = flat(params), _tree.flatten(grads)
+        scale, self.t = self.scale, self.t + 1
+        if not all(np.isfinite(np.asarray(g)).all() for g in given.values()):
+            self.own["scale"][""], self.own["good"] = np.array(scale / 2), 0
+            return
+        divided = {p: np.asarray(np.asarray(g, np.asarray(paths[p]).dtype) / scale) for p, g in given.items()}
+        self.inner.step(paths, {p: g.astype(np.asarray(paths[p]).dtype) for p, g in divided.items()})
+        self.own["good"] = self.own.get("good", 0) + 1
+        if self.own["good"] == self.growth_interval:
+            self.own["scale"][""], self.own["good"] = np.array(scale * 2), 0
+
+    def minimize(self, value_and_grad: Callable[[Any], tuple[Any, Any]], params: Any) -> Any:
+        """Step with gradients that are not scaled yet, as those of `fit` are."""
+        value, grads = value_and_grad(params)
+        self.step(params, {path: np.asarray(g) * self.scale for path, g in _tree.flatten(grads).items()})
+        return value

@@ -1,0 +1,86 @@
+"""Means of the parameters along the path: EMA and SWA."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fallline import _core, _tree
+from fallline.optim._base import Optimizer
+from fallline.optim.wrappers import Arrays, Wrapper, flat
+
+__all__ = ["EMA", "SWA"]
+
+
+class _Averaging(Wrapper):
+    def averaged(self, params: Any) -> Any:
+        """Return copies of the averages of the parameters; before there are any, the parameters themselves."""
+        kept = self.own.get("mean")
+        if not kept:
+            return params
+        kinds = {p: (_core.wrap if isinstance(w, _core.Array) else np.asarray) for p, w in flat(params).items()}
+        return _tree.unflatten(params, {path: kind(kept[path].copy()) for path, kind in kinds.items()})
+
+
+class EMA(_Averaging):
+    r"""Keep an exponential mean of the parameters: :math:`\bar w \leftarrow d \bar w + (1 - d) w`; see `averaged`.
+
+    Parameters
+    ----------
+    inner
+        Makes the steps.
+    decay
+        d. The mean starts at the parameters after the first step.
+
+    References
+    ----------
+    Polyak & Juditsky 1992; Tarvainen & Valpola 2017, section 2.
+    """
+
+    def __init__(self, inner: Optimizer, decay: float = 0.999) -> None:
+        super().__init__(inner)
+        if not 0 <= decay < 1:
+            raise ValueError(f"[EMA] decay must be in [0, 1), got {decay}")
+        self.decay = decay
+
+    def step(self, params: Any, grads: Any) -> None:
+        """Step, then move the mean."""
+        self.inner.step(params, grads)
+        self.t += 1
+        mean: Arrays = self.own.setdefault("mean", {})
+        for path, w in flat(params).items():
+            new = np.asarray(w)
+            old = mean.get(path, new)
+            mean[path] = np.array(old + (1 - self.decay) * (new - old), new.dtype)
+
+
+class SWA(_Averaging):
+    r"""Average the parameters along the path, with equal weights, from step `start` on, at every `every`-th.
+
+    Networks with batch normalisation need their running statistics again: run the training data through the averaged
+    model in training mode before using it.
+
+    References
+    ----------
+    Izmailov et al. 2018, "Averaging weights leads to wider optima and better generalization", Algorithm 1.
+    """
+
+    def __init__(self, inner: Optimizer, start: int = 0, every: int = 1) -> None:
+        super().__init__(inner)
+        if start < 0 or every < 1:
+            raise ValueError(f"[SWA] start must not be negative and every at least 1, got {start} and {every}")
+        self.start, self.every = start, every
+
+    def step(self, params: Any, grads: Any) -> None:
+        """Step, and count the parameters in."""
+        self.inner.step(params, grads)
+        self.t += 1
+        if self.t <= self.start or (self.t - self.start) % self.every:
+            return
+        self.own["count"] = n = self.own.get("count", 0) + 1
+        mean: Arrays = self.own.setdefault("mean", {})
+        for path, w in flat(params).items():
+            new = np.asarray(w)
+            old = mean.get(path, new)
+            mean[path] = np.array(old + (new - old) / n, new.dtype)
