@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,14 @@ CASES = [
     (optim.ASGD(), "ASGD", {}),
     (optim.ASGD(0.1, lambd=0.1, alpha=0.6, t0=10), "ASGD", {"lr": 0.1, "lambd": 0.1, "alpha": 0.6, "t0": 10}),
 ]
+
+
+@pytest.fixture(autouse=True)
+def _scalars_in_double() -> Iterator[None]:
+    """PyTorch keeps the constants of NAdam and ASGD as tensors of the default dtype."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
 
 
 @pytest.mark.parametrize(("opt", "name", "options"), CASES, ids=[f"{n}-{i}" for i, (_, n, _) in enumerate(CASES)])
