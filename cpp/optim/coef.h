@@ -104,7 +104,7 @@ D fractional_power(D y, D x) {
 }
 
 // Whether 1 - x is 1 for certain; a graph value is not looked at.
-inline bool negligible(double x) { return x < 0x1p-54; }
+inline bool negligible(double x) { return std::fabs(x) < 0x1p-54; }
 template <class D>
 bool negligible(const D&) {
   return false;
