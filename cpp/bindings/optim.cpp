@@ -8,7 +8,7 @@ namespace fallline {
 namespace {
 
 py::tuple rule_info(const std::string& name) {
-  static constexpr const char* kRanges[] = {"any", "nonnegative", "unit", "flag"};
+  static constexpr const char* kRanges[] = {"any", "nonnegative", "unit", "closed_unit", "flag"};
   const Rule& found = rule(rule_index(name));
   py::dict slots;
   for (int i = 0; i < found.slot_count; ++i) slots[found.slots[i].name] = found.slots[i].starts_at;

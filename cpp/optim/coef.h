@@ -17,7 +17,7 @@ struct Slot {
   constexpr Slot(const char* slot_name, const char* start = nullptr) : name(slot_name), starts_at(start) {}
 };
 
-enum class Range : uint8_t { kAny, kNonNegative, kUnit, kFlag };
+enum class Range : uint8_t { kAny, kNonNegative, kUnit, kClosedUnit, kFlag };
 
 struct Hyper {
   const char* name;
@@ -26,8 +26,9 @@ struct Hyper {
 };
 constexpr Hyper number(const char* name, double value) { return {name, value, Range::kAny}; }
 constexpr Hyper nonnegative(const char* name, double value) { return {name, value, Range::kNonNegative}; }
-constexpr Hyper unit(const char* name, double value) { return {name, value, Range::kUnit}; }  // [0, 1)
-constexpr Hyper flag(const char* name, double value) { return {name, value, Range::kFlag}; }  // 0 or 1
+constexpr Hyper unit(const char* name, double value) { return {name, value, Range::kUnit}; }               // [0, 1)
+constexpr Hyper closed_unit(const char* name, double value) { return {name, value, Range::kClosedUnit}; }  // [0, 1]
+constexpr Hyper flag(const char* name, double value) { return {name, value, Range::kFlag}; }               // 0 or 1
 
 constexpr int kCommonHypers = 3;
 
@@ -104,7 +105,7 @@ D fractional_power(D y, D x) {
 }
 
 // Whether 1 - x is 1 for certain; a graph value is not looked at.
-inline bool negligible(double x) { return std::fabs(x) < 0x1p-54; }
+inline bool negligible(double x) { return x < 0x1p-54; }
 template <class D>
 bool negligible(const D&) {
   return false;

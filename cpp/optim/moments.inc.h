@@ -33,7 +33,7 @@ struct Adamax {
 struct NAdam {
   static constexpr const char* kName = "nadam";
   static constexpr auto kSlots = slots("m", "v");
-  static constexpr auto kHypers = moments_hypers(2e-3, 0.9, 0.999, 1e-8, 0, nonnegative("rate", 0.9998367253526753));
+  static constexpr auto kHypers = moments_hypers(2e-3, 0.9, 0.999, 1e-8, 0, closed_unit("rate", 0.9998367253526753));
   template <class D>
   static D momentum(D b1, D rate, int64_t t) {
     return b1 * (1 - 0.5 * power(rate, t));

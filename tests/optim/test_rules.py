@@ -132,6 +132,7 @@ def test_any_hyper_parameters_equal_the_reference_bitwise(data: st.DataObject) -
         "any": st.floats(-1, 1),
         "nonnegative": st.floats(1e-6, 2),
         "unit": st.floats(0, 0.999),
+        "closed_unit": st.floats(0, 1),
         "flag": st.sampled_from([0.0, 1.0]),
     }
     h = {name: data.draw(ranges[kind], label=name) for name, _, kind in _core.rule_info(rule)[1]}

@@ -335,6 +335,7 @@ _RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
     "any": ("a finite number", lambda x: True),
     "nonnegative": ("a finite number of at least 0", lambda x: x >= 0),
     "unit": ("at least 0 and below 1", lambda x: 0 <= x < 1),
+    "closed_unit": ("from 0 to 1", lambda x: 0 <= x <= 1),
     "flag": ("True or False", lambda x: x in (0, 1)),
 }
 

@@ -35,7 +35,8 @@ class TensorRule(Optimizer):
     Attributes
     ----------
     hypers
-        (name, default, range) of each hyper-parameter; range is "any", "nonnegative", "unit" for [0, 1), or "flag".
+        (name, default, range) of each hyper-parameter; range is "any", "nonnegative", "unit" for [0, 1), "closed_unit"
+        for [0, 1], or "flag".
         `weight_decay`, `l2` and `maximize` come with every rule.
 
     Examples
