@@ -101,7 +101,7 @@ def test_ops_and_tape_stay_behind_their_walls() -> None:
         assert "Var" not in names, f"{path.name} sees a Var"
 
 
-@pytest.mark.parametrize("name", ["reference.py", "reference_rules.py"])
+@pytest.mark.parametrize("name", ["reference.py", "reference_codes.py", "reference_rules.py"])
 def test_the_reference_imports_numpy_alone(name: str) -> None:
     path = ROOT / "tests" / name
     tops = {name.split(".")[0] for name in imports(ast.parse(path.read_text()))}

@@ -1,23 +1,75 @@
 // Update rules by name, and the native step on arrays that Python has checked.
+#include <algorithm>
+#include <stdexcept>
+
 #include "bindings/bind.h"
 
 #include "bindings/stepper.h"
+#include "optim/compressed.h"
 #include "optim/taped.h"
 
 namespace fallline {
 namespace {
 
+template <size_t kCount>
+int find(const char* const (&names)[kCount], const std::string& name) {
+  const auto found = std::find(names, names + kCount, name);
+  if (found == names + kCount) throw std::invalid_argument("[optim] unknown name '" + name + "'");
+  return static_cast<int>(found - names);
+}
+
+}  // namespace
+
+Precision precision_of(const std::string& name) {
+  static constexpr const char* kNames[] = {"full", "bfloat16", "float8"};
+  return static_cast<Precision>(find(kNames, name));
+}
+
+namespace {
+
+using FlatFloats = py::array_t<float, py::array::c_style>;
+
+constexpr const char* kValues[] = {"signed", "nonnegative", "exact"};
+
+Values values_of(const std::string& name) { return static_cast<Values>(find(kValues, name)); }
+
+// The codes of x as compressed.h lays them out; `order` is the last byte.
+py::array encode_state(const std::string& precision, const std::string& values, const py::array& x, uint32_t key,
+                       uint8_t order) {
+  const Precision how = precision_of(precision);
+  py::array_t<uint8_t> slot(compressed_bytes(how, x.size()));
+  const FlatFloats flat(x);
+  encode(how, values_of(values), flat.data(), flat.size(), key, slot.mutable_data());
+  slot.mutable_data()[slot.size() - 1] = order;
+  return slot;
+}
+
+py::array decode_state(const std::string& precision, const std::string& values, const py::array& slot, int64_t n) {
+  const Precision how = precision_of(precision);
+  if (slot.size() != compressed_bytes(how, n)) {
+    throw ShapeError("[optim] " + std::to_string(n) + " elements of state take " +
+                     std::to_string(compressed_bytes(how, n)) + " bytes, got " + std::to_string(slot.size()));
+  }
+  py::array_t<float> out(n);
+  decode(how, values_of(values), py::array_t<uint8_t, py::array::c_style>(slot).data(), n, out.mutable_data());
+  return out;
+}
+
 py::tuple rule_info(const std::string& name) {
   static constexpr const char* kRanges[] = {"any", "nonnegative", "unit", "closed_unit", "flag"};
   const Rule& found = rule(rule_index(name));
-  py::dict slots;
-  for (int i = 0; i < found.slot_count; ++i) slots[found.slots[i].name] = found.slots[i].starts_at;
+  py::dict slots, values;
+  for (int i = 0; i < found.slot_count; ++i) {
+    const Slot& slot = found.slots[i];
+    slots[slot.name] = slot.starts_at;
+    values[slot.name] = kValues[static_cast<int>(slot.values)];
+  }
   py::list hypers;
   for (int i = 0; i < found.hyper_count; ++i) {
     const Hyper& h = found.hypers[i];
     hypers.append(py::make_tuple(h.name, h.value, kRanges[static_cast<int>(h.range)]));
   }
-  return py::make_tuple(slots, hypers);
+  return py::make_tuple(slots, hypers, values);
 }
 
 }  // namespace
@@ -30,8 +82,17 @@ void bind_optim(py::module_& m) {
     return names;
   });
   m.def("rule_info", &rule_info);
-  m.def("rule_step", [](const std::string& name, const py::list& ws, const py::list& gs, const py::list& slots,
-                        py::handle row, int64_t t) { Batch(ws, gs, slots).step(rule(rule_index(name)), row, t); });
+  m.def(
+      "rule_step",
+      [](const std::string& name, const py::list& ws, const py::list& gs, const py::list& slots, py::handle row,
+         int64_t t, const std::string& precision) {
+        Batch(precision_of(precision), ws, gs, slots).step(rule(rule_index(name)), row, t);
+      },
+      py::arg(), py::arg(), py::arg(), py::arg(), py::arg(), py::arg(), py::arg("precision") = "full");
+  m.def("compressed_bytes",
+        [](const std::string& precision, int64_t n) { return compressed_bytes(precision_of(precision), n); });
+  m.def("encode_state", &encode_state);
+  m.def("decode_state", &decode_state);
   m.def("taped_step", [](const std::string& name, const py::sequence& hypers, int64_t t, py::handle g, py::handle w,
                          const py::sequence& slots) {
     Vars numbers, state;
@@ -46,7 +107,9 @@ void bind_optim(py::module_& m) {
     }
   });
   py::class_<Stepper>(m, "Stepper")
-      .def(py::init<const std::string&>())
+      .def(py::init([](const std::string& rule, const std::string& precision) {
+        return std::make_unique<Stepper>(rule, precision_of(precision));
+      }))
       .def("step", &Stepper::step)
       .def("remember", &Stepper::remember)
       .def("forget", &Stepper::forget);

@@ -26,7 +26,7 @@ bool flat(const Array& array, int order) {
 
 }  // namespace
 
-Batch::Batch(const py::list& ws, const py::list& gs, const py::list& slots) {
+Batch::Batch(Precision how, const py::list& ws, const py::list& gs, const py::list& slots) : precision(how) {
   for (size_t i = 0; i < ws.size(); ++i) {
     const py::array w = ws[i];
     RuleTensor tensor{w.size(), const_cast<void*>(w.data()), py::array(gs[i]).data(), {}, 0};
@@ -34,7 +34,7 @@ Batch::Batch(const py::list& ws, const py::list& gs, const py::list& slots) {
     for (size_t s = 0; s < state.size(); ++s) tensor.slots[s] = py::array(state[s]).mutable_data();
     tensors[w.itemsize() == 8].push_back(tensor);
   }
-  for (int d = 0; d < 2; ++d) ends[d] = lay_out(tensors[d].data(), count(tensors[d]));
+  for (int d = 0; d < 2; ++d) ends[d] = lay_out(tensors[d].data(), count(tensors[d]), precision);
 }
 
 // The GIL is kept for what takes less time than others need to make use of it.
@@ -44,7 +44,7 @@ void Batch::step(const Rule& rule, py::handle row, int64_t t) const {
   if (ends[0] + ends[1] > kUnlockedElements) released.emplace();
   for (int d = 0; d < 2; ++d) {
     const DType dtype = d ? DType::kFloat64 : DType::kFloat32;
-    if (ends[d]) rule_step(rule, dtype, hypers, t, tensors[d].data(), count(tensors[d]), ends[d]);
+    if (ends[d]) rule_step(rule, dtype, hypers, t, tensors[d].data(), count(tensors[d]), ends[d], precision);
   }
 }
 
@@ -94,7 +94,7 @@ void Stepper::remember(py::handle params, py::handle grads, const py::list& ws, 
   size_t grad_count = 0;
   grads_tree_.record(grads.ptr(), [&](PyObject*) { return ++grad_count > 0; });
   if (params_.size() != ws.size() || grad_count != ws.size()) return;  // a module among the leaves
-  batch_.emplace(ws, gs, slots);
+  batch_.emplace(precision_, ws, gs, slots);
   place_.resize(order.size());
   size_t next[2] = {0, 0};
   for (size_t i = 0; i < order.size(); ++i) {

@@ -13,20 +13,24 @@
 
 namespace fallline {
 
+// "full", "bfloat16" or "float8".
+Precision precision_of(const std::string& name);
+
 // The tensors of one step, float32 and float64 apart. The arrays must outlive it.
 struct Batch {
+  Precision precision;
   std::vector<RuleTensor> tensors[2];
   int64_t ends[2];
 
   // Checked arrays, flat and each in one memory order with its gradient and its slots.
-  Batch(const py::list& ws, const py::list& gs, const py::list& slots);
+  Batch(Precision precision, const py::list& ws, const py::list& gs, const py::list& slots);
   void step(const Rule& rule, py::handle row, int64_t t) const;
 };
 
 // Recognises the trees of the last checked step: the same parameters, and gradients that look like the last ones.
 class Stepper {
  public:
-  explicit Stepper(const std::string& rule_name) : rule_(rule_index(rule_name)) {}
+  Stepper(const std::string& rule_name, Precision precision) : rule_(rule_index(rule_name)), precision_(precision) {}
 
   void forget() { batch_.reset(); }
 
@@ -56,6 +60,7 @@ class Stepper {
   bool overlaps(const Param& p) const;
 
   int rule_;
+  Precision precision_;
   std::optional<Batch> batch_;
   py::list slots_;  // kept alive
   TreeRecord params_tree_, grads_tree_;

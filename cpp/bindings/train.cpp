@@ -1,6 +1,7 @@
 // The native training loop.
 #include "bindings/bind.h"
 
+#include "bindings/stepper.h"
 #include "train/loop.h"
 
 namespace fallline {
@@ -19,10 +20,11 @@ std::shared_ptr<BatchPlan> make_plan(std::shared_ptr<Plan> plan, const std::vect
   return std::make_shared<BatchPlan>(std::move(plan), std::move(rows), key_input, scalars, arrays(buffers));
 }
 
-std::shared_ptr<Update> make_update(const std::string& rule, const Vars& params, const std::vector<Vars>& slots) {
+std::shared_ptr<Update> make_update(const std::string& rule, const std::string& precision, const Vars& params,
+                                    const std::vector<Vars>& slots) {
   std::vector<std::vector<Array>> states;
   for (const Vars& s : slots) states.push_back(arrays(s));
-  return std::make_shared<Update>(rule_index(rule), arrays(params), std::move(states));
+  return std::make_shared<Update>(rule_index(rule), precision_of(precision), arrays(params), std::move(states));
 }
 
 void bind_batch_plan(py::module_& m) {

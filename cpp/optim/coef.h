@@ -9,13 +9,18 @@
 
 namespace fallline {
 
+// What a slot holds, which decides how it may be compressed: kExact not at all.
+enum class Values : uint8_t { kSigned, kNonNegative, kExact };
+
 // A full-size tensor that a rule keeps per parameter. It starts at zero, or at the hyper-parameter `starts_at`.
 struct Slot {
   const char* name;
-  const char* starts_at;
-  constexpr Slot() : name(nullptr), starts_at(nullptr) {}
-  constexpr Slot(const char* slot_name, const char* start = nullptr) : name(slot_name), starts_at(start) {}
+  const char* starts_at = nullptr;
+  Values values = Values::kSigned;
 };
+constexpr Slot mean(const char* name, const char* start = nullptr) { return {name, start, Values::kSigned}; }
+constexpr Slot square(const char* name, const char* start = nullptr) { return {name, start, Values::kNonNegative}; }
+constexpr Slot exact(const char* name, const char* start = nullptr) { return {name, start, Values::kExact}; }
 
 enum class Range : uint8_t { kAny, kNonNegative, kUnit, kClosedUnit, kFlag };
 
@@ -32,9 +37,9 @@ constexpr Hyper flag(const char* name, double value) { return {name, value, Rang
 
 constexpr int kCommonHypers = 3;
 
-template <class... Names>
-constexpr std::array<Slot, sizeof...(Names)> slots(Names... names) {
-  return {{Slot(names)...}};
+template <class... Slots>
+constexpr std::array<Slot, sizeof...(Slots)> slots(Slots... all) {
+  return {{all...}};
 }
 
 // A rule's own hyper-parameters, lr first, and then those that every rule has.

@@ -4,7 +4,7 @@
 // k.eps is added to |g|, k.d to u.
 struct Adamax {
   static constexpr const char* kName = "adamax";
-  static constexpr auto kSlots = slots("m", "u");
+  static constexpr auto kSlots = slots(mean("m"), square("u"));
   static constexpr auto kHypers =
       hypers(nonnegative("lr", 2e-3), unit("beta1", 0.9), unit("beta2", 0.999), nonnegative("eps", 1e-8),
              nonnegative("eps_outside", 0), flag("bias_correction", 1));
@@ -32,7 +32,7 @@ struct Adamax {
 // for their product: k.c = lr (1 - m_t) / (1 - P_t) weighs g, k.s = lr m_t+1 / (1 - P_t+1) weighs m.
 struct NAdam {
   static constexpr const char* kName = "nadam";
-  static constexpr auto kSlots = slots("m", "v");
+  static constexpr auto kSlots = slots(mean("m"), square("v"));
   static constexpr auto kHypers = moments_hypers(2e-3, 0.9, 0.999, 1e-8, 0, closed_unit("rate", 0.9998367253526753));
   template <class D>
   static D momentum(D b1, D rate, int64_t t) {
@@ -60,7 +60,7 @@ struct NAdam {
 // finite (rho_t > 5; the paper has 4), then Adam's step times r_t (k.s).
 struct RAdam {
   static constexpr const char* kName = "radam";
-  static constexpr auto kSlots = slots("m", "v");
+  static constexpr auto kSlots = slots(mean("m"), square("v"));
   static constexpr auto kHypers = moments_hypers(1e-3, 0.9, 0.999, 1e-8, 0, flag("eps_hat", 1));
   template <class D>
   static Coef<D> coef(const D* h, int64_t t) {
@@ -87,7 +87,7 @@ struct RAdam {
 // eps).
 struct AdaBelief {
   static constexpr const char* kName = "adabelief";
-  static constexpr auto kSlots = slots("m", "v");
+  static constexpr auto kSlots = slots(mean("m"), square("v"));
   static constexpr auto kHypers = moments_hypers(1e-3, 0.9, 0.999, 1e-16, 1e-16);
   template <class D>
   static Coef<D> coef(const D* h, int64_t t) {
@@ -111,7 +111,7 @@ FL_FN X sign(X x) {
 // Yogi. Zaheer et al. 2018, Algorithm 2:  v <- v - (1 - b2) sign(v - g^2) g^2,  w <- w - lr m / (sqrt(v) + eps).
 struct Yogi {
   static constexpr const char* kName = "yogi";
-  static constexpr auto kSlots = slots(Slot("m", "initial_accumulator"), Slot("v", "initial_accumulator"));
+  static constexpr auto kSlots = slots(mean("m", "initial_accumulator"), square("v", "initial_accumulator"));
   static constexpr auto kHypers = moments_hypers(1e-2, 0.9, 0.999, 1e-3, 0, nonnegative("initial_accumulator", 1e-6));
   template <class D>
   static Coef<D> coef(const D* h, int64_t t) {
@@ -129,7 +129,7 @@ struct Yogi {
 // slowly and is not corrected. k.c = lr alpha.
 struct AdEMAMix {
   static constexpr const char* kName = "ademamix";
-  static constexpr auto kSlots = slots("m1", "m2", "v");
+  static constexpr auto kSlots = slots(mean("m1"), mean("m2"), square("v"));
   static constexpr auto kHypers =
       moments_hypers(1e-3, 0.9, 0.999, 1e-8, 0, unit("beta3", 0.9999), nonnegative("alpha", 5));
   template <class D>
@@ -153,7 +153,7 @@ struct AdEMAMix {
 // the v from before this gradient; the first step only sets v = g^2. k.c = (t - 1)^(1/4), k.eps = eps^2.
 struct ADOPT {
   static constexpr const char* kName = "adopt";
-  static constexpr auto kSlots = slots("m", "v");
+  static constexpr auto kSlots = slots(mean("m"), square("v"));
   static constexpr auto kHypers = hypers(nonnegative("lr", 1e-3), unit("beta1", 0.9), unit("beta2", 0.9999),
                                          nonnegative("eps", 1e-6), flag("clip", 1));
   template <class D>
@@ -182,7 +182,7 @@ struct ADOPT {
 // w <- w - lr ((1 - n1) g + n1 m^) / (sqrt((1 - n2) g^2 + n2 v^) + eps).  k.c = lr (1 - n1), k.d = 1 - n2.
 struct QHAdam {
   static constexpr const char* kName = "qhadam";
-  static constexpr auto kSlots = slots("m", "v");
+  static constexpr auto kSlots = slots(mean("m"), square("v"));
   static constexpr auto kHypers = moments_hypers(1e-3, 0.995, 0.999, 1e-8, 0, number("nu1", 0.7), number("nu2", 1));
   template <class D>
   static Coef<D> coef(const D* h, int64_t t) {
@@ -206,7 +206,7 @@ struct QHAdam {
 // n <- b3 n + (1 - b3) (g + b2 d)^2,  w <- w - lr (m^ + b2 v^) / (sqrt(n^) + eps).  k.d = lr b2 / (1 - b2^t).
 struct Adan {
   static constexpr const char* kName = "adan";
-  static constexpr auto kSlots = slots("m", "v", "n", "p");
+  static constexpr auto kSlots = slots(mean("m"), mean("v"), square("n"), mean("p"));
   static constexpr auto kHypers = hypers(nonnegative("lr", 1e-3), unit("beta1", 0.98), unit("beta2", 0.92),
                                          unit("beta3", 0.99), nonnegative("eps", 1e-8), nonnegative("eps_root", 0));
   template <class D>

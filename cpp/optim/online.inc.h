@@ -4,7 +4,7 @@
 // Quasi-hyperbolic momentum. Ma & Yarats 2019, eq. (3) and (4):  m <- b m + (1 - b) g,  w <- w - lr ((1 - n) g + n m).
 struct QHM {
   static constexpr const char* kName = "qhm";
-  static constexpr auto kSlots = slots("m");
+  static constexpr auto kSlots = slots(mean("m"));
   static constexpr auto kHypers = hypers(nonnegative("lr", 1e-3), unit("momentum", 0.999), number("nu", 0.7));
   template <class D>
   static Coef<D> coef(const D* h, int64_t) {
@@ -27,7 +27,7 @@ struct QHM {
 // u <- rho u + (1 - rho) d^2,  w <- w - lr d.
 struct Adadelta {
   static constexpr const char* kName = "adadelta";
-  static constexpr auto kSlots = slots("v", "u");
+  static constexpr auto kSlots = slots(square("v"), square("u"));
   static constexpr auto kHypers = hypers(nonnegative("lr", 1), unit("rho", 0.9), nonnegative("eps", 1e-6));
   template <class D>
   static Coef<D> coef(const D* h, int64_t) {
@@ -52,7 +52,7 @@ struct Adadelta {
 // w <- (1 - lambd eta) w - eta g,  eta = lr / (1 + lambd lr (t - 1))^alpha, and a the mean of w from step t0 on.
 struct ASGD {
   static constexpr const char* kName = "asgd";
-  static constexpr auto kSlots = slots("a");
+  static constexpr auto kSlots = slots(exact("a"));
   static constexpr auto kHypers =
       hypers(nonnegative("lr", 1e-2), nonnegative("lambd", 1e-4), unit("alpha", 0.75), nonnegative("t0", 1e6));
   template <class D>
@@ -78,7 +78,7 @@ struct ASGD {
 // z <- z + lr g - (sqrt(n + g^2) - sqrt(n)) w,  n <- n + g^2,  w <- (clip(z, lr l1) - z) / (beta + sqrt(n) + lr l2).
 struct FTRL {
   static constexpr const char* kName = "ftrl";
-  static constexpr auto kSlots = slots(Slot("n", "initial_accumulator"), Slot("z"));
+  static constexpr auto kSlots = slots(square("n", "initial_accumulator"), exact("z"));
   static constexpr auto kHypers = hypers(nonnegative("lr", 1e-3), nonnegative("l1", 0), nonnegative("ridge", 0),
                                          nonnegative("beta", 0), nonnegative("initial_accumulator", 0.1));
   template <class D>

@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "optim/compressed.h"
 #include "simd/flush.h"
 #include "simd/parallel.h"
 
@@ -110,18 +111,20 @@ int rule_index(const std::string& name) {
   throw std::invalid_argument("[optim] there is no rule named '" + name + "'");
 }
 
-int64_t lay_out(RuleTensor* tensors, int64_t count) {
-  constexpr int64_t kLine = 16;  // pieces then begin on whole registers and lines of a tensor
+int64_t lay_out(RuleTensor* tensors, int64_t count, Precision precision) {
+  // Pieces then begin on whole registers and lines of a tensor, and on whole blocks of compressed state.
+  const int64_t line = precision == Precision::kFull ? 16 : kStateBlock;
   int64_t end = 0;
   for (int64_t i = 0; i < count; ++i) {
     tensors[i].begin = end;
-    end += (tensors[i].n + kLine - 1) / kLine * kLine;
+    end += (tensors[i].n + line - 1) / line * line;
   }
   return end;
 }
 
 void rule_step(const Rule& rule, DType dtype, const double* hypers, int64_t t, const RuleTensor* tensors, int64_t count,
-               int64_t end) {
+               int64_t end, Precision precision) {
+  static_assert(kSweepGrain % kStateBlock == 0, "threads take whole blocks");
   const Coef<double> k = rule.coef(hypers, t);
   const auto step = dtype == DType::kFloat64 ? rule.double_step : rule.float_step;
   const FlushToZero scope;
@@ -132,7 +135,13 @@ void rule_step(const Rule& rule, DType dtype, const double* hypers, int64_t t, c
     for (; tensor < last && tensor->begin < to; ++tensor) {
       const int64_t a = std::max<int64_t>(from - tensor->begin, 0);
       const int64_t b = std::min(to - tensor->begin, tensor->n);
-      if (a < b) step(k, *tensor, a, b);
+      if (a >= b) continue;
+      if (precision == Precision::kFull) {
+        step(k, *tensor, a, b);
+      } else {
+        const auto key = static_cast<uint32_t>(t) * 0x9E3779B1u + static_cast<uint32_t>(tensor - tensors);
+        compressed_step(rule, precision, k, *tensor, a, b, key);
+      }
     }
   });
 }

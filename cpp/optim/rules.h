@@ -12,8 +12,11 @@ namespace fallline {
 
 constexpr int kMaxSlots = 4;
 
+// How state is kept: in the parameter's own type, or compressed (compressed.h), which takes float32 parameters.
+enum class Precision : uint8_t { kFull, kBFloat16, kFloat8 };
+
 // A parameter, its gradient and its state: n elements each, one after the other, all of one float type. The gradient
-// may be the parameter itself; anything else must not overlap.
+// may be the parameter itself; anything else must not overlap. Compressed slots are as compressed.h says.
 struct RuleTensor {
   int64_t n;
   void* w;
@@ -42,13 +45,13 @@ const Rule& rule(int index);
 int rule_index(const std::string& name);
 
 // Places the tensors one behind the other, so that a range of elements names parts of tensors. Returns the end.
-int64_t lay_out(RuleTensor* tensors, int64_t count);
+int64_t lay_out(RuleTensor* tensors, int64_t count, Precision precision = Precision::kFull);
 
 // One step of all tensors at once. `hypers` are in the order of Rule::hypers, `t` counts from 1, `end` came from
 // lay_out, `dtype` is float32 or float64. Subnormal numbers count as zero. Allocates nothing; the result does not
 // depend on the number of threads, nor on the target.
 void rule_step(const Rule& rule, DType dtype, const double* hypers, int64_t t, const RuleTensor* tensors, int64_t count,
-               int64_t end);
+               int64_t end, Precision precision = Precision::kFull);
 
 }  // namespace fallline
 

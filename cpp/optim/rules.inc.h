@@ -45,7 +45,7 @@ Coef<D> momentum_coef(D lr, D b, D dampening, D dampen_first, D inside, int64_t 
 // k.a1 = 1 - dampening, times lr where lr stands in the velocity; k.s is the other one of 1 and lr.
 struct Momentum {
   static constexpr const char* kName = "momentum";
-  static constexpr auto kSlots = slots("v");
+  static constexpr auto kSlots = slots(mean("v"));
   static constexpr auto kHypers = hypers(nonnegative("lr", 1e-3), nonnegative("momentum", 0.9), number("dampening", 0),
                                          flag("dampen_first", 0), flag("lr_in_velocity", 0));
   template <class D>
@@ -64,7 +64,7 @@ struct Momentum {
 // (Bengio et al. 2013, eq. (7)):  v <- b v + g,  w <- w - lr (g + b v).
 struct Nesterov {
   static constexpr const char* kName = "nesterov";
-  static constexpr auto kSlots = slots("v");
+  static constexpr auto kSlots = slots(mean("v"));
   static constexpr auto kHypers =
       hypers(nonnegative("lr", 1e-3), nonnegative("momentum", 0.9), flag("lr_in_velocity", 0));
   template <class D>
@@ -84,7 +84,7 @@ struct Nesterov {
 // k.c = 1 where the root sees the current gradient, 0 where it sees the earlier ones only. k.s = lr / (1 + (t - 1) d).
 struct Adagrad {
   static constexpr const char* kName = "adagrad";
-  static constexpr auto kSlots = slots(Slot("v", "initial_accumulator"));
+  static constexpr auto kSlots = slots(square("v", "initial_accumulator"));
   static constexpr auto kHypers =
       hypers(nonnegative("lr", 1e-2), nonnegative("lr_decay", 0), nonnegative("eps", 1e-10), nonnegative("eps_root", 0),
              flag("include_current", 1), nonnegative("initial_accumulator", 0));
@@ -136,7 +136,7 @@ constexpr auto kRmspropMomentumHypers =
 // RMSprop. Tieleman & Hinton 2012, lecture 6e:  v <- a v + (1 - a) g^2,  w <- w - lr g / (sqrt(v) + eps).
 struct RMSprop {
   static constexpr const char* kName = "rmsprop";
-  static constexpr auto kSlots = slots("v");
+  static constexpr auto kSlots = slots(square("v"));
   static constexpr auto kHypers = kRmspropHypers;
   template <class D>
   static Coef<D> coef(const D* h, int64_t t) {
@@ -152,7 +152,7 @@ struct RMSprop {
 // The same with a velocity of scaled gradients:  u <- b u + g / (sqrt(v) + eps),  w <- w - lr u.
 struct RMSpropMomentum {
   static constexpr const char* kName = "rmsprop_momentum";
-  static constexpr auto kSlots = slots("v", "u");
+  static constexpr auto kSlots = slots(square("v"), mean("u"));
   static constexpr auto kHypers = kRmspropMomentumHypers;
   template <class D>
   static Coef<D> coef(const D* h, int64_t t) {
@@ -176,7 +176,7 @@ FL_FN X variance(X v, X m) {
 // Centered RMSprop. Graves 2013, eq. (38) to (41):  m <- a m + (1 - a) g,  w <- w - lr g / (sqrt(v - m^2) + eps).
 struct RMSpropCentered {
   static constexpr const char* kName = "rmsprop_centered";
-  static constexpr auto kSlots = slots("v", "m");
+  static constexpr auto kSlots = slots(exact("v"), exact("m"));
   static constexpr auto kHypers = kRmspropHypers;
   template <class D>
   static Coef<D> coef(const D* h, int64_t t) {
@@ -192,7 +192,7 @@ struct RMSpropCentered {
 
 struct RMSpropCenteredMomentum {
   static constexpr const char* kName = "rmsprop_centered_momentum";
-  static constexpr auto kSlots = slots("v", "m", "u");
+  static constexpr auto kSlots = slots(exact("v"), exact("m"), mean("u"));
   static constexpr auto kHypers = kRmspropMomentumHypers;
   template <class D>
   static Coef<D> coef(const D* h, int64_t t) {
@@ -242,7 +242,7 @@ constexpr auto kAdamHypers = moments_hypers(1e-3, 0.9, 0.999, 1e-8, 0, flag("eps
 // Adam. Kingma & Ba 2015, Algorithm 1:  w <- w - lr m^ / (sqrt(v^) + eps),  m^ = m / (1 - b1^t),  v^ = v / (1 - b2^t).
 struct Adam {
   static constexpr const char* kName = "adam";
-  static constexpr auto kSlots = slots("m", "v");
+  static constexpr auto kSlots = slots(mean("m"), square("v"));
   static constexpr auto kHypers = kAdamHypers;
   template <class D>
   static Coef<D> coef(const D* h, int64_t t) {
@@ -259,7 +259,7 @@ struct Adam {
 // AMSGrad. Reddi, Kale & Kumar 2018, Algorithm 2, with Adam's bias correction:  u <- max(u, v) stands in for v.
 struct AMSGrad {
   static constexpr const char* kName = "amsgrad";
-  static constexpr auto kSlots = slots("m", "v", "u");
+  static constexpr auto kSlots = slots(mean("m"), square("v"), square("u"));
   static constexpr auto kHypers = kAdamHypers;
   template <class D>
   static Coef<D> coef(const D* h, int64_t t) {

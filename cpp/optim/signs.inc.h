@@ -3,7 +3,7 @@
 // Lion. Chen et al. 2023, Algorithm 2:  w <- w - lr sign(b1 m + (1 - b1) g),  m <- b2 m + (1 - b2) g.
 struct Lion {
   static constexpr const char* kName = "lion";
-  static constexpr auto kSlots = slots("m");
+  static constexpr auto kSlots = slots(mean("m"));
   static constexpr auto kHypers = hypers(nonnegative("lr", 1e-4), unit("beta1", 0.9), unit("beta2", 0.99));
   template <class D>
   static Coef<D> coef(const D* h, int64_t) {
@@ -26,7 +26,7 @@ struct Lion {
 // Signum. Bernstein et al. 2018, Algorithm 2:  m <- b m + (1 - b) g,  w <- w - lr sign(m).
 struct Signum {
   static constexpr const char* kName = "signum";
-  static constexpr auto kSlots = slots("m");
+  static constexpr auto kSlots = slots(mean("m"));
   static constexpr auto kHypers = hypers(nonnegative("lr", 1e-3), unit("momentum", 0.9));
   template <class D>
   static Coef<D> coef(const D* h, int64_t) {
@@ -47,7 +47,7 @@ struct Signum {
 // stays and shrinks by k.a2 when it turns, within [k.c, k.d]; after a turn w rests once. The first d is lr.
 struct Rprop {
   static constexpr const char* kName = "rprop";
-  static constexpr auto kSlots = slots("p", "d");
+  static constexpr auto kSlots = slots(exact("p"), exact("d"));
   static constexpr auto kHypers = hypers(nonnegative("lr", 1e-2), unit("eta_minus", 0.5), nonnegative("eta_plus", 1.2),
                                          nonnegative("smallest_step", 1e-6), nonnegative("largest_step", 50));
   template <class D>

@@ -188,6 +188,17 @@ FL_FN Pack<I> shift_right(Pack<I> x) {  // copies the sign
   return hn::ShiftRight<kBits>(x.v);
 }
 
+// Codes of 8 and 16 bits without sign, one for each lane of int32; what narrow() is given must fit.
+template <class Code>
+FL_FN Pack<int32_t> widen(const Code* p) {
+  return hn::PromoteTo(hn::ScalableTag<int32_t>(), hn::LoadU(hn::Rebind<Code, hn::ScalableTag<int32_t> >(), p));
+}
+template <class Code>
+FL_FN void narrow(Pack<int32_t> x, Code* p) {
+  const hn::Rebind<Code, hn::ScalableTag<int32_t> > d;
+  hn::StoreU(hn::DemoteTo(d, x.v), d, p);
+}
+
 // The rounding error of a product: a * b = product + product_error(a, b, product), exactly unless it underflows.
 template <class T>
 FL_FN Pack<T> product_error(Pack<T> a, Pack<T> b, Pack<T> product) {

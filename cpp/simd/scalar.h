@@ -23,7 +23,7 @@ using SignedOf = std::conditional_t<sizeof(T) == 8, int64_t, int32_t>;
 template <class T>
 using FloatOf = std::conditional_t<sizeof(T) == 8, double, float>;
 
-// Sums of integers wrap around as in a register, so they are formed without a sign.
+// Sums of integers wrap around as in a register, so they are formed without a sign; and their products too.
 template <class T, bool = std::is_integral_v<T> && !std::is_same_v<T, bool>>
 struct Wrapping {
   using type = T;
@@ -66,7 +66,7 @@ struct Pack {
 
   friend FL_SCALAR_FN Pack operator+(Pack x, Pack y) { return T(Wide(x.v) + Wide(y.v)); }
   friend FL_SCALAR_FN Pack operator-(Pack x, Pack y) { return T(Wide(x.v) - Wide(y.v)); }
-  friend FL_SCALAR_FN Pack operator*(Pack x, Pack y) { return T(x.v * y.v); }
+  friend FL_SCALAR_FN Pack operator*(Pack x, Pack y) { return T(Wide(1) * Wide(x.v) * Wide(y.v)); }
   friend FL_SCALAR_FN Pack operator/(Pack x, Pack y) { return T(x.v / y.v); }
   friend FL_SCALAR_FN Pack operator-(Pack x) { return T(-x.v); }
   friend FL_SCALAR_FN Pack operator&(Pack x, Pack y) { return T(x.v & y.v); }  // integers only, like the next four
@@ -156,6 +156,16 @@ FL_SCALAR_FN Pack<I> shift_left(Pack<I> x) {
 template <int kBits, class I>
 FL_SCALAR_FN Pack<I> shift_right(Pack<I> x) {  // copies the sign
   return static_cast<I>(x.v >> kBits);
+}
+
+// Codes of 8 and 16 bits without sign; what narrow() is given must fit.
+template <class Code>
+FL_SCALAR_FN Pack<int32_t> widen(const Code* p) {
+  return static_cast<int32_t>(*p);
+}
+template <class Code>
+FL_SCALAR_FN void narrow(Pack<int32_t> x, Code* p) {
+  *p = static_cast<Code>(x.v);
 }
 
 // The rounding error of a product: a * b = product + product_error(a, b, product), exactly unless it underflows.

@@ -93,8 +93,8 @@ double global_norm(const std::vector<Array>& arrays) {
   return std::sqrt(sum);
 }
 
-Update::Update(int rule_number, std::vector<Array> params, std::vector<std::vector<Array>> slots)
-    : rule_(rule(rule_number)), params_(std::move(params)) {
+Update::Update(int rule_number, Precision precision, std::vector<Array> params, std::vector<std::vector<Array>> slots)
+    : rule_(rule(rule_number)), precision_(precision), params_(std::move(params)) {
   for (size_t i = 0; i < params_.size(); ++i) {
     RuleTensor tensor{};
     tensor.n = params_[i].size();
@@ -103,7 +103,7 @@ Update::Update(int rule_number, std::vector<Array> params, std::vector<std::vect
     tensors_.push_back(tensor);
   }
   staged_.resize(params_.size());
-  end_ = lay_out(tensors_.data(), static_cast<int64_t>(tensors_.size()));
+  end_ = lay_out(tensors_.data(), static_cast<int64_t>(tensors_.size()), precision_);
 }
 
 double Update::step(const std::vector<Array>& grads, const double* hypers, int64_t t, double max_norm) {
@@ -128,7 +128,8 @@ double Update::step(const std::vector<Array>& grads, const double* hypers, int64
     tensors_[i].g = staged.data;
   }
   if (tensors_.empty()) return norm;
-  rule_step(rule_, params_[0].dtype, hypers, t, tensors_.data(), static_cast<int64_t>(tensors_.size()), end_);
+  rule_step(rule_, params_[0].dtype, hypers, t, tensors_.data(), static_cast<int64_t>(tensors_.size()), end_,
+            precision_);
   for (const Array& w : params_) w.buffer->bump();
   return norm;
 }

@@ -49,14 +49,15 @@ class BatchPlan {
 // The update of all parameters by one rule, after a plan has left their gradients.
 class Update {
  public:
-  // `params` and every state are dense, in the memory order of the gradient.
-  Update(int rule, std::vector<Array> params, std::vector<std::vector<Array>> slots);
+  // `params` and every state are dense, in the memory order of the gradient; compressed states say theirs themselves.
+  Update(int rule, Precision precision, std::vector<Array> params, std::vector<std::vector<Array>> slots);
   // Applies the rule with this row of hyper-parameters as update number t (from 1) and returns the gradients' norm.
   // `max_norm` > 0 scales the gradients down to it first. Where the norm is not finite nothing is changed.
   double step(const std::vector<Array>& grads, const double* hypers, int64_t t, double max_norm);
 
  private:
   const Rule& rule_;
+  Precision precision_;
   std::vector<Array> params_;
   std::vector<RuleTensor> tensors_;
   std::vector<Array> staged_;  // gradients brought into the parameter's memory order, where they differ

@@ -11,11 +11,13 @@ import numpy as np
 
 from fallline import _core, _tree
 from fallline.optim import _leaves
+from fallline.optim._formats import Format
 from fallline.optim.schedules import Schedule
 
-__all__ = ["Hyper", "Optimizer", "get"]
+__all__ = ["Common", "Hyper", "Optimizer", "get"]
 
 Hyper: TypeAlias = float | _core.Array | Callable[[int], float]
+Common: TypeAlias = Hyper | bool | str | None
 State = dict[str, dict[str, np.ndarray]]
 
 
@@ -26,6 +28,9 @@ class Optimizer:
     ----------
     rule
         The name of a native update rule.
+    state_dtype
+        How state is kept: None for the parameter's dtype, or, for float32 parameters, "bfloat16" or "float8": two bytes
+        or one (and one for each 256) per element and slot, rounded stochastically; see :doc:`/optimizers`.
     **hypers
         Its hyper-parameters: each a number, or a schedule, that is, a pure callable of the number of finished updates.
 
@@ -47,13 +52,16 @@ class Optimizer:
     #: Whether `get` finds the class.
     by_name: ClassVar[bool] = True
 
-    def __init__(self, rule: str, **hypers: Hyper | bool) -> None:
-        slots, specs = _core.rule_info(rule)
-        self._stepper = _core.Stepper(rule)
-        self._begin(rule, slots, specs, hypers)
+    def __init__(self, rule: str, *, state_dtype: str | None = None, **hypers: Hyper | bool) -> None:
+        slots, specs, values = _core.rule_info(rule)
+        self._begin(rule, slots, specs, hypers, Format(self._name, values, state_dtype))
+        self._stepper = _core.Stepper(rule, self._format.precision)
 
-    def _begin(self, rule: str, slots: Any, specs: Any, hypers: Mapping[str, Hyper | bool]) -> None:
+    def _begin(
+        self, rule: str, slots: Any, specs: Any, hypers: Mapping[str, Hyper | bool], form: Format | None = None
+    ) -> None:
         self._rule_name, self._slots, self._specs = rule, slots, specs
+        self._format = form or Format(self._name, {}, None)
         self._hypers: dict[str, Hyper] = {name: default for name, default, _ in self._specs}
         self._open: dict[str, Schedule] = {}  # schedules as they were given, before the length of an epoch was known
         self._states: State = {}
@@ -135,7 +143,7 @@ class Optimizer:
         leaves = _leaves.check(self._name, params, grads)
         states = self._states_for(leaves)
         slots = [list(states[path].values()) for path in leaves.params]
-        _core.rule_step(self._rule_name, leaves.w, leaves.g, slots, row, self.t + 1)
+        _core.rule_step(self._rule_name, leaves.w, leaves.g, slots, row, self.t + 1, self._format.precision)
         leaves.store()
         self._states = states
         self._stepper.forget()
@@ -169,19 +177,21 @@ class Optimizer:
         leaves = _leaves.check(self._name, params, grads, writable=False)
         weights = [np.array(w, order="K") for w in leaves.w]
         states = {p: {s: np.asarray(a) for s, a in slot.items()} for p, slot in slots.items()}
-        _match_state(self._name, states, leaves.params)
+        self._match_state(states, leaves.params)
         states = {
             path: {s: np.array(_leaves.ordered_as(slot, w), order="K") for s, slot in states[path].items()}
             for path, w in zip(leaves.params, weights, strict=True)
         }
-        order = [list(slots.values()) for slots in states.values()]
-        _core.rule_step(self._rule_name, weights, leaves.g, order, self.hyper_rows(t, 1)[0], t + 1)
+        order, row = [list(slots.values()) for slots in states.values()], self.hyper_rows(t, 1)[0]
+        _core.rule_step(self._rule_name, weights, leaves.g, order, row, t + 1, self._format.precision)
         return leaves.like_params(weights), states
 
     def _taped_update(self, grads: Any, slots: Any, params: Any, t: int) -> tuple[dict[str, Any], Any]:
+        if self._format.state_dtype is not None:
+            raise _core.DTypeError(f"[{self._name}] compressed state has no derivative; use state_dtype=None")
         leaves = _tree.flatten(params)
         given = _leaves.match(self._name, leaves, _tree.flatten(grads))
-        _match_state(self._name, slots, leaves)
+        self._match_state(slots, leaves)
         row = [value(t) if callable(value) else value for value in self._hypers.values()]
         new, states = {}, {}
         for path, w in leaves.items():
@@ -221,13 +231,24 @@ class Optimizer:
         """Return the bytes that the state takes: for `params` where they are given, else now."""
         if params is None:
             return sum(slot.nbytes for slots in self._states.values() for slot in slots.values())
-        return len(self._slots) * sum(np.asarray(leaf).nbytes for leaf in _tree.flatten(params).values())
+        leaves = [np.asarray(leaf) for leaf in _tree.flatten(params).values()]
+        return sum(self._format.nbytes(slot, leaf) for leaf in leaves for slot in self._slots)
+
+    def state_values(self, params: Any) -> State:
+        """Return copies of the state of `params` as numbers in their shapes, compressed or not."""
+        leaves = {path: np.asarray(leaf) for path, leaf in _tree.flatten(params).items()}
+        self._match_state(self._states, leaves)
+        return {
+            path: {slot: self._format.decode(slot, a, leaves[path]) for slot, a in slots.items()}
+            for path, slots in self._states.items()
+        }
 
     def state_dict(self) -> dict[str, Any]:
         """Return the rule's name, `t`, the hyper-parameters that are numbers, and copies of the state as path/slot."""
         numbers = {name: value for name, value in self._hypers.items() if isinstance(value, float)}
         arrays = {f"{path}/{s}": slot.copy() for path, slots in self._states.items() for s, slot in slots.items()}
-        return {"rule": self._rule_name, "t": self.t, **numbers, **arrays}
+        form = {"state_dtype": self._format.state_dtype} if self._format.state_dtype else {}
+        return {"rule": self._rule_name, "t": self.t, **form, **numbers, **arrays}
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> None:
         """Take over what `state_dict` returned; schedules stay, numbers and arrays are copied.
@@ -256,6 +277,8 @@ class Optimizer:
         wrong = []
         if state_dict.get("rule", self._rule_name) != self._rule_name:
             wrong.append(f"it belongs to the rule '{state_dict['rule']}', not '{self._rule_name}'")
+        if arrays and state_dict.get("state_dtype") != self._format.state_dtype:
+            wrong.append(f"its state_dtype is {state_dict.get('state_dtype')!r}, not {self._format.state_dtype!r}")
         if not isinstance(state_dict.get("t", 0), int | np.integer) or state_dict.get("t", 0) < 0:
             wrong.append(f"t is {state_dict['t']!r}")
         paths = dict.fromkeys(key.rsplit("/", 1)[0] for key in arrays)
@@ -265,21 +288,21 @@ class Optimizer:
         if strict:
             numbers = {name for name, value in self._hypers.items() if isinstance(value, float)}
             wrong += [f"'{key}' is missing" for key in sorted(({"rule", "t"} | numbers) - state_dict.keys())]
-            known = expected | self._hypers.keys() | {"rule", "t"}
+            known = expected | self._hypers.keys() | {"rule", "t", "state_dtype"}
             wrong += [f"'{key}' is not expected" for key in sorted(state_dict.keys() - known)]
         for key, new in arrays.items():
             path, slot = key.rsplit("/", 1)
             old = self._states.get(path, {}).get(slot)
             if old is not None and (new.shape, new.dtype) != (old.shape, old.dtype):
                 wrong.append(f"'{key}' has {new.dtype}{new.shape}, expected {old.dtype}{old.shape}")
-            elif old is None and new.dtype not in (np.float32, np.float64):
-                wrong.append(f"'{key}' has dtype {new.dtype}, expected float32 or float64")
+            elif old is None and not self._format.fits_any(slot, new.dtype):
+                wrong.append(f"'{key}' has dtype {new.dtype}, expected {self._format.precision} state")
         return wrong
 
     def _states_for(self, leaves: _leaves.Leaves) -> State:
         """Return the state of these parameters, each array in its parameter's memory order; self is not changed."""
         if self._states:
-            _match_state(self._name, self._states, leaves.params)
+            self._match_state(self._states, leaves.params)
         states = {}
         for path, array in leaves.params.items():
             old = self._states.get(path) or self._new_state(array)
@@ -291,7 +314,18 @@ class Optimizer:
             value = self._hypers[hyper] if hyper else 0.0
             return float(value(0) if callable(value) else value)
 
-        return {slot: np.full_like(array, start(hyper), subok=False) for slot, hyper in self._slots.items()}
+        return {slot: self._format.new(slot, start(hyper), array) for slot, hyper in self._slots.items()}
+
+    def _match_state(self, states: Mapping[str, Mapping[str, Any]], params: Mapping[str, Any]) -> None:
+        if states.keys() != params.keys():
+            new, gone = sorted(params.keys() - states.keys()), sorted(states.keys() - params.keys())
+            raise ValueError(
+                f"[{self._name}] the state belongs to other parameters: new {new}, missing {gone}; "
+                "use one optimizer for each set of parameters"
+            )
+        for path, array in params.items():
+            for slot, state in states[path].items():
+                self._format.check(path, slot, state, array)
 
     @property
     def _name(self) -> str:
@@ -303,7 +337,7 @@ class Optimizer:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         if self.native:
-            self._stepper = _core.Stepper(self._rule_name)
+            self._stepper = _core.Stepper(self._rule_name, self._format.precision)
 
     def __repr__(self) -> str:
         changed = [
@@ -350,19 +384,3 @@ def _number(rule: str, name: str, value: Any, kind: str, t: int | None = None) -
         at = "" if t is None else f" after {t} updates"
         raise ValueError(f"[{rule}] {name} must be {text}, got {value!r}{at}")
     return number
-
-
-def _match_state(rule: str, states: Mapping[str, Mapping[str, Any]], params: Mapping[str, Any]) -> None:
-    if states.keys() != params.keys():
-        new, gone = sorted(params.keys() - states.keys()), sorted(states.keys() - params.keys())
-        raise ValueError(
-            f"[{rule}] the state belongs to other parameters: new {new}, missing {gone}; "
-            "use one optimizer for each set of parameters"
-        )
-    for path, array in params.items():
-        for slot, state in states[path].items():
-            if (state.shape, state.dtype) != (array.shape, array.dtype):
-                raise _core.ShapeError(
-                    f"[{rule}] '{path}' is {array.dtype}{array.shape}, but its state '{slot}' is "
-                    f"{state.dtype}{state.shape}"
-                )

@@ -10,7 +10,7 @@ import numpy as np
 
 from fallline import _core, _tree
 
-__all__ = ["Leaves", "check", "ordered_as"]
+__all__ = ["Leaves", "check", "order_of", "ordered_as"]
 
 
 class Leaves(NamedTuple):
@@ -68,12 +68,17 @@ def ordered_as(array: np.ndarray, like: np.ndarray) -> np.ndarray:
 
     The order of an array that is not flat itself is row-major.
     """
-    order = "F" if like.flags.f_contiguous and not like.flags.c_contiguous else "C"
+    order = order_of(like)
     flags = array.flags
     if flags.aligned and (flags.c_contiguous if order == "C" else flags.f_contiguous):
         return array
     copy: np.ndarray = array.copy(order)  # type: ignore[arg-type]
     return copy
+
+
+def order_of(array: np.ndarray) -> str:
+    """Return in which order its elements are updated: "F" or "C"."""
+    return "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
 
 
 def match(rule: str, params: Mapping[str, Any], grads: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -29,7 +29,7 @@ class Adam(Optimizer):
         Add :math:`\epsilon` to the root before it is corrected, as in Keras; the end of section 2 of the paper.
     weight_decay
         Decoupled and multiplied by lr, as in :class:`AdamW`; PyTorch's Adam couples it, which is `l2` here.
-    l2, maximize
+    l2, maximize, state_dtype
         As in :class:`SGD`.
 
     References
@@ -59,6 +59,7 @@ class Adam(Optimizer):
         l2: Hyper = 0.0,
         weight_decay: Hyper = 0.0,
         maximize: bool = False,
+        state_dtype: str | None = None,
     ) -> None:
         beta1, beta2 = betas
         super().__init__(
@@ -73,6 +74,7 @@ class Adam(Optimizer):
             l2=l2,
             weight_decay=weight_decay,
             maximize=maximize,
+            state_dtype=state_dtype,
         )
 
 
@@ -83,7 +85,7 @@ class AdamW(Adam):
     ----------
     weight_decay
         :math:`\lambda`, 0.01 as in PyTorch.
-    lr, betas, eps, eps_root, bias_correction, eps_hat, l2, maximize
+    lr, betas, eps, eps_root, bias_correction, eps_hat, l2, maximize, state_dtype
         As in :class:`Adam`.
 
     Notes
@@ -116,6 +118,7 @@ class AdamW(Adam):
         l2: Hyper = 0.0,
         weight_decay: Hyper = 1e-2,
         maximize: bool = False,
+        state_dtype: str | None = None,
     ) -> None:
         super().__init__(
             lr,
@@ -127,6 +130,7 @@ class AdamW(Adam):
             l2=l2,
             weight_decay=weight_decay,
             maximize=maximize,
+            state_dtype=state_dtype,
         )
 
 
@@ -141,7 +145,7 @@ class AMSGrad(Adam):
 
     Parameters
     ----------
-    lr, betas, eps, eps_root, bias_correction, eps_hat, l2, weight_decay, maximize
+    lr, betas, eps, eps_root, bias_correction, eps_hat, l2, weight_decay, maximize, state_dtype
         As in :class:`Adam`.
 
     Notes

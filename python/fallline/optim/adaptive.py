@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fallline.optim._base import Hyper, Optimizer
 
 __all__ = ["Adadelta", "Adagrad", "RMSprop"]
@@ -29,7 +31,7 @@ class Adagrad(Optimizer):
         is huge unless `initial_accumulator` is set.
     initial_accumulator
         Where v starts: 0 as in PyTorch, 0.1 in Keras and Optax.
-    l2, weight_decay, maximize
+    l2, weight_decay, maximize, state_dtype
         As in :class:`SGD`.
 
     References
@@ -58,6 +60,7 @@ class Adagrad(Optimizer):
         l2: Hyper = 0.0,
         weight_decay: Hyper = 0.0,
         maximize: bool = False,
+        state_dtype: str | None = None,
     ) -> None:
         super().__init__(
             "adagrad",
@@ -70,6 +73,7 @@ class Adagrad(Optimizer):
             l2=l2,
             weight_decay=weight_decay,
             maximize=maximize,
+            state_dtype=state_dtype,
         )
 
 
@@ -90,7 +94,7 @@ class Adadelta(Optimizer):
     eps
         Inside both roots; it also sets the size of the first steps.
     **common
-        `l2`, `weight_decay`, `maximize`, as in :class:`SGD`.
+        `l2`, `weight_decay`, `maximize`, `state_dtype`, as in :class:`SGD`.
 
     References
     ----------
@@ -105,7 +109,7 @@ class Adadelta(Optimizer):
     array([-1.788854])
     """
 
-    def __init__(self, lr: Hyper = 1.0, *, rho: Hyper = 0.9, eps: Hyper = 1e-6, **common: Hyper | bool) -> None:
+    def __init__(self, lr: Hyper = 1.0, *, rho: Hyper = 0.9, eps: Hyper = 1e-6, **common: Any) -> None:
         super().__init__("adadelta", lr=lr, rho=rho, eps=eps, **common)
 
 
@@ -133,7 +137,7 @@ class RMSprop(Optimizer):
         Also keep a running mean m of the gradients and use the variance :math:`v - m^2` in place of v.
     bias_correction
         Divide the running means by :math:`1 - a^t`, as Adam does.
-    l2, weight_decay, maximize
+    l2, weight_decay, maximize, state_dtype
         As in :class:`SGD`.
 
     References
@@ -164,10 +168,11 @@ class RMSprop(Optimizer):
         l2: Hyper = 0.0,
         weight_decay: Hyper = 0.0,
         maximize: bool = False,
+        state_dtype: str | None = None,
     ) -> None:
         moving = callable(momentum) or momentum != 0
         rule = "rmsprop" + ("_centered" if centered else "") + ("_momentum" if moving else "")
-        velocity = {"momentum": momentum, "lr_in_velocity": lr_in_velocity} if moving else {}
+        velocity: dict[str, Any] = {"momentum": momentum, "lr_in_velocity": lr_in_velocity} if moving else {}
         super().__init__(
             rule,
             lr=lr,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fallline.optim._base import Hyper, Optimizer
 
 __all__ = ["ADOPT", "AdEMAMix", "Adan", "QHAdam"]
@@ -26,7 +28,7 @@ class AdEMAMix(Optimizer):
         :math:`\beta_1, \beta_2, \beta_3`.
     alpha
         The weight of the slow mean. The paper lets it and :math:`\beta_3` rise at the start: give schedules.
-    eps, eps_root, bias_correction, l2, weight_decay, maximize
+    eps, eps_root, bias_correction, l2, weight_decay, maximize, state_dtype
         As in :class:`Adam`; the slow mean is never corrected.
 
     References
@@ -49,9 +51,9 @@ class AdEMAMix(Optimizer):
         betas: Triple = (0.9, 0.999, 0.9999),
         alpha: Hyper = 5.0,
         eps: Hyper = 1e-8,
-        **common: Hyper | bool,
+        **common: Any,
     ) -> None:
-        own = {"beta1": betas[0], "beta2": betas[1], "beta3": betas[2], "alpha": alpha, "eps": eps}
+        own: dict[str, Any] = {"beta1": betas[0], "beta2": betas[1], "beta3": betas[2], "alpha": alpha, "eps": eps}
         super().__init__("ademamix", lr=lr, **own, **common)
 
 
@@ -75,7 +77,7 @@ class ADOPT(Optimizer):
     clip
         Whether :math:`c_t = (t - 1)^{1/4}` bounds the scaled gradient, as in the paper's second version.
     **common
-        `l2`, `weight_decay`, `maximize`, as in :class:`SGD`.
+        `l2`, `weight_decay`, `maximize`, `state_dtype`, as in :class:`SGD`.
 
     References
     ----------
@@ -98,7 +100,7 @@ class ADOPT(Optimizer):
         betas: Pair = (0.9, 0.9999),
         eps: Hyper = 1e-6,
         clip: bool = True,
-        **common: Hyper | bool,
+        **common: Any,
     ) -> None:
         super().__init__("adopt", lr=lr, beta1=betas[0], beta2=betas[1], eps=eps, clip=clip, **common)
 
@@ -118,7 +120,7 @@ class QHAdam(Optimizer):
         The learning rate :math:`\alpha`.
     nus
         :math:`\nu_1, \nu_2`: (1, 1) is :class:`Adam`, :math:`(\beta_1, 1)` nearly :class:`NAdam`.
-    betas, eps, eps_root, bias_correction, l2, weight_decay, maximize
+    betas, eps, eps_root, bias_correction, l2, weight_decay, maximize, state_dtype
         As in :class:`Adam`.
 
     References
@@ -142,9 +144,9 @@ class QHAdam(Optimizer):
         betas: Pair = (0.995, 0.999),
         nus: Pair = (0.7, 1.0),
         eps: Hyper = 1e-8,
-        **common: Hyper | bool,
+        **common: Any,
     ) -> None:
-        own = {"beta1": betas[0], "beta2": betas[1], "nu1": nus[0], "nu2": nus[1], "eps": eps}
+        own: dict[str, Any] = {"beta1": betas[0], "beta2": betas[1], "nu1": nus[0], "nu2": nus[1], "eps": eps}
         super().__init__("qhadam", lr=lr, **own, **common)
 
 
@@ -162,7 +164,7 @@ class Adan(Optimizer):
         The learning rate :math:`\alpha`.
     betas
         :math:`\beta_1, \beta_2, \beta_3`, the shares that are kept; the paper's are one minus these.
-    eps, eps_root, l2, weight_decay, maximize
+    eps, eps_root, l2, weight_decay, maximize, state_dtype
         As in :class:`Adam`.
 
     Notes
@@ -190,6 +192,6 @@ class Adan(Optimizer):
         *,
         betas: Triple = (0.98, 0.92, 0.99),
         eps: Hyper = 1e-8,
-        **common: Hyper | bool,
+        **common: Any,
     ) -> None:
         super().__init__("adan", lr=lr, beta1=betas[0], beta2=betas[1], beta3=betas[2], eps=eps, **common)

@@ -31,7 +31,7 @@ class Adamax(Optimizer):
     bias_correction
         Without it the first factor is :math:`\alpha`, as in MLX.
     **common
-        `l2`, `weight_decay`, `maximize`, as in :class:`SGD`.
+        `l2`, `weight_decay`, `maximize`, `state_dtype`, as in :class:`SGD`.
 
     References
     ----------
@@ -54,9 +54,9 @@ class Adamax(Optimizer):
         eps: Hyper = 1e-8,
         eps_outside: Hyper = 0.0,
         bias_correction: bool = True,
-        **common: Hyper | bool,
+        **common: Any,
     ) -> None:
-        own = {"eps": eps, "eps_outside": eps_outside, "bias_correction": bias_correction}
+        own: dict[str, Any] = {"eps": eps, "eps_outside": eps_outside, "bias_correction": bias_correction}
         super().__init__("adamax", lr=lr, beta1=betas[0], beta2=betas[1], **own, **common)
 
 
@@ -77,7 +77,7 @@ class NAdam(Optimizer):
     momentum_decay
         :math:`\psi`: 0.004 as in PyTorch; Keras has 1, and in Optax the momentum is :math:`\beta_1` from the start,
         which is ``math.inf``. Kept as the hyper-parameter ``rate``, :math:`0.96^\psi`.
-    betas, eps, eps_root, bias_correction, l2, weight_decay, maximize
+    betas, eps, eps_root, bias_correction, l2, weight_decay, maximize, state_dtype
         As in :class:`Adam`.
 
     References
@@ -100,7 +100,7 @@ class NAdam(Optimizer):
         betas: Pair = (0.9, 0.999),
         eps: Hyper = 1e-8,
         momentum_decay: float = 4e-3,
-        **common: Hyper | bool,
+        **common: Any,
     ) -> None:
         super().__init__("nadam", lr=lr, beta1=betas[0], beta2=betas[1], eps=eps, rate=0.96**momentum_decay, **common)
 
@@ -148,7 +148,7 @@ class RAdam(Optimizer):
         The learning rate :math:`\alpha`.
     eps_hat
         Add :math:`\epsilon` to the root before it is corrected, as in PyTorch; Optax adds it after.
-    betas, eps, eps_root, bias_correction, l2, weight_decay, maximize
+    betas, eps, eps_root, bias_correction, l2, weight_decay, maximize, state_dtype
         As in :class:`Adam`.
 
     Notes
@@ -175,7 +175,7 @@ class RAdam(Optimizer):
         betas: Pair = (0.9, 0.999),
         eps: Hyper = 1e-8,
         eps_hat: bool = True,
-        **common: Hyper | bool,
+        **common: Any,
     ) -> None:
         super().__init__("radam", lr=lr, beta1=betas[0], beta2=betas[1], eps=eps, eps_hat=eps_hat, **common)
 
@@ -194,7 +194,7 @@ class AdaBelief(Optimizer):
         The learning rate :math:`\alpha`.
     eps, eps_root
         1e-16 both, as in the authors' code and Optax; the paper's Algorithm 2 has one epsilon of 1e-8.
-    betas, bias_correction, l2, weight_decay, maximize
+    betas, bias_correction, l2, weight_decay, maximize, state_dtype
         As in :class:`Adam`.
 
     References
@@ -217,7 +217,7 @@ class AdaBelief(Optimizer):
         betas: Pair = (0.9, 0.999),
         eps: Hyper = 1e-16,
         eps_root: Hyper = 1e-16,
-        **common: Hyper | bool,
+        **common: Any,
     ) -> None:
         super().__init__("adabelief", lr=lr, beta1=betas[0], beta2=betas[1], eps=eps, eps_root=eps_root, **common)
 
@@ -236,7 +236,7 @@ class Yogi(Optimizer):
         The learning rate :math:`\alpha`.
     initial_accumulator
         Where m and v start.
-    betas, eps, eps_root, bias_correction, l2, weight_decay, maximize
+    betas, eps, eps_root, bias_correction, l2, weight_decay, maximize, state_dtype
         As in :class:`Adam`.
 
     Notes
@@ -263,7 +263,7 @@ class Yogi(Optimizer):
         betas: Pair = (0.9, 0.999),
         eps: Hyper = 1e-3,
         initial_accumulator: float = 1e-6,
-        **common: Hyper | bool,
+        **common: Any,
     ) -> None:
-        own = {"eps": eps, "initial_accumulator": initial_accumulator}
+        own: dict[str, Any] = {"eps": eps, "initial_accumulator": initial_accumulator}
         super().__init__("yogi", lr=lr, beta1=betas[0], beta2=betas[1], **own, **common)

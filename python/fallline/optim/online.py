@@ -28,7 +28,7 @@ class ASGD(Optimizer):
     t0
         The average begins after so many steps.
     **common
-        `l2`, `weight_decay`, `maximize`, as in :class:`SGD`.
+        `l2`, `weight_decay`, `maximize`, `state_dtype`, as in :class:`SGD`.
 
     Notes
     -----
@@ -56,7 +56,7 @@ class ASGD(Optimizer):
         lambd: Hyper = 1e-4,
         alpha: Hyper = 0.75,
         t0: Hyper = 1e6,
-        **common: Hyper | bool,
+        **common: Any,
     ) -> None:
         super().__init__("asgd", lr=lr, lambd=lambd, alpha=alpha, t0=t0, **common)
 
@@ -89,7 +89,7 @@ class FTRL(Optimizer):
         :math:`\beta` of the paper, 0 in Keras.
     initial_accumulator
         Where n starts: 0.1 as in Keras, 0 in the paper.
-    l2, weight_decay, maximize
+    l2, weight_decay, maximize, state_dtype
         As in :class:`SGD`.
 
     Notes
@@ -118,7 +118,7 @@ class FTRL(Optimizer):
         ridge: Hyper = 0.0,
         beta: Hyper = 0.0,
         initial_accumulator: float = 0.1,
-        **common: Hyper | bool,
+        **common: Any,
     ) -> None:
-        own = {"l1": l1, "ridge": ridge, "beta": beta, "initial_accumulator": initial_accumulator}
+        own: dict[str, Any] = {"l1": l1, "ridge": ridge, "beta": beta, "initial_accumulator": initial_accumulator}
         super().__init__("ftrl", lr=lr, **own, **common)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fallline.optim._base import Hyper, Optimizer
 
 __all__ = ["QHM", "SGD", "Momentum", "Nesterov"]
@@ -26,6 +28,9 @@ class SGD(Optimizer):
         Adds ``l2 * w`` to the gradient.
     maximize
         Go up instead of down.
+    state_dtype
+        None keeps state in the parameter's dtype; "bfloat16" and "float8" compress that of float32 parameters to two
+        bytes or one per element, rounded stochastically: less memory, and faster where memory is what limits.
 
     References
     ----------
@@ -50,16 +55,17 @@ class SGD(Optimizer):
         l2: Hyper = 0.0,
         weight_decay: Hyper = 0.0,
         maximize: bool = False,
+        state_dtype: str | None = None,
     ) -> None:
-        common = {"lr": lr, "l2": l2, "weight_decay": weight_decay, "maximize": maximize}
+        common: dict[str, Any] = {"lr": lr, "l2": l2, "weight_decay": weight_decay, "maximize": maximize}
         if nesterov and (momentum == 0 or dampening != 0):
             raise ValueError("[SGD] nesterov=True needs momentum above 0 and dampening=0")
         if nesterov:
-            super().__init__("nesterov", momentum=momentum, **common)
+            super().__init__("nesterov", momentum=momentum, state_dtype=state_dtype, **common)
         elif callable(momentum) or momentum != 0:
-            super().__init__("momentum", momentum=momentum, dampening=dampening, **common)
+            super().__init__("momentum", momentum=momentum, dampening=dampening, state_dtype=state_dtype, **common)
         else:
-            super().__init__("sgd", **common)
+            super().__init__("sgd", state_dtype=state_dtype, **common)
 
 
 class Momentum(Optimizer):
@@ -82,7 +88,7 @@ class Momentum(Optimizer):
     lr_in_velocity
         :math:`v \leftarrow \mu v + \alpha (1 - d) g,\ w \leftarrow w - v`, as in Keras. The path is the same
         while the learning rate is constant.
-    l2, weight_decay, maximize
+    l2, weight_decay, maximize, state_dtype
         As in :class:`SGD`.
 
     Notes
@@ -115,6 +121,7 @@ class Momentum(Optimizer):
         l2: Hyper = 0.0,
         weight_decay: Hyper = 0.0,
         maximize: bool = False,
+        state_dtype: str | None = None,
     ) -> None:
         super().__init__(
             "momentum",
@@ -126,6 +133,7 @@ class Momentum(Optimizer):
             l2=l2,
             weight_decay=weight_decay,
             maximize=maximize,
+            state_dtype=state_dtype,
         )
 
 
@@ -144,7 +152,7 @@ class Nesterov(Optimizer):
         :math:`\mu`, the share of the velocity that is kept.
     lr_in_velocity
         Put the learning rate into the velocity, as in Keras; the path is the same while it is constant.
-    l2, weight_decay, maximize
+    l2, weight_decay, maximize, state_dtype
         As in :class:`SGD`.
 
     Notes
@@ -175,6 +183,7 @@ class Nesterov(Optimizer):
         l2: Hyper = 0.0,
         weight_decay: Hyper = 0.0,
         maximize: bool = False,
+        state_dtype: str | None = None,
     ) -> None:
         super().__init__(
             "nesterov",
@@ -184,6 +193,7 @@ class Nesterov(Optimizer):
             l2=l2,
             weight_decay=weight_decay,
             maximize=maximize,
+            state_dtype=state_dtype,
         )
 
 
@@ -204,7 +214,7 @@ class QHM(Optimizer):
         The share of the averaged step: 0 is :class:`SGD`, 1 is :class:`Momentum` with ``dampening=momentum`` and
         ``dampen_first=True``, and ``nu=momentum`` is :class:`Nesterov` with its learning rate times ``1 - momentum``.
     **common
-        `l2`, `weight_decay`, `maximize`, as in :class:`SGD`.
+        `l2`, `weight_decay`, `maximize`, `state_dtype`, as in :class:`SGD`.
 
     References
     ----------
@@ -220,5 +230,5 @@ class QHM(Optimizer):
     array([-0.75])
     """
 
-    def __init__(self, lr: Hyper = 1e-3, *, momentum: Hyper = 0.999, nu: Hyper = 0.7, **common: Hyper | bool) -> None:
+    def __init__(self, lr: Hyper = 1e-3, *, momentum: Hyper = 0.999, nu: Hyper = 0.7, **common: Any) -> None:
         super().__init__("qhm", lr=lr, momentum=momentum, nu=nu, **common)

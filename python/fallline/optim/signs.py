@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fallline.optim._base import Hyper, Optimizer
 
 __all__ = ["Lion", "Rprop", "Signum"]
@@ -23,7 +25,7 @@ class Lion(Optimizer):
     betas
         :math:`\beta_1, \beta_2`.
     **common
-        `l2`, `weight_decay`, `maximize`, as in :class:`SGD`; the paper's decay is `weight_decay`.
+        `l2`, `weight_decay`, `maximize`, `state_dtype`, as in :class:`SGD`; the paper's decay is `weight_decay`.
 
     References
     ----------
@@ -38,7 +40,7 @@ class Lion(Optimizer):
     array([-0.5,  0.5,  0. ])
     """
 
-    def __init__(self, lr: Hyper = 1e-4, *, betas: Pair = (0.9, 0.99), **common: Hyper | bool) -> None:
+    def __init__(self, lr: Hyper = 1e-4, *, betas: Pair = (0.9, 0.99), **common: Any) -> None:
         super().__init__("lion", lr=lr, beta1=betas[0], beta2=betas[1], **common)
 
 
@@ -56,7 +58,7 @@ class Signum(Optimizer):
     momentum
         :math:`\mu`, the paper's :math:`\beta`.
     **common
-        `l2`, `weight_decay`, `maximize`, as in :class:`SGD`.
+        `l2`, `weight_decay`, `maximize`, `state_dtype`, as in :class:`SGD`.
 
     References
     ----------
@@ -71,7 +73,7 @@ class Signum(Optimizer):
     array([-0.5,  0.5,  0. ])
     """
 
-    def __init__(self, lr: Hyper = 1e-3, *, momentum: Hyper = 0.9, **common: Hyper | bool) -> None:
+    def __init__(self, lr: Hyper = 1e-3, *, momentum: Hyper = 0.9, **common: Any) -> None:
         super().__init__("signum", lr=lr, momentum=momentum, **common)
 
 
@@ -91,7 +93,7 @@ class Rprop(Optimizer):
     step_sizes
         The smallest and the largest d.
     **common
-        `l2`, `weight_decay`, `maximize`, as in :class:`SGD`.
+        `l2`, `weight_decay`, `maximize`, `state_dtype`, as in :class:`SGD`.
 
     Notes
     -----
@@ -118,7 +120,7 @@ class Rprop(Optimizer):
         *,
         etas: Pair = (0.5, 1.2),
         step_sizes: Pair = (1e-6, 50.0),
-        **common: Hyper | bool,
+        **common: Any,
     ) -> None:
-        own = {"smallest_step": step_sizes[0], "largest_step": step_sizes[1]}
+        own: dict[str, Any] = {"smallest_step": step_sizes[0], "largest_step": step_sizes[1]}
         super().__init__("rprop", lr=lr, eta_minus=etas[0], eta_plus=etas[1], **own, **common)

@@ -346,7 +346,7 @@ def _update(opt: optim.Optimizer, model: Module) -> _core.Update:
     parameters = model.parameters()
     state: Mapping[str, Mapping[str, np.ndarray]] = opt.prepare(model)
     slots = [[_core.wrap(slot) for slot in state[path].values()] for path in parameters]
-    return _core.Update(opt._rule_name, list(parameters.values()), slots)
+    return _core.Update(opt._rule_name, opt._format.precision, list(parameters.values()), slots)
 
 
 class _NoBar:
