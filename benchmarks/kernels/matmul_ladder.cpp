@@ -9,7 +9,7 @@
 #include <cstdlib>
 #include <vector>
 
-#include "native/peak.h"
+#include "simd/limits.h"
 #include "ops/matmul_kernels.h"
 #include "simd/parallel.h"
 #include "simd/targets.h"

@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "native/peak.h"
 #include "ops/matmul_kernels.h"
+#include "simd/limits.h"
 #include "simd/parallel.h"
 #include "simd/targets.h"
 

@@ -14,18 +14,19 @@
 namespace fallline {
 namespace {
 
-constexpr int kInfinity = 0x7f800000, kQuiet = 0x00400000;
+constexpr int kInfinity = 0x7f800000;
 constexpr int kMantissa8 = 20;                   // bits of a float32 mantissa that an 8-bit code drops
 constexpr int kRoundUp = (1 << kMantissa8) - 1;  // added to a float's bits, it reaches the next code
 constexpr int kLowestExponent = 48;              // of a block; below it, steps of the code would be subnormal
 
-// The codes of one block. `n` <= kStateBlock; buffers have room for kStateBlock. `first` is the block's first element.
+// What is done with one block of up to kStateBlock elements; buffers have room for all of them.
 struct Codec {
   void (*decode)(const uint8_t* codes, int exponent, int64_t n, float* out);
-  int (*encode)(const float* x, int64_t n, int32_t key, int64_t first, uint8_t* codes);  // returns the exponent
+  int (*encode)(const float* x, int64_t n, const uint16_t* random, uint8_t* codes);  // returns the exponent
 };
 struct CodecTable {
-  Codec rows[2][2];  // [precision - 1][values]
+  Codec rows[2][2];                               // [precision - 1][values]
+  void (*random)(uint32_t first, uint16_t* out);  // kStateBlock random numbers from a counter on
 };
 
 }  // namespace
@@ -36,13 +37,25 @@ FL_BEGIN_TARGET
 
 using Bits = Pack<int32_t>;
 
-// A hash of the element's number, twice multiplied and mixed: 32 random bits for each lane.
-FL_FN Bits random_bits(Bits element, Bits key) {
-  Bits h = element * Bits(static_cast<int32_t>(0x9E3779B9u)) + key;
-  h = (h ^ (shift_right<16>(h) & Bits(0xFFFF))) * Bits(0x21F0AAAD);
-  h = (h ^ (shift_right<15>(h) & Bits(0x1FFFF))) * Bits(0x735A2D97);
-  return h ^ (shift_right<15>(h) & Bits(0x1FFFF));
+FL_FN Bits upper_half(Bits x) { return shift_right<16>(x) & Bits(0xFFFF); }
+
+// Steps of the golden ratio through all 32-bit words, each mixed twice: two numbers of 16 bits from one word.
+void random(uint32_t first, uint16_t* out) {
+  constexpr size_t kLanes = Bits::kLanes, kWords = kStateBlock / 2;
+  constexpr uint32_t kGolden = 0x9E3779B9u;
+  int32_t words[kWords];
+  for (uint32_t lane = 0; lane < kLanes; ++lane) words[lane] = static_cast<int32_t>((first + lane) * kGolden);
+  Bits x = Bits::load(words);
+  for (size_t i = 0; i < kWords; i += kLanes, x = x + Bits(static_cast<int32_t>(kLanes * kGolden))) {
+    const Bits h = (x ^ upper_half(x)) * Bits(0x21F0AAAD);
+    (h ^ upper_half(h)).store(words + i);
+  }
+  std::memcpy(out, words, sizeof words);
 }
+
+// Rounding adds `random`, 16 bits below the last one that is kept, to the bits of a float: sign and size, as integers.
+// What is not finite is cut off: arithmetic makes quiet NaNs, whose mark is the bit of the mantissa that stays.
+FL_FN Bits if_finite(Bits random, Bits size) { return select(size < Bits(kInfinity), random, Bits(0)); }
 
 struct BFloat16 {
   using Code = uint16_t;
@@ -50,9 +63,7 @@ struct BFloat16 {
   static FL_FN Pack<float> decode(Bits code, Bits) { return from_bits(shift_left<16>(code)); }
   static FL_FN Bits encode(Pack<float> x, Bits random, Bits) {
     const Bits b = bits(x), size = b & Bits(0x7FFFFFFF);
-    const Bits rounded = select(size < Bits(kInfinity), b + (random & Bits(0xFFFF)),
-                                select(size > Bits(kInfinity), b | Bits(kQuiet), b));
-    return shift_right<16>(rounded) & Bits(0xFFFF);
+    return shift_right<16>(b + if_finite(random, size)) & Bits(0xFFFF);
   }
 };
 
@@ -72,23 +83,23 @@ struct Float8 {
     return std::max(kLowestExponent, (std::min(largest, kInfinity) + kRoundUp) >> 23);
   }
   static FL_FN Bits rounded(Bits size, Bits random, Bits exponent) {
-    const Bits finite = shift_right<kMantissa8>(size + (random & Bits(kRoundUp)));
-    const Bits other =
-        select(size > Bits(kInfinity), Bits((kInfinity | kQuiet) >> kMantissa8), Bits(kInfinity >> kMantissa8));
-    return select(size < Bits(kInfinity), finite, other) - base(exponent);
+    return shift_right<kMantissa8>(size + if_finite(shift_left<4>(random), size)) - base(exponent);
   }
 };
 
+// Below the least code: that code with the probability of their ratio, else zero.
 struct SignedFloat8 : Float8<127> {
   static FL_FN Pack<float> decode(Bits code, Bits exponent) {
     const Bits size = code & Bits(127), b = shift_left<kMantissa8>(size + base(exponent));
     return from_bits(select(size == Bits(0), Bits(0), b) | shift_left<24>(code & Bits(128)));
   }
   static FL_FN Bits encode(Pack<float> x, Bits random, Bits exponent) {
-    const Bits b = bits(x), size = b & Bits(0x7FFFFFFF), least = shift_left<kMantissa8>(base(exponent) + Bits(1));
-    const Pack<float> u = to_float(random & Bits(0xFFFFFF)) * Pack<float>(0x1p-24f);
-    const Bits small = select(bits(u * from_bits(least)) < size, Bits(1), Bits(0));
-    const Bits code = select(size < least, small, rounded(size, random, exponent));
+    using X = Pack<float>;
+    const Bits b = bits(x), size = b & Bits(0x7FFFFFFF);
+    const X least = from_bits(shift_left<kMantissa8>(base(exponent) + Bits(1)));
+    const X from_one_to_two = from_bits(shift_left<7>(random) | Bits(0x3F800000));
+    const auto stays = !(bits(from_bits(size) + from_one_to_two * least) < bits(least + least));
+    const Bits code = select(stays, max(rounded(size, random, exponent), Bits(1)), Bits(0));
     return code | (shift_right<24>(b) & Bits(128));
   }
 };
@@ -119,18 +130,14 @@ void decode_block(const uint8_t* bytes, int exponent, int64_t n, float* out) {
 }
 
 template <class F>
-int encode_block(const float* x, int64_t n, int32_t key, int64_t first, uint8_t* bytes) {
+int encode_block(const float* x, int64_t n, const uint16_t* random, uint8_t* bytes) {
   constexpr int64_t kLanes = static_cast<int64_t>(Bits::kLanes);
   using Code = typename F::Code;
   Code padded[kStateBlock];
   Code* codes = n % kLanes ? padded : reinterpret_cast<Code*>(bytes);
   const int exponent = F::exponent(x, n);
-  int32_t lanes[Bits::kLanes];
-  for (int32_t lane = 0; lane < static_cast<int32_t>(kLanes); ++lane) lanes[lane] = static_cast<int32_t>(first) + lane;
-  Bits element = Bits::load(lanes);
-  for (int64_t i = 0; i < n; i += kLanes, element = element + Bits(static_cast<int32_t>(kLanes))) {
-    const Bits random = random_bits(element, Bits(key));
-    narrow(F::encode(Pack<float>::load(x + i), random, Bits(exponent)), codes + i);
+  for (int64_t i = 0; i < n; i += kLanes) {
+    narrow(F::encode(Pack<float>::load(x + i), widen(random + i), Bits(exponent)), codes + i);
   }
   if (codes == padded) std::memcpy(bytes, padded, static_cast<size_t>(n) * sizeof(Code));
   return exponent;
@@ -142,7 +149,7 @@ constexpr Codec codec() {
 }
 
 constexpr CodecTable kCodecs = {
-    {{codec<BFloat16>(), codec<BFloat16>()}, {codec<SignedFloat8>(), codec<UnsignedFloat8>()}}};
+    {{codec<BFloat16>(), codec<BFloat16>()}, {codec<SignedFloat8>(), codec<UnsignedFloat8>()}}, &random};
 
 FL_END_TARGET
 
@@ -166,9 +173,18 @@ struct Place {
         exponent(slot + n * code_size(precision) + (precision == Precision::kFloat8 ? first / kStateBlock : 0)) {}
 };
 
-// Keys of different steps, tensors and slots should have nothing in common.
-int32_t slot_key(uint32_t key, int slot) {
-  return static_cast<int32_t>((key ^ (static_cast<uint32_t>(slot) * 0x85EBCA6Bu)) * 0xC2B2AE35u);
+// Where the random numbers of a block begin. Steps, tensors and slots should have nothing in common.
+uint32_t counter(uint32_t key, int slot, int64_t first) {
+  uint32_t h = (key ^ (static_cast<uint32_t>(slot) * 0x85EBCA6Bu)) * 0xC2B2AE35u;
+  h = (h ^ (h >> 15)) * 0x2C1B3C6Du;
+  return (h ^ (h >> 16)) + static_cast<uint32_t>(first / 2);
+}
+
+void encode_at(const Place& at, Precision precision, Values values, const float* x, int64_t n, uint32_t first) {
+  uint16_t random[kStateBlock];
+  codec_table().random(first, random);
+  const int exponent = codec_for(precision, values).encode(x, n, random, at.codes);
+  if (precision == Precision::kFloat8) *at.exponent = static_cast<uint8_t>(exponent);
 }
 
 }  // namespace
@@ -197,9 +213,7 @@ void compressed_step(const Rule& rule, Precision precision, const Coef<double>& 
     for (int s = 0; s < rule.slot_count; ++s) {
       if (rule.slots[s].values == Values::kExact) continue;
       const Place at(precision, static_cast<uint8_t*>(tensor.slots[s]), tensor.n, first);
-      const int exponent =
-          codec_for(precision, rule.slots[s].values).encode(values[s], n, slot_key(key, s), first, at.codes);
-      if (precision == Precision::kFloat8) *at.exponent = static_cast<uint8_t>(exponent);
+      encode_at(at, precision, rule.slots[s].values, values[s], n, counter(key, s, first));
     }
   }
 }
@@ -220,9 +234,7 @@ void encode(Precision precision, Values values, const float* x, int64_t n, uint3
     const int64_t count = std::min(kStateBlock, n - first);
     std::copy_n(x + first, count, block);
     std::fill(block + count, block + kStateBlock, 0.0f);
-    const Place at(precision, slot, n, first);
-    const int exponent = codec_for(precision, values).encode(block, count, slot_key(key, 0), first, at.codes);
-    if (precision == Precision::kFloat8) *at.exponent = static_cast<uint8_t>(exponent);
+    encode_at(Place(precision, slot, n, first), precision, values, block, count, counter(key, 0, first));
   }
 }
 

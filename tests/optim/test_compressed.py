@@ -44,7 +44,7 @@ def test_codes_equal_the_reference_on_every_target(precision: str, values: str, 
     for n in (0, 1, 7, 31, 255, 256, 257, 1000):
         x = sample(n, values)
         slot = _core.encode_state(precision, values, x, 77, 1)
-        np.testing.assert_array_equal(slot[:-1], encode(precision, values, x, codes.slot_key(77, 0)))
+        np.testing.assert_array_equal(slot[:-1], encode(precision, values, x, codes.counter_of(77, 0)))
         assert slot[-1] == 1
         np.testing.assert_array_equal(
             _core.decode_state(precision, values, slot, n), decode(precision, values, slot[:-1], n)
@@ -109,7 +109,7 @@ def test_a_step_on_codes_equals_the_reference_bitwise(rule: str, precision: str,
         return x if kind == "exact" else decode(precision, kind, encode(precision, kind, x, key), x.size)
 
     def started(slot: str, start: str | None, n: int) -> np.ndarray:
-        return kept(np.full(n, h[start] if start else 0.0, np.float32), slot, codes.slot_key(0, 0))
+        return kept(np.full(n, h[start] if start else 0.0, np.float32), slot, codes.counter_of(0, 0))
 
     state = [[started(slot, start, p.size) for slot, start in starts.items()] for p in params]
     for t in (1, 2, 3):
@@ -117,7 +117,7 @@ def test_a_step_on_codes_equals_the_reference_bitwise(rule: str, precision: str,
         opt.step(params, grads)
         for i, g in enumerate(grads):
             expected[i], *new = reference_step(rule, h, t, expected[i], g, tuple(state[i]))
-            keys = [codes.slot_key(codes.step_key(t, i), s) for s in range(len(new))]
+            keys = [codes.counter_of(codes.step_key(t, i), s) for s in range(len(new))]
             state[i] = [kept(x, slot, key) for x, slot, key in zip(new, values, keys, strict=True)]
             np.testing.assert_array_equal(params[i], expected[i])
 
