@@ -62,15 +62,6 @@ struct LastColumns {
 };
 #endif
 
-template <class T>
-FL_FN void prefetch(const T* p) {
-#if defined(__GNUC__)
-  __builtin_prefetch(p);
-#else
-  (void)p;
-#endif
-}
-
 template <class T, int kRows, int kVecs>
 FL_FN void start_sums(const Tile<T>& t, Pack<T> (&sum)[kRows][kVecs]) {
   constexpr int64_t kLanes = Pack<T>::kLanes;

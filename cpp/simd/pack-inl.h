@@ -12,6 +12,7 @@
 
 #else
 
+#include "hwy/cache_control.h"
 #include "hwy/highway.h"
 #undef FL_FN
 #define FL_FN HWY_INLINE
@@ -186,6 +187,12 @@ FL_FN Pack<I> shift_left(Pack<I> x) {
 template <int kBits, class I>
 FL_FN Pack<I> shift_right(Pack<I> x) {  // copies the sign
   return hn::ShiftRight<kBits>(x.v);
+}
+
+// Asks for the line at p, which may lie behind the end of an array.
+template <class T>
+FL_FN void prefetch(const T* p) {
+  hwy::Prefetch(p);
 }
 
 // Codes of 8 and 16 bits without sign, one for each lane of int32; what narrow() is given must fit.

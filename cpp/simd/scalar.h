@@ -158,6 +158,10 @@ FL_SCALAR_FN Pack<I> shift_right(Pack<I> x) {  // copies the sign
   return static_cast<I>(x.v >> kBits);
 }
 
+// Does nothing here.
+template <class T>
+FL_SCALAR_FN void prefetch(const T*) {}
+
 // Codes of 8 and 16 bits without sign; what narrow() is given must fit.
 template <class Code>
 FL_SCALAR_FN Pack<int32_t> widen(const Code* p) {
