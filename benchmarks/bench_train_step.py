@@ -9,13 +9,12 @@ medians are printed. PyTorch is measured only where it is installed.
 from __future__ import annotations
 
 import importlib.util
-import platform
 import statistics
 import time
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
+from machine import describe
 
 import fallline as fl
 
@@ -69,25 +68,13 @@ def torch_runner(sizes: tuple[int, ...], x: np.ndarray, y: np.ndarray, batch: in
     return run
 
 
-def processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
-
-
 def main() -> None:
     has_torch = importlib.util.find_spec("torch") is not None
-    peer = ""
     if has_torch:
         import torch
 
         torch.set_num_threads(fl.get_num_threads())
-        peer = f", PyTorch {torch.__version__}"
-    cpu = processor()
-    print(
-        f"{cpu}, {fl.get_num_threads()} threads, {fl.info()['simd_target']}, fallline {fl.__version__}, "
-        f"NumPy {np.__version__}{peer}; medians of {ROUNDS} rounds, us per step"
-    )
+    print(f"{describe('torch')}; medians of {ROUNDS} rounds, us per step")
     for name, (sizes, batch, steps) in CASES.items():
         x, y = data(sizes, batch * steps)
         model, opt = network(sizes), fl.optim.Adam(1e-3)
