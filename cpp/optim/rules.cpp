@@ -2,7 +2,9 @@
 #include "optim/rules.h"
 
 #include <algorithm>
+#include <cstring>
 #include <stdexcept>
+#include <type_traits>
 #include <utility>
 
 #include "optim/compressed.h"
@@ -14,6 +16,8 @@
 #include "simd/each_target.h"
 #include "simd/pack-inl.h"
 
+#include "optim/codes-inl.h"
+
 #ifndef FALLLINE_OPTIM_RULE_TABLE_
 #define FALLLINE_OPTIM_RULE_TABLE_
 namespace fallline {
@@ -21,6 +25,59 @@ namespace {
 struct RuleTable {
   const Rule* rows;
   int count;
+};
+
+// Up to kStateBlock elements of a tensor with compressed state: in its memory, or in a padded copy where there are
+// less.
+class Block {
+ public:
+  Block(const Slot* slots, int slot_count, Precision precision, const RuleTensor& tensor, int64_t first, int64_t end)
+      : n(std::min(kStateBlock, end - first)),
+        w(static_cast<float*>(tensor.w) + first),
+        g(static_cast<const float*>(tensor.g) + first),
+        count_(slot_count) {
+    for (int s = 0; s < count_; ++s) {
+      uint8_t* const slot = static_cast<uint8_t*>(tensor.slots[s]);
+      const bool exact = slots[s].values == Values::kExact;
+      width_[s] = exact ? 4 : code_bytes(precision);
+      codes[s] = slot + first * width_[s];
+      shared_[s] = exact || precision != Precision::kFloat8 ? nullptr : slot + tensor.n + first / kStateBlock;
+    }
+    if (n == kStateBlock) return;
+    std::fill(std::copy_n(w, n, padded_w_), padded_w_ + kStateBlock, 0.0f);
+    std::fill(std::copy_n(g, n, padded_g_), padded_g_ + kStateBlock, 0.0f);
+    home_w_ = w;
+    w = padded_w_;
+    g = padded_g_;
+    for (int s = 0; s < count_; ++s) {
+      std::memset(padded_[s], 0, sizeof padded_[s]);
+      std::memcpy(padded_[s], codes[s], static_cast<size_t>(n * width_[s]));
+      home_[s] = codes[s];
+      codes[s] = padded_[s];
+    }
+  }
+  int exponent(size_t slot) const { return shared_[slot] ? *shared_[slot] : 0; }
+  void keep(size_t slot, int exponent) {
+    if (shared_[slot]) *shared_[slot] = static_cast<uint8_t>(exponent);
+  }
+  void finish() {
+    if (n == kStateBlock) return;
+    std::copy_n(w, n, home_w_);
+    for (int s = 0; s < count_; ++s) std::memcpy(home_[s], codes[s], static_cast<size_t>(n * width_[s]));
+  }
+
+  int64_t n;
+  float* w;
+  const float* g;
+  uint8_t* codes[kMaxSlots];
+
+ private:
+  int count_;
+  int64_t width_[kMaxSlots];
+  uint8_t *shared_[kMaxSlots], *home_[kMaxSlots];
+  float* home_w_;
+  alignas(64) float padded_w_[kStateBlock], padded_g_[kStateBlock];
+  alignas(64) uint8_t padded_[kMaxSlots][kStateBlock * sizeof(float)];
 };
 }  // namespace
 }  // namespace fallline
@@ -83,6 +140,50 @@ void sweep(const Coef<double>& k, const RuleTensor& tensor, int64_t begin, int64
   sweep<R, T>(k, tensor, begin, end, std::make_index_sequence<R::kSlots.size()>());
 }
 
+template <class R, Precision kPrecision, size_t kSlot>
+using CodeOf = CodeFor<kPrecision, R::kSlots[kSlot].values>;
+
+// The same on compressed state, a block at a time: codes are read and written while root and division are under way.
+// `begin` is the first element of a block.
+template <class R, Precision kPrecision, size_t... I>
+void compressed(const Coef<double>& exact, const RuleTensor& tensor, int64_t begin, int64_t end,
+                [[maybe_unused]] uint32_t key, std::index_sequence<I...>) {
+  using X = Pack<float>;
+  constexpr int64_t kLanes = static_cast<int64_t>(X::kLanes);
+  constexpr size_t kSlots = sizeof...(I);
+#define FL_ROW(letter) X(static_cast<float>(exact.letter)),
+  const Coef<X> k = {FL_COEF_LETTERS(FL_ROW)};
+#undef FL_ROW
+  [[maybe_unused]] alignas(64) float values[kSlots + 1][kStateBlock];
+  [[maybe_unused]] alignas(64) uint16_t random[kSlots + 1][kStateBlock];
+  for (int64_t first = begin; first < end; first += kStateBlock) {
+    Block block(R::kSlots.data(), static_cast<int>(kSlots), kPrecision, tensor, first, end);
+    (random_numbers(random_counter(key, static_cast<int>(I), first), random[I]), ...);
+    const Bits exponents[] = {Bits(block.exponent(I))..., Bits(0)};
+    Bits most[] = {Bits(0 * static_cast<int>(I))..., Bits(0)};
+    for (int64_t i = 0; i < kStateBlock; i += kLanes) {
+      prefetch(block.w + i + 2 * kAhead);
+      prefetch(block.g + i + 2 * kAhead);
+      (prefetch(block.codes[I] +
+                static_cast<int64_t>(sizeof(typename CodeOf<R, kPrecision, I>::Code)) * (i + 2 * kAhead)),
+       ...);
+      X w = X::load(block.w + i);
+      X s[] = {Held<CodeOf<R, kPrecision, I>>::load(block.codes[I], exponents[I], i)..., w};
+      update<R>(k, X::load(block.g + i), w, s[I]...);
+      w.store(block.w + i);
+      (Held<CodeOf<R, kPrecision, I>>::store(s[I], random[I], i, values[I], most[I], block.codes[I]), ...);
+    }
+    if (block.n < kStateBlock) ((most[I] = Held<CodeOf<R, kPrecision, I>>::largest(values[I], block.n)), ...);
+    (block.keep(I, Held<CodeOf<R, kPrecision, I>>::finish(values[I], random[I], most[I], block.codes[I])), ...);
+    block.finish();
+  }
+}
+
+template <class R, Precision kPrecision>
+void compressed(const Coef<double>& k, const RuleTensor& tensor, int64_t begin, int64_t end, uint32_t key) {
+  compressed<R, kPrecision>(k, tensor, begin, end, key, std::make_index_sequence<R::kSlots.size()>());
+}
+
 template <class R>
 constexpr Rule row() {
   return {R::kName,
@@ -92,7 +193,8 @@ constexpr Rule row() {
           static_cast<int>(R::kHypers.size()),
           &coefficients<R, double>,
           &sweep<R, float>,
-          &sweep<R, double>};
+          &sweep<R, double>,
+          {&compressed<R, Precision::kBFloat16>, &compressed<R, Precision::kFloat8>}};
 }
 
 #define FL_ROW(Name) row<Name>(),
@@ -146,8 +248,7 @@ void rule_step(const Rule& rule, DType dtype, const double* hypers, int64_t t, c
       if (precision == Precision::kFull) {
         step(k, *tensor, a, b);
       } else {
-        const auto key = static_cast<uint32_t>(t) * 0x9E3779B1u + static_cast<uint32_t>(tensor - tensors);
-        compressed_step(rule, precision, k, *tensor, a, b, key);
+        rule.compressed_step[static_cast<int>(precision) - 1](k, *tensor, a, b, step_key(t, tensor - tensors));
       }
     }
   });

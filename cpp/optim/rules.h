@@ -36,6 +36,8 @@ struct Rule {
   // Elements [begin, end) of one tensor.
   void (*float_step)(const Coef<double>& k, const RuleTensor& tensor, int64_t begin, int64_t end);
   void (*double_step)(const Coef<double>& k, const RuleTensor& tensor, int64_t begin, int64_t end);
+  // For kBFloat16 and kFloat8; `begin` is a multiple of kStateBlock, and `key` belongs to this step and tensor.
+  void (*compressed_step[2])(const Coef<double>& k, const RuleTensor& tensor, int64_t begin, int64_t end, uint32_t key);
 };
 
 int rule_count();
