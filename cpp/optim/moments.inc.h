@@ -52,7 +52,7 @@ struct NAdam {
   FL_FN static void step(const K& k, X g, X& w, X& m, X& v) {
     m = k.b1 * m + k.a1 * g;
     v = k.b2 * v + k.a2 * (g * g);
-    w = w - (k.c * g + k.s * m) / (sqrt(k.q * v + k.eps_root) + k.eps);
+    w = w - (k.c * g + k.s * m) / (root(k.q * v + k.eps_root) + k.eps);
   }
 };
 
@@ -79,7 +79,7 @@ struct RAdam {
   FL_FN static void step(const K& k, X g, X& w, X& m, X& v) {
     m = k.b1 * m + k.a1 * g;
     v = k.b2 * v + k.a2 * (g * g);
-    w = w - m * (k.s / (sqrt(k.q * v + k.eps_root) + k.eps) + k.c);
+    w = w - m * (k.s / (root(k.q * v + k.eps_root) + k.eps) + k.c);
   }
 };
 
@@ -98,7 +98,7 @@ struct AdaBelief {
     m = k.b1 * m + k.a1 * g;
     const X d = g - m;
     v = k.b2 * v + k.a2 * (d * d) + k.eps_root;
-    w = w - k.s * m / (sqrt(k.q * v) + k.eps);
+    w = w - k.s * m / (root(k.q * v) + k.eps);
   }
 };
 
@@ -121,7 +121,7 @@ struct Yogi {
   FL_FN static void step(const K& k, X g, X& w, X& m, X& v) {
     m = k.b1 * m + k.a1 * g;
     v = v - k.a2 * sign(v - g * g) * (g * g);
-    w = w - k.s * m / (sqrt(k.q * v + k.eps_root) + k.eps);
+    w = w - k.s * m / (root(k.q * v + k.eps_root) + k.eps);
   }
 };
 
@@ -145,7 +145,7 @@ struct AdEMAMix {
     m1 = k.b1 * m1 + k.a1 * g;
     m2 = k.b3 * m2 + k.a3 * g;
     v = k.b2 * v + k.a2 * (g * g);
-    w = w - (k.s * m1 + k.c * m2) / (sqrt(k.q * v + k.eps_root) + k.eps);
+    w = w - (k.s * m1 + k.c * m2) / (root(k.q * v + k.eps_root) + k.eps);
   }
 };
 
@@ -171,7 +171,7 @@ struct ADOPT {
   }
   template <class X, class K>
   FL_FN static void step(const K& k, X g, X& w, X& m, X& v) {
-    const X d = max(-k.c, min(k.c, g / sqrt(max(k.eps, v))));
+    const X d = max(-k.c, min(k.c, g / root(max(k.eps, v))));
     m = k.b1 * m + k.a1 * d;
     v = k.b2 * v + k.a2 * (g * g);
     w = w - k.s * m;
@@ -198,7 +198,7 @@ struct QHAdam {
   FL_FN static void step(const K& k, X g, X& w, X& m, X& v) {
     m = k.b1 * m + k.a1 * g;
     v = k.b2 * v + k.a2 * (g * g);
-    w = w - (k.c * g + k.s * m) / (sqrt(k.d * (g * g) + k.q * v + k.eps_root) + k.eps);
+    w = w - (k.c * g + k.s * m) / (root(k.d * (g * g) + k.q * v + k.eps_root) + k.eps);
   }
 };
 
@@ -233,7 +233,7 @@ struct Adan {
     m = k.b1 * m + k.a1 * g;
     v = k.b2 * v + k.a2 * d;
     n = k.b3 * n + k.a3 * (u * u);
-    w = w - (k.s * m + k.d * v) / (sqrt(k.q * n + k.eps_root) + k.eps);
+    w = w - (k.s * m + k.d * v) / (root(k.q * n + k.eps_root) + k.eps);
     p = g;
   }
 };

@@ -42,7 +42,7 @@ struct Adadelta {
   template <class X, class K>
   FL_FN static void step(const K& k, X g, X& w, X& v, X& u) {
     v = k.b1 * v + k.a1 * (g * g);
-    const X d = sqrt(u + k.eps) / sqrt(v + k.eps) * g;
+    const X d = root(u + k.eps) / root(v + k.eps) * g;
     u = k.b1 * u + k.a1 * (d * d);
     w = w - k.s * d;
   }
@@ -92,9 +92,9 @@ struct FTRL {
   }
   template <class X, class K>
   FL_FN static void step(const K& k, X g, X& w, X& n, X& z) {
-    const X root = sqrt(n + g * g);
-    z = z + k.s * g - (root - sqrt(n)) * w;
+    const X next = root(n + g * g);
+    z = z + k.s * g - (next - root(n)) * w;
     n = n + g * g;
-    w = (max(-k.c, min(k.c, z)) - z) / (root + k.d);
+    w = (max(-k.c, min(k.c, z)) - z) / (next + k.d);
   }
 };

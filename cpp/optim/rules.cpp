@@ -85,6 +85,11 @@ class Block {
 
 FL_BEGIN_TARGET
 
+template <class X>
+FL_FN X root(X x) {
+  return sqrt(x);
+}
+
 #include "optim/rules.inc.h"
 
 template <class R, class X, class... Slots>

@@ -8,6 +8,11 @@
 namespace fallline {
 namespace cuda {
 
+template <class X>
+FL_FN X root(X x) {
+  return sqrt(x);
+}
+
 #include "optim/rules.inc.h"
 
 // One step of one element, with the pointers of RuleTensor.

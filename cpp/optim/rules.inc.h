@@ -1,6 +1,6 @@
 // FORMULAS of the update rules, one struct each: what a rule keeps, its hyper-parameters, its constants, its step.
 //
-// Included once per backend, inside a namespace that supplies sqrt, abs, max, min and select for X (a SIMD register,
+// Included once per backend, inside a namespace that supplies root, abs, max, min and select for X (a SIMD register,
 // a plain number, a device number or a graph value). A new rule: a struct here and its name in FL_RULES at the end.
 // k holds the letters of coef.h; g is the gradient after the prologue, w the parameter, the rest are the rule's slots.
 
@@ -100,7 +100,7 @@ struct Adagrad {
   }
   template <class X, class K>
   FL_FN static void step(const K& k, X g, X& w, X& v) {
-    w = w - k.s * g / (sqrt(v + k.c * (g * g) + k.eps_root) + k.eps);
+    w = w - k.s * g / (root(v + k.c * (g * g) + k.eps_root) + k.eps);
     v = v + g * g;
   }
 };
@@ -145,7 +145,7 @@ struct RMSprop {
   template <class X, class K>
   FL_FN static void step(const K& k, X g, X& w, X& v) {
     v = k.b2 * v + k.a2 * (g * g);
-    w = w - k.s * g / (sqrt(k.q * v + k.eps_root) + k.eps);
+    w = w - k.s * g / (root(k.q * v + k.eps_root) + k.eps);
   }
 };
 
@@ -161,7 +161,7 @@ struct RMSpropMomentum {
   template <class X, class K>
   FL_FN static void step(const K& k, X g, X& w, X& v, X& u) {
     v = k.b2 * v + k.a2 * (g * g);
-    u = k.b1 * u + k.a1 * g / (sqrt(k.q * v + k.eps_root) + k.eps);
+    u = k.b1 * u + k.a1 * g / (root(k.q * v + k.eps_root) + k.eps);
     w = w - k.s * u;
   }
 };
@@ -186,7 +186,7 @@ struct RMSpropCentered {
   FL_FN static void step(const K& k, X g, X& w, X& v, X& m) {
     v = k.b2 * v + k.a2 * (g * g);
     m = k.b2 * m + k.a2 * g;
-    w = w - k.s * g / (sqrt(variance(k.q * v, k.q * m) + k.eps_root) + k.eps);
+    w = w - k.s * g / (root(variance(k.q * v, k.q * m) + k.eps_root) + k.eps);
   }
 };
 
@@ -202,7 +202,7 @@ struct RMSpropCenteredMomentum {
   FL_FN static void step(const K& k, X g, X& w, X& v, X& m, X& u) {
     v = k.b2 * v + k.a2 * (g * g);
     m = k.b2 * m + k.a2 * g;
-    u = k.b1 * u + k.a1 * g / (sqrt(variance(k.q * v, k.q * m) + k.eps_root) + k.eps);
+    u = k.b1 * u + k.a1 * g / (root(variance(k.q * v, k.q * m) + k.eps_root) + k.eps);
     w = w - k.s * u;
   }
 };
@@ -252,7 +252,7 @@ struct Adam {
   FL_FN static void step(const K& k, X g, X& w, X& m, X& v) {
     m = k.b1 * m + k.a1 * g;
     v = k.b2 * v + k.a2 * (g * g);
-    w = w - k.s * m / (sqrt(k.q * v + k.eps_root) + k.eps);
+    w = w - k.s * m / (root(k.q * v + k.eps_root) + k.eps);
   }
 };
 
@@ -270,7 +270,7 @@ struct AMSGrad {
     m = k.b1 * m + k.a1 * g;
     v = k.b2 * v + k.a2 * (g * g);
     u = max(u, v);
-    w = w - k.s * m / (sqrt(k.q * u + k.eps_root) + k.eps);
+    w = w - k.s * m / (root(k.q * u + k.eps_root) + k.eps);
   }
 };
 

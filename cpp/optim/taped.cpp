@@ -11,6 +11,12 @@
 namespace fallline {
 namespace taped {
 
+// With derivative zero at zero: a parameter whose gradients were all zero does not move, whatever the learning rate.
+inline Var root(const Var& x) {
+  const Var zero = x == 0;
+  return select(zero, x, sqrt(select(zero, x + 1, x)));
+}
+
 #include "optim/rules.inc.h"
 
 template <class R, size_t... I>
