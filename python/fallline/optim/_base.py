@@ -162,8 +162,8 @@ class Optimizer:
         """Return new parameters and new state; the arguments and this object stay as they are.
 
         The rule and the bits are those of `step`. Derivatives pass through: those of arrays that are being recorded,
-        and of hyper-parameters that are 0-d arrays; `t` must be known, so not traced. The root of a mean of squares that is
-        zero counts as constant, so that parameters without a gradient do not make derivatives NaN.
+        and of hyper-parameters that are 0-d arrays; `t` must be known, so not traced. The root of a mean of
+        squares that is zero counts as constant, so that parameters without a gradient do not make derivatives NaN.
         """
         t = _leaves.known(self._name, state["t"])
         inner = [slot for slots in state["slots"].values() for slot in slots.values()]
