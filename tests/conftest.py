@@ -6,7 +6,6 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -33,11 +32,32 @@ def data_folder() -> Path:
     return Path(folder)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let runs that repeat the suite leave out what the first one did."""
+    parser.addoption(
+        "--forced-targets",
+        choices=("all", "active"),
+        default="all",
+        help="tests that force a SIMD target: on every one, or only on the active one",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the tests that --forced-targets asks for."""
+    if config.getoption("--forced-targets") == "active":
+        items[:] = [item for item in items if _target(item) in (None, _core.target())]
+
+
+def _target(item: pytest.Item) -> str | None:
+    value = getattr(getattr(item, "callspec", None), "params", {}).get("target")
+    return value if isinstance(value, str) else None
+
+
 def pytest_runtest_call(item: pytest.Item) -> None:
     """Count the tests that name a target."""
-    parameters: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
-    if isinstance(parameters.get("target"), str):
-        _runs[parameters["target"]] += 1
+    target = _target(item)
+    if target is not None:
+        _runs[target] += 1
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,0 +1,84 @@
+"""Write the tables of docs/optimizers.md: what was compared with what, and what each optimizer costs.
+
+python docs/optimizers.py            both; needs the tests' table, so run it in the repository
+python docs/optimizers.py --check    only says whether the first one is current
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path += [str(ROOT / "tests"), str(ROOT / "benchmarks")]
+
+from machine import describe  # noqa: E402
+from parity import ROWS, Draw  # noqa: E402
+
+from fallline.optim import Optimizer  # noqa: E402
+
+PAGE = ROOT / "docs" / "optimizers.md"
+SAMPLE = Draw(lr=0.1, b1=0.8, b2=0.9, b3=0.5, eps=1e-3, decay=0.1, on=False)
+SIZE, STEPS = (1000, 1000), 21
+
+
+def parity_table() -> str:
+    """Return one line for each row of tests/parity.py."""
+    lines = ["| optimizer | compared with | drawn options | agrees to | why not 1e-12 |", "|---|---|---|---|---|"]
+    for row in ROWS:
+        ours, options = type(row.ours(SAMPLE)).__name__, ", ".join(row.options(SAMPLE))
+        lines.append(f"| `{ours}` | {row.library} `{row.theirs}` | {options} | {row.near:.0e} | {row.reason} |")
+    return "\n".join(lines)
+
+
+def cost_table() -> str:
+    """Measure one million float32 parameters in one matrix: bytes of state and time of a step."""
+    rng = np.random.default_rng(0)
+    g = rng.normal(size=SIZE).astype(np.float32)
+    found = []
+    for cls in sorted(set(Optimizer._classes.values()), key=lambda c: c.__name__):
+        opt, w = cls(), np.zeros(SIZE, np.float32)
+        try:
+            opt.step(w, g)
+        except (TypeError, RuntimeError):  # those that evaluate gradients themselves
+            continue
+        times = []
+        for _ in range(STEPS):
+            start = time.perf_counter()
+            opt.step(w, g)
+            times.append(time.perf_counter() - start)
+            if sum(times) > 20:
+                break
+        found.append((opt.memory_bytes() / w.size, statistics.median(times), cls.__name__))
+    lines = [f"{describe()}\n", "| optimizer | bytes of state per parameter | ms per step |", "|---|---|---|"]
+    return "\n".join([*lines, *(f"| `{name}` | {size:.3g} | {1e3 * t:.2f} |" for size, t, name in sorted(found))])
+
+
+def put(page: str, name: str, table: str) -> str:
+    """Return the page with the table between its marks."""
+    begin, end = f"<!-- {name} begins -->\n", f"\n<!-- {name} ends -->"
+    before, rest = page.split(begin)
+    return before + begin + table + end + rest.split(end)[1]
+
+
+def main() -> int:
+    """Write or check the page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true")
+    check = parser.parse_args().check
+    page = PAGE.read_text()
+    new = put(page, "parity", parity_table())
+    if check:
+        print("current" if new == page else "the parity table is old: run python docs/optimizers.py")
+        return int(new != page)
+    PAGE.write_text(put(new, "cost", cost_table()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
