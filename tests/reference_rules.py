@@ -25,6 +25,11 @@ class RuleRow(NamedTuple):
     lr: float  # brings the parabola and Rosenbrock's valley down
     tuned: Mapping[str, float] = MappingProxyType({})  # and so do these
 
+    @property
+    def decays_itself(self) -> bool:
+        """Whether weight decay is part of the step."""
+        return self.step in (schedule_free_sgd, schedule_free_adamw)
+
 
 def power(b: float, t: int) -> float:
     """Return b^t by repeated squaring, in the order of the native code."""
@@ -275,6 +280,31 @@ CORRECTED = ({"bias_correction": 1, "alpha": 0.9},)
 HAT = ({"eps_hat": 1, "eps": 1e-3},)
 BETAS = ({"beta1": 0.5, "beta2": 0.75, "bias_correction": 0}, {"beta1": 0.0})
 
+
+def aggmo(T: Any, h: Hypers, t: int, g: np.ndarray, w: np.ndarray, *v: np.ndarray) -> Arrays:
+    v = tuple(T(h[f"beta{i}"]) * old + g for i, old in enumerate(v, start=1))
+    return w - T(h["lr"] / 3) * (v[0] + v[1] + v[2]), *v
+
+
+def schedule_free_move(T: Any, h: Hypers, t: int, d: np.ndarray, w: np.ndarray, z: np.ndarray) -> Arrays:
+    share = 1.0 / t
+    w = w + T(share) * (z - w)
+    w = w + T(h["lr"] * (h.get("momentum", h.get("beta1")) * (1 - share) - 1)) * d
+    return w, z - T(h["lr"]) * d
+
+
+def schedule_free_sgd(T: Any, h: Hypers, t: int, g: np.ndarray, w: np.ndarray, z: np.ndarray) -> Arrays:
+    return schedule_free_move(T, h, t, g + T(h["weight_decay"]) * w, w, z)
+
+
+def schedule_free_adamw(
+    T: Any, h: Hypers, t: int, g: np.ndarray, w: np.ndarray, z: np.ndarray, v: np.ndarray
+) -> Arrays:
+    v = T(h["beta2"]) * v + T(1 - h["beta2"]) * (g * g)
+    d = g / (np.sqrt(T(1 / (1 - power(h["beta2"], t))) * v) + T(h["eps"])) + T(h["weight_decay"]) * w
+    return (*schedule_free_move(T, h, t, d, w, z), v)
+
+
 REFERENCE_RULES: dict[str, RuleRow] = {
     "sgd": RuleRow(sgd, (), (), 2e-3),
     "momentum": RuleRow(momentum, ("v",), (*VELOCITY, {"dampening": 0.9}, {"dampening": 0.9, "dampen_first": 1}), 1e-3),
@@ -310,6 +340,9 @@ REFERENCE_RULES: dict[str, RuleRow] = {
     "signum": RuleRow(signum, ("m",), ({"momentum": 0.0},), 1e-3),
     "rprop": RuleRow(rprop, ("p", "d"), ({"eta_minus": 0.25, "eta_plus": 2.0, "largest_step": 0.03},), 1e-2),
     "asgd": RuleRow(asgd, ("a",), ({"lambd": 0.1, "alpha": 0.3, "t0": 1.0}, {"alpha": 0.0}), 1e-3),
+    "aggmo": RuleRow(aggmo, ("v1", "v2", "v3"), ({"beta1": 0.5, "beta2": 0.75, "beta3": 0.25},), 3e-4),
+    "schedule_free_sgd": RuleRow(schedule_free_sgd, ("z",), ({"momentum": 0.5},), 1e-3),
+    "schedule_free_adamw": RuleRow(schedule_free_adamw, ("z", "v"), ({"beta1": 0.5, "beta2": 0.75},), 1e-2),
     "ftrl": RuleRow(ftrl, ("n", "z"), ({"l1": 0.01, "ridge": 0.1, "beta": 1.0},), 0.1),
 }
 
@@ -318,5 +351,13 @@ def reference_step(name: str, h: Hypers, t: int, w: np.ndarray, g: np.ndarray, s
     """Return the parameter and the slots after step t (1 first), with the part that all rules share."""
     T = w.dtype.type
     g = T(1 - 2 * h["maximize"]) * g + T(h["l2"]) * w
-    w = T(1 - h["lr"] * h["weight_decay"]) * w
+    if not REFERENCE_RULES[name].decays_itself:
+        w = T(1 - h["lr"] * h["weight_decay"]) * w
     return REFERENCE_RULES[name].step(T, h, t, g, w, *slots)
+
+
+def reference_slots(starts: Mapping[str, str | None], h: Hypers, w: np.ndarray) -> Arrays:
+    """Return the slots before the first step: zeros, a hyper-parameter, or the parameter."""
+    return tuple(
+        w.copy() if start == "parameter" else np.full_like(w, h[start] if start else 0.0) for start in starts.values()
+    )

@@ -6,13 +6,16 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 namespace fallline {
 
 // What a slot holds, which decides how it may be compressed: kExact not at all.
 enum class Values : uint8_t { kSigned, kNonNegative, kExact };
 
-// A full-size tensor that a rule keeps per parameter. It starts at zero, or at the hyper-parameter `starts_at`.
+// A full-size tensor that a rule keeps per parameter. It starts at zero, at the hyper-parameter `starts_at`, or, where
+// that is kParameter, at the parameter.
+constexpr const char* kParameter = "parameter";
 struct Slot {
   const char* name;
   const char* starts_at = nullptr;
@@ -116,12 +119,18 @@ bool negligible(const D&) {
   return false;
 }
 
+// Whether a rule puts the weight decay into its own formula (kDecaysItself); the prologue then leaves it alone.
+template <class Rule, class = void>
+struct DecaysItself : std::false_type {};
+template <class Rule>
+struct DecaysItself<Rule, std::void_t<decltype(Rule::kDecaysItself)>> : std::true_type {};
+
 // The constants of Rule at step t >= 1, from its hyper-parameters in the order of Rule::kHypers.
 template <class Rule, class D>
 Coef<D> coefficients(const D* h, int64_t t) {
   const D* common = h + Rule::kHypers.size() - kCommonHypers;
   Coef<D> k = Rule::coef(h, t);
-  k.decay = 1 - h[0] * common[0];
+  k.decay = DecaysItself<Rule>::value ? D(1) : 1 - h[0] * common[0];
   k.l2 = common[1];
   k.sign = 1 - 2 * common[2];
   return k;

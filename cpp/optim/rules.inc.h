@@ -277,10 +277,12 @@ struct AMSGrad {
 #include "optim/moments.inc.h"
 #include "optim/signs.inc.h"
 #include "optim/online.inc.h"
+#include "optim/averages.inc.h"
 
 // clang-format off
 #define FL_RULES(X) \
   X(SGD) X(Momentum) X(Nesterov) X(QHM) X(Adagrad) X(Adadelta) X(RMSprop) X(RMSpropMomentum) X(RMSpropCentered) \
   X(RMSpropCenteredMomentum) X(Adam) X(AMSGrad) X(Adamax) X(NAdam) X(RAdam) X(AdaBelief) X(Yogi) X(AdEMAMix) \
-  X(ADOPT) X(QHAdam) X(Adan) X(Lion) X(Signum) X(Rprop) X(ASGD) X(FTRL)
+  X(ADOPT) X(QHAdam) X(Adan) X(Lion) X(Signum) X(Rprop) X(ASGD) X(FTRL) X(AggMo) \
+  X(ScheduleFreeSGD) X(ScheduleFreeAdamW)
 // clang-format on

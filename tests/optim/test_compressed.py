@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import reference_codes as codes
-from reference_rules import reference_step
+from reference_rules import reference_slots, reference_step
 
 import fallline as fl
 from fallline import _core
@@ -108,10 +108,10 @@ def test_a_step_on_codes_equals_the_reference_bitwise(rule: str, precision: str,
         kind = values[slot]
         return x if kind == "exact" else decode(precision, kind, encode(precision, kind, x, key), x.size)
 
-    def started(slot: str, start: str | None, n: int) -> np.ndarray:
-        return kept(np.full(n, h[start] if start else 0.0, np.float32), slot, codes.counter_of(0, 0))
-
-    state = [[started(slot, start, p.size) for slot, start in starts.items()] for p in params]
+    zero = codes.counter_of(0, 0)
+    state = [
+        [kept(x, slot, zero) for slot, x in zip(starts, reference_slots(starts, h, p), strict=True)] for p in params
+    ]
     for t in (1, 2, 3):
         grads = [rng.normal(size=p.size).astype(np.float32) for p in params]
         opt.step(params, grads)

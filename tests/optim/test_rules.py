@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference_rules import REFERENCE_RULES, reference_step
+from reference_rules import REFERENCE_RULES, reference_slots, reference_step
 
 from fallline import _core
 from fallline.optim import Optimizer
@@ -32,8 +32,7 @@ def misaligned(rng: np.random.Generator, dtype: Any) -> list[np.ndarray]:
 
 
 def run_reference(rule: str, h: dict[str, float], w: np.ndarray, grads: list[np.ndarray]) -> tuple[np.ndarray, ...]:
-    starts = _core.rule_info(rule)[0]
-    slots = tuple(np.full_like(w, h[start] if start else 0.0) for start in starts.values())
+    slots = reference_slots(_core.rule_info(rule)[0], h, w)
     for t, g in enumerate(grads, start=1):
         w, *slots = reference_step(rule, h, t, w, g, slots)
     return (w, *slots)

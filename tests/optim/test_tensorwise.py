@@ -15,8 +15,8 @@ from fallline import optim
 RULES: dict[str, Callable[..., optim.TensorRule]] = {
     name: getattr(optim, name)
     for name in (
-        *("LARS", "LAMB", "NovoGrad", "Adafactor", "SM3", "ScheduleFreeSGD", "ScheduleFreeAdamW"),
-        *("MADGRAD", "AggMo", "Muon", "Prodigy", "SWATS", "Shampoo", "SOAP"),
+        *("LARS", "LAMB", "NovoGrad", "Adafactor", "SM3"),
+        *("MADGRAD", "Muon", "Prodigy", "SWATS", "Shampoo", "SOAP"),
     )
 }
 # What brings a parabola down in 1500 steps.
@@ -24,9 +24,7 @@ LR = {
     "Shampoo": 1.0,
     "LARS": 10.0,
     "SM3": 0.5,
-    "ScheduleFreeSGD": 0.1,
     "Prodigy": 1.0,
-    "AggMo": 1e-2,
     "MADGRAD": 0.05,
     "NovoGrad": 1e-2,
 }
@@ -170,7 +168,7 @@ def test_a_saved_run_goes_on_with_the_same_bits(name: str) -> None:
         third.load_state_dict({**second.state_dict(), "rule": "adam"})
 
 
-@pytest.mark.parametrize("name", ["LARS", "LAMB", "NovoGrad", "ScheduleFreeAdamW", "AggMo", "MADGRAD"])
+@pytest.mark.parametrize("name", ["LARS", "LAMB", "NovoGrad", "MADGRAD"])
 def test_the_slope_by_the_learning_rate_is_right(name: str) -> None:
     def loss(lr: Any) -> Any:
         opt = RULES[name](lr=lr)

@@ -153,9 +153,13 @@ class Optimizer:
     def init(self, params: Any) -> dict[str, Any]:
         """Return the state from which `update` starts: a tree of new arrays."""
         leaves = _tree.flatten(params).items()
-        slots = {
-            p: self._new_state(np.empty(a.shape, a.dtype) if _leaves.recorded(a) else np.asarray(a)) for p, a in leaves
-        }
+        at_parameter = [slot for slot, start in self._slots.items() if start == "parameter"]
+        slots: dict[str, dict[str, Any]] = {}
+        for path, leaf in leaves:
+            if _leaves.recorded(leaf):
+                slots[path] = {**self._new_state(np.zeros(leaf.shape, leaf.dtype)), **dict.fromkeys(at_parameter, leaf)}
+            else:
+                slots[path] = self._new_state(np.asarray(leaf))
         return {"t": np.zeros((), np.int64), "slots": slots}
 
     def update(self, grads: Any, state: Mapping[str, Any], params: Any) -> tuple[Any, dict[str, Any]]:
@@ -310,7 +314,9 @@ class Optimizer:
         return states
 
     def _new_state(self, array: np.ndarray) -> dict[str, np.ndarray]:
-        def start(hyper: str | None) -> float:
+        def start(hyper: str | None) -> Any:
+            if hyper == "parameter":
+                return array
             value = self._hypers[hyper] if hyper else 0.0
             return float(value(0) if callable(value) else value)
 

@@ -47,8 +47,8 @@ class Format:
         """The name of the format in the native code."""
         return self.state_dtype or "full"
 
-    def new(self, slot: str, start: float, like: np.ndarray) -> np.ndarray:
-        """Return the slot of the parameter `like`, each element `start`."""
+    def new(self, slot: str, start: Any, like: np.ndarray) -> np.ndarray:
+        """Return the slot of the parameter `like`, filled with `start`."""
         if slot not in self._values:
             return np.full_like(like, start, subok=False)
         self._check_dtype(like)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fallline import _core, _tree
+from fallline.optim._base import Hyper, Optimizer
 from fallline.optim.tensorwise import Shapes, Slots, TensorRule
 
 __all__ = ["MADGRAD", "AggMo", "ScheduleFreeAdamW", "ScheduleFreeSGD"]
@@ -15,32 +16,21 @@ __all__ = ["MADGRAD", "AggMo", "ScheduleFreeAdamW", "ScheduleFreeSGD"]
 Hypers = Mapping[str, Any]
 
 
-class _ScheduleFree(TensorRule):
-    """The averages that both rules keep: y, where gradients are taken, is the parameter; z is a slot."""
-
-    decays_first = False
-
-    def start(self, slot: str, w: np.ndarray) -> Any:
-        """Start z at the parameter."""
-        return w if slot == "z" else 0.0
+class _ScheduleFree(Optimizer):
+    """What both rules share: y, where gradients are taken, is the parameter; z is a slot; x is what to evaluate."""
 
     def averaged(self, params: Any) -> Any:
         """Return x = (y - (1 - beta) z) / beta, where to evaluate; before the first step, the parameters themselves."""
-        if not self.t:
+        if not self._states:
             return params
-        beta = self.hyperparameters()[self.hypers[1][0]]
+        h = self.hyperparameters()
+        beta = h.get("momentum", h.get("beta1", 0.0))
+        if not beta:
+            raise ValueError(f"[{self._name}] without momentum the average cannot be told from the parameters")
         leaves = _tree.flatten(params)
         found = {p: (np.asarray(y) - (1 - beta) * self._states[p]["z"]) / beta for p, y in leaves.items()}
         kinds = {p: (_core.wrap if isinstance(y, _core.Array) else np.asarray) for p, y in leaves.items()}
         return _tree.unflatten(params, {p: kinds[p](x.astype(leaves[p].dtype)) for p, x in found.items()})
-
-    @staticmethod
-    def move(y: Any, z: Any, direction: Any, lr: Any, beta: Any, t: int) -> tuple[Any, Any]:
-        """Return y and z after a step: z <- z - lr d, x <- (1 - 1/t) x + z / t, y = (1 - beta) z + beta x."""
-        share = 1 / t
-        y = y + share * (z - y)
-        y = y + lr * (beta * (1 - share) - 1) * direction
-        return y, z - lr * direction
 
 
 class ScheduleFreeSGD(_ScheduleFree):
@@ -80,16 +70,8 @@ class ScheduleFreeSGD(_ScheduleFree):
     array([1.])
     """
 
-    hypers: ClassVar[tuple[tuple[str, float, str], ...]] = (("lr", 1.0, "nonnegative"), ("momentum", 0.9, "unit"))
-
-    def slots(self, shape: tuple[int, ...]) -> Shapes:
-        """Keep z, where plain descent would be."""
-        return {"z": shape}
-
-    def formula(self, h: Hypers, t: int, g: Any, w: Any, s: Slots) -> tuple[Any, Slots]:
-        """Step and average."""
-        y, z = self.move(w, s["z"], g + h["weight_decay"] * w, h["lr"], h["momentum"], t)
-        return y, {"z": z}
+    def __init__(self, lr: Hyper = 1.0, *, momentum: Hyper = 0.9, **common: Any) -> None:
+        super().__init__("schedule_free_sgd", lr=lr, momentum=momentum, **common)
 
 
 class ScheduleFreeAdamW(_ScheduleFree):
@@ -124,23 +106,10 @@ class ScheduleFreeAdamW(_ScheduleFree):
     True
     """
 
-    hypers: ClassVar[tuple[tuple[str, float, str], ...]] = (
-        ("lr", 2.5e-3, "nonnegative"),
-        ("beta1", 0.9, "unit"),
-        ("beta2", 0.999, "unit"),
-        ("eps", 1e-8, "nonnegative"),
-    )
-
-    def slots(self, shape: tuple[int, ...]) -> Shapes:
-        """Keep z and a second moment."""
-        return {"z": shape, "v": shape}
-
-    def formula(self, h: Hypers, t: int, g: Any, w: Any, s: Slots) -> tuple[Any, Slots]:
-        """Scale, step and average."""
-        v = h["beta2"] * s["v"] + (1 - h["beta2"]) * (g * g)
-        d = g / (np.sqrt(v / (1 - h["beta2"] ** t)) + h["eps"]) + h["weight_decay"] * w
-        y, z = self.move(w, s["z"], d, h["lr"], h["beta1"], t)
-        return y, {"z": z, "v": v}
+    def __init__(
+        self, lr: Hyper = 2.5e-3, *, betas: tuple[Hyper, Hyper] = (0.9, 0.999), eps: Hyper = 1e-8, **common: Any
+    ) -> None:
+        super().__init__("schedule_free_adamw", lr=lr, beta1=betas[0], beta2=betas[1], eps=eps, **common)
 
 
 class MADGRAD(TensorRule):
@@ -195,7 +164,7 @@ class MADGRAD(TensorRule):
         return h["momentum"] * w + (1 - h["momentum"]) * z, {"s": total, "v": v, "w0": s["w0"]}
 
 
-class AggMo(TensorRule):
+class AggMo(Optimizer):
     r"""Several velocities with different memories, and their mean as the step.
 
     .. math::
@@ -223,18 +192,5 @@ class AggMo(TensorRule):
     array([-0.1])
     """
 
-    hypers: ClassVar[tuple[tuple[str, float, str], ...]] = (
-        ("lr", 1e-1, "nonnegative"),
-        ("beta1", 0.0, "unit"),
-        ("beta2", 0.9, "unit"),
-        ("beta3", 0.99, "unit"),
-    )
-
-    def slots(self, shape: tuple[int, ...]) -> Shapes:
-        """Keep three velocities."""
-        return {"v1": shape, "v2": shape, "v3": shape}
-
-    def formula(self, h: Hypers, t: int, g: Any, w: Any, s: Slots) -> tuple[Any, Slots]:
-        """Move each, step by the mean."""
-        v = {f"v{i}": h[f"beta{i}"] * s[f"v{i}"] + g for i in (1, 2, 3)}
-        return w - h["lr"] / 3 * (v["v1"] + v["v2"] + v["v3"]), v
+    def __init__(self, lr: Hyper = 0.1, *, betas: tuple[Hyper, Hyper, Hyper] = (0.0, 0.9, 0.99), **common: Any) -> None:
+        super().__init__("aggmo", lr=lr, beta1=betas[0], beta2=betas[1], beta3=betas[2], **common)
