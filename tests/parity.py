@@ -123,6 +123,14 @@ OPTAX: list[Row] = [
         lambda h: {"learning_rate": h.lr, "momentum": h.b1}, 1e-10, "their root is a reciprocal root"),
 ]  # fmt: skip
 
+OPTAX += [
+    Row(lambda h: optim.ScheduleFreeSGD(h.lr, momentum=h.b1), "optax", "contrib.schedule_free_sgd",
+        lambda h: {"learning_rate": h.lr, "b1": h.b1}, 1e-9, "they compute x from y in every step"),
+    Row(lambda h: optim.ScheduleFreeAdamW(h.lr, betas=betas(h), eps=h.eps), "optax", "contrib.schedule_free_adamw",
+        lambda h: {"learning_rate": h.lr, "b1": h.b1, "b2": h.b2, "eps": h.eps}, 1e-9,
+        "they compute x from y in every step"),
+]  # fmt: skip
+
 PYTORCH_OPTIMIZER: list[Row] = [
     Row(lambda h: optim.QHAdam(h.lr, betas=betas(h), nus=(h.b3, 0.7), eps=h.eps), "pytorch_optimizer", "QHAdam",
         lambda h: {"lr": h.lr, "betas": betas(h), "nus": (h.b3, 0.7), "eps": h.eps}, 1e-5,

@@ -1,0 +1,54 @@
+"""The pages tell the truth: examples are code of the repository, tables are current, and Python runs."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fallline as fl
+from fallline.optim import Optimizer
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "optimizers.md").read_text(encoding="utf-8")
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+
+
+def test_the_new_rule_of_contributing_is_one_of_ours() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (formula,), (shell, reference) = blocks(page, "cpp"), blocks(page, "python")
+    assert formula in (ROOT / "cpp" / "optim" / "signs.inc.h").read_text()
+    assert reference in (ROOT / "tests" / "reference_rules.py").read_text()
+    signs = (ROOT / "python" / "fallline" / "optim" / "signs.py").read_text()
+    assert all(line in signs for line in shell.splitlines())
+
+
+def test_the_python_of_the_optimizer_page_runs() -> None:
+    exec(compile("\n".join(blocks(PAGE, "python")), "optimizers.md", "exec"), {"__name__": "page"})
+
+
+def test_the_parity_table_is_current() -> None:
+    command = [sys.executable, str(ROOT / "docs" / "optimizers.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_optimizer_has_its_cost_or_says_why_not() -> None:
+    missing = {cls.__name__ for cls in Optimizer._classes.values()} - set(
+        re.findall(r"^\| `(\w+)` ", PAGE, re.MULTILINE)
+    )
+    assert missing == {"LBFGS", "Sophia", "NesterovLookahead"}
+    assert all(hasattr(fl.optim, name) for name in missing)
+
+
+@pytest.mark.parametrize("page", [p.relative_to(ROOT).as_posix() for p in (ROOT / "docs").glob("*.md")])
+def test_links_lead_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", text):
+        assert ((ROOT / page).parent / target).exists(), target
