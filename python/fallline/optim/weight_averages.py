@@ -58,8 +58,8 @@ class EMA(_Averaging):
 class SWA(_Averaging):
     r"""Average the parameters along the path, with equal weights, from step `start` on, at every `every`-th.
 
-    Networks with batch normalisation need their running statistics again: run the training data through the averaged
-    model in training mode before using it.
+    After ``model.load_state_dict({**model.state_dict(), **opt.averaged(model.parameters())})`` a network with batch
+    normalisation needs its running statistics again: :func:`fallline.train.update_running_statistics`.
 
     References
     ----------

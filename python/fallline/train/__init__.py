@@ -1,7 +1,22 @@
 """Training: fit, predict, evaluate, and files of models."""
 
+from fallline.train import callbacks
+from fallline.train._batches import BatchSizeSchedule, scale_learning_rate
 from fallline.train._files import load, save
 from fallline.train._fit import evaluate, fit, predict
 from fallline.train._history import DivergedError, History
+from fallline.train._statistics import update_running_statistics
 
-__all__ = ["DivergedError", "History", "evaluate", "fit", "load", "predict", "save"]
+__all__ = [
+    "BatchSizeSchedule",
+    "DivergedError",
+    "History",
+    "callbacks",
+    "evaluate",
+    "fit",
+    "load",
+    "predict",
+    "save",
+    "scale_learning_rate",
+    "update_running_statistics",
+]

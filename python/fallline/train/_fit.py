@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from fallline import _core, optim
 from fallline._array import Array
 from fallline.nn import Module, losses
 from fallline.train import _metrics
+from fallline.train._batches import BatchSizeSchedule, Sizes, batch_of
 from fallline.train._data import as_rows, check_finite, check_rows
 from fallline.train._history import DivergedError, History
 from fallline.train._loop import PythonTrainer
@@ -32,7 +34,7 @@ def fit(
     *,
     loss: str | Callable[..., Any],
     optimizer: str | optim.Optimizer = "adam",
-    batch_size: int | str = 32,
+    batch_size: int | str | Callable[[int], float] | BatchSizeSchedule = 32,
     epochs: int = 1,
     validation: tuple[Any, Any] | None = None,
     metrics: Sequence[str | Callable[..., Any]] = (),
@@ -60,7 +62,8 @@ def fit(
     optimizer
         A name for a new one, or an instance, whose state is continued.
     batch_size
-        Samples per update, or "full". The last, shorter batch is kept.
+        Samples per update, or "full". The last, shorter batch is kept. A function of the number of finished epochs, or
+        a :class:`fallline.train.BatchSizeSchedule`, gives each epoch its own.
     epochs
         Passes over the data.
     validation
@@ -107,7 +110,7 @@ def fit(
     xs, ys = as_rows("x", x), as_rows("y", y)
     weight = None if sample_weight is None else as_rows("sample_weight", sample_weight)
     n = check_rows({"x": xs, "y": ys, "sample_weight": weight})
-    batch = _batch(batch_size, n)
+    sizes = Sizes(batch_size, callbacks, n)
     if epochs < 0:
         raise ValueError(f"[fit] epochs must not be negative, got {epochs}")
     opt = optim.get(optimizer)
@@ -124,12 +127,14 @@ def fit(
         check_targets(task, *held)
 
     model.train()
-    last = training_plan(task, n % batch, xs, ys, weight) if n % batch and n > batch else None
-    plan = training_plan(task, batch, xs, ys, weight)
-    trainer: Any = (
-        _core.Trainer(plan, last, _update(opt, model)) if opt.native else PythonTrainer(plan, last, opt, model)
-    )
-    run = _Run(task, opt, trainer, n, -(-n // batch), seed, shuffle, clip_global_norm or 0.0, record_steps)
+
+    @cache
+    def trainer(batch: int) -> Any:
+        last = training_plan(task, n % batch, xs, ys, weight) if n % batch and n > batch else None
+        plan = training_plan(task, batch, xs, ys, weight)
+        return _core.Trainer(plan, last, _update(opt, model)) if opt.native else PythonTrainer(plan, last, opt, model)
+
+    run = _Run(task, opt, trainer, sizes, seed, shuffle, clip_global_norm or 0.0, record_steps)
     return run.epochs(epochs, held, callbacks, progress)
 
 
@@ -140,16 +145,15 @@ class _Run:
         self,
         task: Task,
         opt: optim.Optimizer,
-        trainer: Any,
-        samples: int,
-        steps: int,
+        trainers: Callable[[int], Any],
+        sizes: Sizes,
         seed: int,
         shuffle: bool,
         max_norm: float,
         record_steps: bool,
     ) -> None:
-        self.task, self.opt, self.trainer = task, opt, trainer
-        self.samples, self.steps, self.seed, self.shuffle, self.max_norm = samples, steps, seed, shuffle, max_norm
+        self.task, self.opt, self.trainers, self.sizes = task, opt, trainers, sizes
+        self.seed, self.shuffle, self.max_norm = seed, shuffle, max_norm
         self.record_steps = record_steps
         self.history = History()
         self.names = ["loss", *task.metrics, "grad_norm"]
@@ -157,8 +161,10 @@ class _Run:
     def epochs(
         self, count: int, held: tuple[Array, Array] | None, callbacks: Sequence[Callable[..., Any]], progress: bool
     ) -> History:
-        self.opt.set_steps_per_epoch(self.steps)
-        with _bar(count * self.steps, progress) as bar:
+        if self.sizes.constant:
+            self.opt.set_steps_per_epoch(self.sizes.steps(0))
+        done = self.sizes.epoch(self.opt.t)
+        with _bar(sum(self.sizes.steps(done + epoch) for epoch in range(count)), progress) as bar:
             for epoch in range(count):
                 try:
                     self._epoch(bar)
@@ -185,38 +191,39 @@ class _Run:
 
     def _epoch(self, bar: Any) -> None:
         first = self.opt.t
-        epoch = first // self.steps
+        epoch = self.sizes.epoch(first)
+        steps, samples = self.sizes.steps(epoch), self.sizes.samples
+        trainer = self.trainers(self.sizes.size(epoch))
         good = Snapshot(self.task.model, self.opt)
         key = _core.derive_key(self.seed, ORDER)
-        bits = _core.random_bits(key, epoch << 32, (self.samples,), np.uint64) if self.shuffle else None
+        bits = _core.random_bits(key, epoch << 32, (samples,), np.uint64) if self.shuffle else None
         order = None if bits is None else np.argsort(np.asarray(bits), kind="stable")
-        rows = _core.wrap(self.opt.hyper_rows(first, self.steps))
-        self.trainer.start(self.samples, order, rows, first, _core.derive_key(self.seed, DROPOUT), self.max_norm)
+        rows = _core.wrap(self.opt.hyper_rows(first, steps))
+        trainer.start(samples, order, rows, first, _core.derive_key(self.seed, DROPOUT), self.max_norm)
         stop = None
         try:
             state = _core.TrainerState.running
             while state == _core.TrainerState.running:
-                before = self.trainer.done
-                state = self.trainer.advance(SLICE)
-                bar.update(self.trainer.done - before)
+                before = trainer.done
+                state = trainer.advance(SLICE)
+                bar.update(trainer.done - before)
         except KeyboardInterrupt as signal:  # it may come just after the last step: the epoch is whole then
             stop = signal
         finally:
-            self.opt.t = first + self.trainer.done
-        if stop and self.trainer.done < self.steps:
+            self.opt.t = first + trainer.done
+        if stop and trainer.done < steps:
             raise stop
-        record = np.asarray(self.trainer.record)
+        record = np.asarray(trainer.record)
         if state == _core.TrainerState.diverged:
             good.restore()
-            self._diverged(record[self.trainer.done], first, epoch)
+            self._diverged(record[trainer.done], trainer.done, first, epoch)
         self.history.append(dict(zip(self.names, record.mean(axis=0), strict=True)))
         if self.record_steps:
             self.history.append_steps(dict(zip(self.names, record.T.copy(), strict=True)))
         if stop:
             raise stop
 
-    def _diverged(self, row: np.ndarray, first: int, epoch: int) -> None:
-        step = self.trainer.done
+    def _diverged(self, row: np.ndarray, step: int, first: int, epoch: int) -> None:
         lr = self.opt.hyper_rows(first + step, 1)[0]
         named = dict(zip(self.opt.hyperparameters(), lr, strict=True))
         what = f"the loss became {row[0]}" if not np.isfinite(row[0]) else f"the gradient became {row[-1]}"
@@ -252,7 +259,7 @@ def predict(model: Module, x: Any, batch_size: int = 1024) -> Array:
         if n == 0:
             shape, dtype = output_layout(model, rows)
             return _core.empty((0, *shape[1:]), dtype)
-        batch = _batch(batch_size, n)
+        batch = batch_of(batch_size, n)
         parts: list[Array] = []
         for start, size in _batches(n, batch):
             if not parts or size != batch:
@@ -291,7 +298,7 @@ def evaluate(
 def _evaluate(task: Task, x: Array, y: Array, batch_size: int) -> dict[str, float]:
     task.model.eval()
     n = x.shape[0]
-    batch = _batch(batch_size, n)
+    batch = batch_of(batch_size, n)
     names = ["loss", *task.metrics]
     total = np.zeros(len(names))
     plan = None
@@ -305,14 +312,6 @@ def _evaluate(task: Task, x: Array, y: Array, batch_size: int) -> dict[str, floa
 
 def _batches(n: int, batch: int) -> list[tuple[int, int]]:
     return [(start, min(batch, n - start)) for start in range(0, n, batch)]
-
-
-def _batch(batch_size: int | str, n: int) -> int:
-    if batch_size == "full":
-        return n
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
-        raise ValueError(f"[fit] batch_size must be a positive whole number or 'full', got {batch_size!r}")
-    return min(int(batch_size), n)
 
 
 def _validation(validation: Any) -> tuple[Array, Array]:

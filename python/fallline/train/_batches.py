@@ -1,0 +1,131 @@
+"""How many samples each step of each epoch takes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+__all__ = ["BatchSizeSchedule", "Sizes", "batch_of", "scale_learning_rate"]
+
+
+class BatchSizeSchedule:
+    r"""Let the batch grow from epoch to epoch, instead of letting the learning rate fall.
+
+    .. math:: b_e = \min(b_{max},\ b_0 f^{\lfloor e / k \rfloor})
+
+    Pass it to `fit` as `batch_size` or among the `callbacks`. The noise of a step falls with the batch as it does with
+    the learning rate (Smith et al. 2018), with fewer updates.
+
+    Parameters
+    ----------
+    size
+        :math:`b_0`, or a pure function of the number of finished epochs that returns the size.
+    factor, every
+        f and k: the batch is multiplied by f every k epochs.
+    most
+        :math:`b_{max}`; all samples at once without it.
+
+    References
+    ----------
+    Smith, Kindermans, Ying & Le 2018, "Don't decay the learning rate, increase the batch size".
+
+    Examples
+    --------
+    >>> sizes = BatchSizeSchedule(32, factor=2, every=3, most=100)
+    >>> [sizes.size(epoch) for epoch in range(8)]
+    [32, 32, 32, 64, 64, 64, 100, 100]
+    """
+
+    def __init__(
+        self, size: int | Callable[[int], float], *, factor: float = 2.0, every: int = 1, most: int | None = None
+    ) -> None:
+        if not callable(size) and not (size >= 1 and factor > 0 and every >= 1 and (most is None or most >= 1)):
+            raise ValueError(
+                "[BatchSizeSchedule] size, every and most must be at least 1 and factor positive, got "
+                f"{size}, {every}, {most} and {factor}"
+            )
+        self._size, self._factor, self._every, self._most = size, factor, every, most
+
+    def size(self, epoch: int) -> int:
+        """Return the batch size after `epoch` finished epochs."""
+        if callable(self._size):
+            return int(self._size(epoch))
+        found = self._size * self._factor ** (epoch // self._every)
+        return int(min(found, self._most or math.inf, 2**62))
+
+    def __call__(self, *epoch_history_model_optimizer: Any) -> None:
+        """Do nothing: `fit` asks for sizes itself."""
+
+
+class Sizes:
+    """The batch size of each epoch of a run, and which epoch an optimizer is in that has made t updates."""
+
+    def __init__(self, batch_size: Any, callbacks: Sequence[Any], samples: int) -> None:
+        given = [c for c in callbacks if isinstance(c, BatchSizeSchedule)]
+        schedule = batch_size if isinstance(batch_size, BatchSizeSchedule) else given[0] if given else None
+        if schedule is None and callable(batch_size):
+            schedule = BatchSizeSchedule(batch_size)
+        self.samples = samples
+        self.constant = None if schedule else batch_of(batch_size, samples)
+        self._schedule = schedule
+
+    def size(self, epoch: int) -> int:
+        """Return the batch size of an epoch."""
+        if self._schedule is None:
+            assert self.constant is not None
+            return self.constant
+        return batch_of(self._schedule.size(epoch), self.samples)
+
+    def steps(self, epoch: int) -> int:
+        """Return the number of updates in an epoch; the last batch may be short."""
+        return -(-self.samples // self.size(epoch))
+
+    def epoch(self, t: int) -> int:
+        """Return the epoch that update t belongs to, counting from 0."""
+        if self.constant:
+            return t // self.steps(0)
+        epoch = 0
+        while t >= self.steps(epoch):
+            t -= self.steps(epoch)
+            epoch += 1
+        return epoch
+
+
+def batch_of(batch_size: Any, samples: int) -> int:
+    """Return the batch size as a number, at most the number of samples."""
+    if isinstance(batch_size, str) and batch_size == "full":
+        return samples
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
+        raise ValueError(f"[fit] batch_size must be a positive whole number or 'full', got {batch_size!r}")
+    return min(int(batch_size), samples)
+
+
+def scale_learning_rate(lr: float, batch_size: int, new_batch_size: int, rule: str = "linear") -> float:
+    r"""Return the learning rate for another batch size that makes training go about the same way.
+
+    Parameters
+    ----------
+    lr, batch_size
+        The learning rate that is known to work, and its batch size :math:`b`.
+    new_batch_size
+        :math:`b'`.
+    rule
+        "linear": :math:`\alpha b' / b`, for gradient descent with and without momentum (Goyal et al. 2017);
+        "sqrt": :math:`\alpha \sqrt{b' / b}`, for Adam and its kin (Malladi et al. 2022). Neither holds for batches so
+        large that their noise no longer matters.
+
+    Examples
+    --------
+    >>> scale_learning_rate(0.1, 256, 1024), scale_learning_rate(1e-3, 32, 128, "sqrt")
+    (0.4, 0.002)
+    """
+    powers = {"linear": 1.0, "sqrt": 0.5}
+    if rule not in powers or batch_size < 1 or new_batch_size < 1:
+        raise ValueError(
+            "[scale_learning_rate] expected rule 'linear' or 'sqrt' and batch sizes of at least 1, got "
+            f"{rule!r}, {batch_size} and {new_batch_size}"
+        )
+    return float(lr * (new_batch_size / batch_size) ** powers[rule])
