@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeAlias
@@ -12,6 +11,7 @@ import numpy as np
 from fallline import _core, _tree
 from fallline.optim import _leaves
 from fallline.optim._formats import Format
+from fallline.optim._ranges import checked
 from fallline.optim.schedules import Schedule
 
 __all__ = ["Common", "Hyper", "Optimizer", "get"]
@@ -100,7 +100,7 @@ class Optimizer:
             if name not in ranges:
                 raise TypeError(f"[{self._name}] there is no hyper-parameter '{name}'; it has {', '.join(ranges)}")
             keep = callable(value) or isinstance(value, _core.Array)
-            new[name] = value if keep else _number(self._name, name, value, ranges[name])
+            new[name] = value if keep else checked(self._name, name, value, ranges[name])
         self._hypers = new
         self._open = {name: value for name, value in self._open.items() if name not in changes}
         self._fixed = all(isinstance(value, float) for value in new.values())
@@ -120,9 +120,9 @@ class Optimizer:
             value = self._hypers[name]
             if callable(value):
                 at = range(first_step, first_step + count)
-                rows[:, column] = [_number(self._name, name, value(t), kind, t) for t in at]
+                rows[:, column] = [checked(self._name, name, value(t), kind, t) for t in at]
             else:
-                rows[:, column] = _number(self._name, name, value, kind)
+                rows[:, column] = checked(self._name, name, value, kind)
         return rows
 
     # Updates
@@ -209,6 +209,21 @@ class Optimizer:
         self.step(params, grads)
         return value
 
+    def effective_learning_rates(self, params: Any, grads: Any) -> dict[str, np.ndarray]:
+        """Return by path how far the next step would move each element, over its gradient; NaN where that is zero.
+
+        Nothing is changed. For gradient descent this is the learning rate; adaptive rules give every element its own.
+        """
+        before = {path: np.asarray(leaf) for path, leaf in _tree.flatten(params).items()}
+        state = {"t": self.t, "slots": self._states} if self._states else self.init(params)
+        after = _tree.flatten(self.update(grads, state, params)[0])
+        g = {path: np.asarray(leaf) for path, leaf in _tree.flatten(grads).items()}
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return {
+                path: np.where(g[path] == 0, np.nan, (w - np.asarray(after[path])) / g[path])
+                for path, w in before.items()
+            }
+
     def averaged(self, params: Any) -> Any:
         """Return the parameters at which to evaluate: for this rule, the parameters themselves."""
         return params
@@ -266,7 +281,7 @@ class Optimizer:
         wrong = self._differences(state_dict, arrays, strict)
         if wrong:
             raise ValueError(f"[{self._name}] this state does not fit: {'; '.join(wrong)}")
-        checked = {name: _number(self._name, name, value, ranges[name]) for name, value in numbers.items()}
+        checked = {name: checked(self._name, name, value, ranges[name]) for name, value in numbers.items()}
         states = {path: dict(slots) for path, slots in self._states.items()}
         for key, value in arrays.items():
             path, slot = key.rsplit("/", 1)
@@ -369,24 +384,3 @@ def get(name: str | Optimizer, **hypers: Any) -> Optimizer:
         hint = f"did you mean {' or '.join(map(repr, close))}?" if close else f"there are {', '.join(sorted(known))}"
         raise ValueError(f"[optim] no optimizer is named {name!r}; {hint}")
     return found(**hypers)
-
-
-_RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
-    "any": ("a finite number", lambda x: True),
-    "nonnegative": ("a finite number of at least 0", lambda x: x >= 0),
-    "unit": ("at least 0 and below 1", lambda x: 0 <= x < 1),
-    "closed_unit": ("from 0 to 1", lambda x: 0 <= x <= 1),
-    "flag": ("True or False", lambda x: x in (0, 1)),
-}
-
-
-def _number(rule: str, name: str, value: Any, kind: str, t: int | None = None) -> float:
-    text, holds = _RANGES[kind]
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not (math.isfinite(number) and holds(number)):
-        at = "" if t is None else f" after {t} updates"
-        raise ValueError(f"[{rule}] {name} must be {text}, got {value!r}{at}")
-    return number
