@@ -47,6 +47,13 @@ def test_every_optimizer_has_its_cost_or_says_why_not() -> None:
     assert all(hasattr(fl.optim, name) for name in missing)
 
 
+def test_what_closes_a_requirement_exists() -> None:
+    page = (ROOT / "docs" / "requirements.md").read_text(encoding="utf-8")
+    files = re.findall(r"`([\w./]+\.(?:py|md)|\.ci/run)`", page)
+    assert len(files) > 50
+    assert [name for name in files if not (ROOT / name).exists()] == []
+
+
 @pytest.mark.parametrize("page", [p.relative_to(ROOT).as_posix() for p in (ROOT / "docs").glob("*.md")])
 def test_links_lead_somewhere(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
