@@ -16,6 +16,7 @@ PYTHON: tuple[tuple[str, ...], ...] = (
     ("_core", "_doc"),
     ("_array", "_tree", "tree", "_constants", "_info"),
     ("_images", "_ops", "linalg", "fft", "random"),
+    ("_draws", "_running"),
     ("_transforms", "_jit", "_numpy", "testing", "landscapes"),
     ("optim",),
     ("nn",),

@@ -1,27 +1,31 @@
 // What does a function compute?  The calls it made while it was traced.
 #include "autograd/graph.h"
 
+#include <atomic>
 #include <string>
 
 namespace fallline {
 namespace {
 thread_local Graph* current = nullptr;
-}
+std::atomic<int64_t> graphs{0};
+}  // namespace
 
 Graph* tracing() { return current; }
 Tracing::Tracing(Graph* graph) : before_(current) { current = graph; }
 Tracing::~Tracing() { current = before_; }
+
+Graph::Graph() : number_(graphs++) {}
 
 Var Graph::input(const Dims& shape, DType dtype) {
   Array array = Array::placeholder(shape, dtype);
   const int value = static_cast<int>(values.size());
   values.push_back({Kind::kInput, array.layout(), {}});
   inputs.push_back(value);
-  return Var(std::move(array), nullptr, value);
+  return Var(std::move(array), nullptr, name(value));
 }
 
 int Graph::value_of(const Var& x) {
-  if (x.value() >= 0) return x.value();
+  if (x.value() >= 0 && x.value() >> 32 == number_) return static_cast<int>(x.value());
   if (!x.array().buffer)
     throw TraceError("[trace] a value of a finished trace was used; return it from the function instead");
   const auto [at, is_new] = captured_.try_emplace(x.identity(), static_cast<int>(values.size()));
@@ -32,13 +36,13 @@ int Graph::value_of(const Var& x) {
   return at->second;
 }
 
-int Graph::record(const Primitive& primitive, const Var* in, int count, const Attrs& attrs, const Layout& layout) {
+int64_t Graph::record(const Primitive& primitive, const Var* in, int count, const Attrs& attrs, const Layout& layout) {
   Step step{&primitive, {}, 0, attrs};
   for (int i = 0; i < count; ++i) step.in.push_back(value_of(in[i]));
   step.out = static_cast<int>(values.size());
   values.push_back({Kind::kComputed, layout, {}});
   steps.push_back(std::move(step));
-  return steps.back().out;
+  return name(steps.back().out);
 }
 
 void check_readable(const Var& x, const char* what) {

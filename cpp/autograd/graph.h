@@ -26,11 +26,16 @@ struct Graph {
   std::vector<Step> steps;
   std::vector<int> inputs;  // placeholders in the order they were made
 
+  Graph();
   Var input(const Dims& shape, DType dtype);
-  int value_of(const Var& x);  // its number; captures an array from outside
-  int record(const Primitive& primitive, const Var* in, int count, const Attrs& attrs, const Layout& layout);
+  int value_of(const Var& x);  // its place in `values`; captures an array from outside
+  // Returns what Var::value() of the result has to be.
+  int64_t record(const Primitive& primitive, const Var* in, int count, const Attrs& attrs, const Layout& layout);
 
  private:
+  int64_t name(int place) const { return number_ << 32 | place; }
+
+  int64_t number_;  // of all graphs
   std::unordered_map<const void*, int> captured_;
   Vars alive_;  // captured Vars, so that their identities stay theirs
 };

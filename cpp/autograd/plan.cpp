@@ -1,6 +1,8 @@
 // How is a traced graph run again and again?
 #include "autograd/plan.h"
 
+#include <algorithm>
+#include <chrono>
 #include <map>
 #include <sstream>
 
@@ -121,6 +123,12 @@ void Plan::place(const std::vector<Graph::Step>& steps, const Graph& graph) {
       array.data = arena_->data() + offset[i];
     }
   }
+  views_.resize(inputs_.size());
+  for (size_t i = 0; i < inputs_.size(); ++i) {
+    for (size_t v = 0; v < arrays_.size(); ++v) {
+      if (roots_[v].value == inputs_[i]) views_[i].push_back(static_cast<int>(v));
+    }
+  }
   for (const Graph::Step& step : steps) {
     const size_t out = static_cast<size_t>(step.out);
     if (graph.values[out].layout.alias >= 0) continue;
@@ -176,9 +184,10 @@ std::vector<int64_t> Plan::lay_out(const std::vector<Graph::Step>& steps, const 
 }
 
 void Plan::bind(int i, void* data) {
-  const int input = inputs_[static_cast<size_t>(i)];
-  for (size_t v = 0; v < arrays_.size(); ++v)
-    if (roots_[v].value == input) arrays_[v].data = static_cast<std::byte*>(data) + roots_[v].offset;
+  for (int value : views_[static_cast<size_t>(i)]) {
+    const size_t v = static_cast<size_t>(value);
+    arrays_[v].data = static_cast<std::byte*>(data) + roots_[v].offset;
+  }
 }
 
 void Plan::run() {
@@ -187,15 +196,35 @@ void Plan::run() {
     step.primitive->eval({step.in.data(), static_cast<int>(step.in.size())}, *step.out, step.attrs);
 }
 
-std::string Plan::describe() const {
-  std::ostringstream text;
-  text << "Plan of " << steps_.size() << " steps, arena " << arena_bytes_ << " bytes\n";
-  for (const Step& step : steps_) {
-    text << "  " << step.primitive->name << "(";
-    for (size_t i = 0; i < step.in.size(); ++i) text << (i ? ", " : "") << to_string(step.in[i]->shape);
-    text << ") -> " << name_of(step.out->dtype) << " " << to_string(step.out->shape) << "\n";
+std::vector<double> Plan::profile(int runs) {
+  using Clock = std::chrono::steady_clock;
+  FlushToZero scope;
+  std::vector<double> least(steps_.size(), 1e9);
+  for (int run = 0; run < runs; ++run) {
+    for (size_t i = 0; i < steps_.size(); ++i) {
+      const Step& step = steps_[i];
+      const auto start = Clock::now();
+      step.primitive->eval({step.in.data(), static_cast<int>(step.in.size())}, *step.out, step.attrs);
+      least[i] = std::min(least[i], std::chrono::duration<double>(Clock::now() - start).count());
+    }
   }
+  return least;
+}
+
+std::string Plan::describe_step(int i) const {
+  const Step& step = steps_[static_cast<size_t>(i)];
+  std::ostringstream text;
+  text << step.primitive->name << "(";
+  for (size_t k = 0; k < step.in.size(); ++k) text << (k ? ", " : "") << to_string(step.in[k]->shape);
+  text << ") -> " << name_of(step.out->dtype) << " " << to_string(step.out->shape);
   return text.str();
+}
+
+std::string Plan::describe() const {
+  std::string text =
+      "Plan of " + std::to_string(steps_.size()) + " steps, arena " + std::to_string(arena_bytes_) + " bytes\n";
+  for (int i = 0; i < step_count(); ++i) text += "  " + describe_step(i) + "\n";
+  return text;
 }
 
 }  // namespace fallline

@@ -3,6 +3,7 @@
 #ifndef FALLLINE_AUTOGRAD_PLAN_H_
 #define FALLLINE_AUTOGRAD_PLAN_H_
 
+#include <mutex>
 #include <string>
 
 #include "autograd/graph.h"
@@ -29,6 +30,12 @@ class Plan {
   int64_t arena_bytes() const { return arena_bytes_; }
   int step_count() const { return static_cast<int>(steps_.size()); }
   std::string describe() const;
+  // Seconds that each step took: the least of several runs.
+  std::vector<double> profile(int runs);
+  std::string describe_step(int i) const;
+
+  // One caller at a time: values live in the plan's own memory.
+  std::mutex& mutex() { return mutex_; }
 
  private:
   struct Step {
@@ -49,10 +56,12 @@ class Plan {
 
   std::vector<Array> arrays_;  // one per value of the graph
   std::vector<Root> roots_;
+  std::vector<std::vector<int>> views_;  // of each input: itself and what lies in its memory
   std::vector<int> inputs_, outputs_;
   std::vector<Step> steps_;
   std::shared_ptr<Buffer> arena_;
   int64_t arena_bytes_ = 0;
+  std::mutex mutex_;
 };
 
 }  // namespace fallline

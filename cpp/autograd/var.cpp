@@ -17,7 +17,7 @@ std::atomic<DType> float_dtype{DType::kFloat32};
 uint32_t version_of(const Var& x) { return x.array().buffer ? x.array().buffer->version() : 0; }
 
 NodePtr remember(const Primitive& primitive, const Var* in, int count, const Attrs& attrs, const Array& out,
-                 int value) {
+                 int64_t value) {
   auto node = std::make_shared<Node>();
   node->primitive = &primitive;
   if (!(attrs == Attrs{})) node->attrs = std::make_unique<const Attrs>(attrs);
@@ -105,7 +105,7 @@ Var apply(const Primitive& primitive, const Var* in, int count, const Attrs& att
   if (layout.alias < 0 && layout.strides.size() != layout.shape.size()) layout.strides = row_major(layout.shape);
 
   Array out;
-  int value = -1;
+  int64_t value = -1;
   if (Graph* graph = tracing()) {
     value = graph->record(primitive, in, count, attrs, layout);
     out = Array::placeholder(layout.shape, layout.dtype);

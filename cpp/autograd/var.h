@@ -18,7 +18,7 @@ using NodePtr = std::shared_ptr<Node>;
 class Var {
  public:
   Var() = default;
-  explicit Var(Array array, NodePtr node = nullptr, int value = -1, bool weak = false)
+  explicit Var(Array array, NodePtr node = nullptr, int64_t value = -1, bool weak = false)
       : p_(std::make_shared<const Data>(Data{std::move(array), std::move(node), value, weak})) {}
   // A plain number is weak: it takes the dtype of what it meets, as in NumPy, and the default dtype on its own
   // (settle). It is held as float64 or int64, so that no digit is lost before it is known which dtype it meets.
@@ -28,7 +28,7 @@ class Var {
   explicit operator bool() const { return p_ != nullptr; }
   const Array& array() const { return p_->array; }
   const NodePtr& node() const { return p_->node; }
-  int value() const { return p_->value; }  // -1 outside a trace
+  int64_t value() const { return p_->value; }  // -1 outside a trace; else the graph's number and its own
   bool weak() const { return p_->weak; }
   const Dims& shape() const { return p_->array.shape; }
   DType dtype() const { return p_->array.dtype; }
@@ -39,7 +39,7 @@ class Var {
   struct Data {
     Array array;
     NodePtr node;
-    int value;
+    int64_t value;
     bool weak;
   };
   std::shared_ptr<const Data> p_;

@@ -29,6 +29,7 @@ from fallline._core import DeviceError, DTypeError, ShapeError, TapeError, Trace
 from fallline._core import version as __version__
 from fallline._images import avg_pool2d, conv2d, max_pool2d
 from fallline._info import get_num_threads, info, set_default_dtype, set_num_threads
+from fallline._jit import jit, scan
 from fallline._ops import (
     abs,
     add,
@@ -192,6 +193,7 @@ __all__ = [
     "isfinite",
     "isinf",
     "isnan",
+    "jit",
     "less",
     "less_equal",
     "linear",
@@ -235,6 +237,7 @@ __all__ = [
     "reshape",
     "round",
     "save",
+    "scan",
     "set_default_dtype",
     "set_num_threads",
     "sigmoid",

@@ -9,7 +9,7 @@ import pytest
 
 import fallline as fl
 from fallline import _core, nn
-from fallline.nn._dropout_key import dropout_key
+from fallline._draws import dropout_key
 from fallline.testing import check_grads, use_target
 
 RNG = np.random.default_rng(0)

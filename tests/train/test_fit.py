@@ -12,8 +12,8 @@ import pytest
 
 import fallline as fl
 from fallline import _core
+from fallline._draws import dropout_key
 from fallline.nn import losses
-from fallline.nn._dropout_key import dropout_key
 from fallline.testing import use_target
 from fallline.train._fit import DROPOUT, ORDER
 

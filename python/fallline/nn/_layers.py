@@ -9,8 +9,8 @@ import numpy as np
 
 from fallline import _core, _ops, random
 from fallline._array import Array, asarray
+from fallline._draws import next_draw
 from fallline.nn import init
-from fallline.nn._dropout_key import next_draw
 from fallline.nn._module import Module
 
 

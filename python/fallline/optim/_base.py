@@ -281,13 +281,13 @@ class Optimizer:
         wrong = self._differences(state_dict, arrays, strict)
         if wrong:
             raise ValueError(f"[{self._name}] this state does not fit: {'; '.join(wrong)}")
-        checked = {name: checked(self._name, name, value, ranges[name]) for name, value in numbers.items()}
+        valid = {name: checked(self._name, name, value, ranges[name]) for name, value in numbers.items()}
         states = {path: dict(slots) for path, slots in self._states.items()}
         for key, value in arrays.items():
             path, slot = key.rsplit("/", 1)
             if slot in self._slots and (strict or not self._states or path in self._states):
                 states.setdefault(path, {})[slot] = np.array(value, order="C")
-        self.set_hyperparameters(**{n: v for n, v in checked.items() if isinstance(self._hypers[n], float)})
+        self.set_hyperparameters(**{n: v for n, v in valid.items() if isinstance(self._hypers[n], float)})
         self._states = {path: {s: slots[s] for s in self._slots} for path, slots in states.items()}
         self.t = int(state_dict.get("t", self.t))
         self._stepper.forget()

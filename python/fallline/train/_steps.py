@@ -9,9 +9,9 @@ import numpy as np
 
 from fallline import _core
 from fallline._array import Array
+from fallline._draws import dropout_key
+from fallline._running import planned_updates
 from fallline.nn import Module, losses
-from fallline.nn._dropout_key import dropout_key
-from fallline.nn._running import planned_updates
 
 
 class Task(NamedTuple):

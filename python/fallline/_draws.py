@@ -22,11 +22,12 @@ _current: ContextVar[_Step | None] = ContextVar("dropout_key", default=None)
 
 
 @contextmanager
-def dropout_key(key: Array) -> Iterator[None]:
+def dropout_key(key: Array) -> Iterator[_Step]:
     """Draw from this key, a uint64 array (key, counter), within the scope."""
-    token = _current.set(_Step(key))
+    step = _Step(key)
+    token = _current.set(step)
     try:
-        yield
+        yield step
     finally:
         _current.reset(token)
 
