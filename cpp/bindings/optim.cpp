@@ -6,6 +6,7 @@
 
 #include "bindings/stepper.h"
 #include "optim/compressed.h"
+#include "optim/planned.h"
 #include "optim/taped.h"
 
 namespace fallline {
@@ -99,6 +100,12 @@ void bind_optim(py::module_& m) {
     for (py::handle h : hypers) numbers.push_back(to_var(h));
     for (py::handle s : slots) state.push_back(to_var(s));
     return taped_step(rule_index(name), numbers, t, to_var(g), to_var(w), state);
+  });
+  m.def("planned_step", [](const std::string& name, py::handle hypers, py::handle t, py::handle g, py::handle w,
+                           const py::sequence& slots) {
+    Vars state;
+    for (py::handle s : slots) state.push_back(to_var(s));
+    return planned_step(rule_index(name), to_var(hypers), to_var(t), to_var(g), to_var(w), state);
   });
   // To be called after memory of arrays was written, so that a backward pass notices.
   m.def("written", [](const py::sequence& objects) {

@@ -11,6 +11,7 @@ import numpy as np
 from fallline import _core, _tree
 from fallline.optim import _leaves
 from fallline.optim._formats import Format
+from fallline.optim._pure import PureUpdates
 from fallline.optim._ranges import checked
 from fallline.optim.schedules import Schedule
 
@@ -21,7 +22,7 @@ Common: TypeAlias = Hyper | bool | str | None
 State = dict[str, dict[str, np.ndarray]]
 
 
-class Optimizer:
+class Optimizer(PureUpdates):
     """What every optimizer can do; the classes of this package choose the rule.
 
     Parameters
@@ -149,59 +150,6 @@ class Optimizer:
         self._stepper.forget()
         if leaves.direct:
             self._stepper.remember(params, grads, leaves.w, leaves.g, slots, leaves.grad_order)
-
-    def init(self, params: Any) -> dict[str, Any]:
-        """Return the state from which `update` starts: a tree of new arrays."""
-        leaves = _tree.flatten(params).items()
-        at_parameter = [slot for slot, start in self._slots.items() if start == "parameter"]
-        slots: dict[str, dict[str, Any]] = {}
-        for path, leaf in leaves:
-            if _leaves.recorded(leaf):
-                slots[path] = {**self._new_state(np.zeros(leaf.shape, leaf.dtype)), **dict.fromkeys(at_parameter, leaf)}
-            else:
-                slots[path] = self._new_state(np.asarray(leaf))
-        return {"t": np.zeros((), np.int64), "slots": slots}
-
-    def update(self, grads: Any, state: Mapping[str, Any], params: Any) -> tuple[Any, dict[str, Any]]:
-        """Return new parameters and new state; the arguments and this object stay as they are.
-
-        The rule and the bits are those of `step`. Derivatives pass through: those of arrays that are being recorded,
-        and of hyper-parameters that are 0-d arrays; `t` must be known, so not traced. The root of a mean of
-        squares that is zero counts as constant, so that parameters without a gradient do not make derivatives NaN.
-        """
-        t = _leaves.known(self._name, state["t"])
-        inner = [slot for slots in state["slots"].values() for slot in slots.values()]
-        outer = [*_tree.flatten(params).values(), *_tree.flatten(grads).values()]
-        taped = any(_leaves.recorded(value) for value in [*inner, *outer, *self._hypers.values()])
-        update = self._taped_update if taped else self._native_update
-        new, slots = update(grads, state["slots"], params, t)
-        return _tree.unflatten(params, new), {"t": np.array(t + 1), "slots": slots}
-
-    def _native_update(self, grads: Any, slots: Any, params: Any, t: int) -> tuple[dict[str, Any], State]:
-        leaves = _leaves.check(self._name, params, grads, writable=False)
-        weights = [np.array(w, order="K") for w in leaves.w]
-        states = {p: {s: np.asarray(a) for s, a in slot.items()} for p, slot in slots.items()}
-        self._match_state(states, leaves.params)
-        states = {
-            path: {s: np.array(_leaves.ordered_as(slot, w), order="K") for s, slot in states[path].items()}
-            for path, w in zip(leaves.params, weights, strict=True)
-        }
-        order, row = [list(slots.values()) for slots in states.values()], self.hyper_rows(t, 1)[0]
-        _core.rule_step(self._rule_name, weights, leaves.g, order, row, t + 1, self._format.precision)
-        return leaves.like_params(weights), states
-
-    def _taped_update(self, grads: Any, slots: Any, params: Any, t: int) -> tuple[dict[str, Any], Any]:
-        if self._format.state_dtype is not None:
-            raise _core.DTypeError(f"[{self._name}] compressed state has no derivative; use state_dtype=None")
-        leaves = _tree.flatten(params)
-        given = _leaves.match(self._name, leaves, _tree.flatten(grads))
-        self._match_state(slots, leaves)
-        row = [value(t) if callable(value) else value for value in self._hypers.values()]
-        new, states = {}, {}
-        for path, w in leaves.items():
-            new[path], *state = _core.taped_step(self._rule_name, row, t + 1, given[path], w, [*slots[path].values()])
-            states[path] = dict(zip(slots[path], state, strict=True))
-        return new, states
 
     def minimize(self, value_and_grad: Callable[[Any], tuple[Any, Any]], params: Any) -> Any:
         """Evaluate ``value_and_grad(params)``, make one step and return the value from before it."""
@@ -347,10 +295,6 @@ class Optimizer:
         for path, array in params.items():
             for slot, state in states[path].items():
                 self._format.check(path, slot, state, array)
-
-    @property
-    def _name(self) -> str:
-        return type(self).__name__
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_stepper"}
