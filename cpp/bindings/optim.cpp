@@ -75,6 +75,28 @@ py::tuple rule_info(const std::string& name) {
 
 }  // namespace
 
+namespace {
+
+Vars vars_of(const py::sequence& objects) {
+  Vars vars;
+  for (py::handle object : objects) vars.push_back(to_var(object));
+  return vars;
+}
+
+// The step as operations: on values that a tape or a graph records.
+void bind_recorded_steps(py::module_& m) {
+  m.def("taped_step", [](const std::string& name, const py::sequence& hypers, int64_t t, py::handle g, py::handle w,
+                         const py::sequence& slots) {
+    return taped_step(rule_index(name), vars_of(hypers), t, to_var(g), to_var(w), vars_of(slots));
+  });
+  m.def("planned_step", [](const std::string& name, py::handle hypers, py::handle t, py::handle g, py::handle w,
+                           const py::sequence& slots) {
+    return planned_step(rule_index(name), to_var(hypers), to_var(t), to_var(g), to_var(w), vars_of(slots));
+  });
+}
+
+}  // namespace
+
 void bind_optim(py::module_& m) {
   m.def("rule_index", &rule_index);
   m.def("rule_names", [] {
@@ -94,19 +116,7 @@ void bind_optim(py::module_& m) {
         [](const std::string& precision, int64_t n) { return compressed_bytes(precision_of(precision), n); });
   m.def("encode_state", &encode_state);
   m.def("decode_state", &decode_state);
-  m.def("taped_step", [](const std::string& name, const py::sequence& hypers, int64_t t, py::handle g, py::handle w,
-                         const py::sequence& slots) {
-    Vars numbers, state;
-    for (py::handle h : hypers) numbers.push_back(to_var(h));
-    for (py::handle s : slots) state.push_back(to_var(s));
-    return taped_step(rule_index(name), numbers, t, to_var(g), to_var(w), state);
-  });
-  m.def("planned_step", [](const std::string& name, py::handle hypers, py::handle t, py::handle g, py::handle w,
-                           const py::sequence& slots) {
-    Vars state;
-    for (py::handle s : slots) state.push_back(to_var(s));
-    return planned_step(rule_index(name), to_var(hypers), to_var(t), to_var(g), to_var(w), state);
-  });
+  bind_recorded_steps(m);
   // To be called after memory of arrays was written, so that a backward pass notices.
   m.def("written", [](const py::sequence& objects) {
     for (py::handle object : objects) {
