@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path += [str(ROOT / "tests"), str(ROOT / "benchmarks")]
+sys.path.append(str(ROOT / "tests"))
 
-from machine import describe  # noqa: E402
 from parity import ROWS, Draw  # noqa: E402
 
+from fallline._bench import describe  # noqa: E402
 from fallline.optim import Optimizer  # noqa: E402
 
 PAGE = ROOT / "docs" / "optimizers.md"

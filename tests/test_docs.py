@@ -29,8 +29,10 @@ def test_the_new_rule_of_contributing_is_one_of_ours() -> None:
     assert all(line in signs for line in shell.splitlines())
 
 
-def test_the_python_of_the_optimizer_page_runs() -> None:
-    exec(compile("\n".join(blocks(PAGE, "python")), "optimizers.md", "exec"), {"__name__": "page"})
+@pytest.mark.parametrize("name", ["optimizers.md", "plans.md"])
+def test_the_python_of_a_page_runs(name: str) -> None:
+    page = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    exec(compile("\n".join(blocks(page, "python")), name, "exec"), {"__name__": "page"})
 
 
 def test_the_parity_table_is_current() -> None:

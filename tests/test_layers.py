@@ -24,7 +24,7 @@ PYTHON: tuple[tuple[str, ...], ...] = (
     ("viz", "diagnose", "integrations"),
     ("playground",),
     ("_data",),
-    ("_cli",),
+    ("_bench", "_cli"),
     ("cli",),
     ("__main__",),
 )

@@ -56,6 +56,27 @@ FL_UNARY_OPS(FL_ROW)
 FL_BINARY_OPS(FL_ROW)
 #undef FL_ROW
 
+// The kernels of one row on consecutive elements.
+template <class F>
+void flat_unary(const Operand* in, void* out, int64_t n, DType dtype) {
+  elementwise_kernels().unary[static_cast<int>(Row<F>::op)][float_index(dtype)](in[0].data, out, n);
+}
+template <class F>
+void flat_unary_grad(const Operand* in, void* out, int64_t n, DType dtype) {
+  const auto kernel = elementwise_kernels().unary_grad[static_cast<int>(Row<F>::op)][float_index(dtype)];
+  kernel(in[0].data, in[1].data, in[2].data, out, n);
+}
+template <class F>
+void flat_binary(const Operand* in, void* out, int64_t n, DType dtype) {
+  const auto kernel = elementwise_kernels().binary[static_cast<int>(Row<F>::op)][float_index(dtype)];
+  kernel(in[0].data, in[0].step, in[1].data, in[1].step, out, n);
+}
+template <class F, int kArgument>
+void flat_binary_grad(const Operand* in, void* out, int64_t n, DType dtype) {
+  const auto kernel = elementwise_kernels().binary_grad[static_cast<int>(Row<F>::op)][kArgument][float_index(dtype)];
+  kernel(in[0].data, in[1].data, in[2].data, in[3].data, out, n);
+}
+
 // `x` in the memory order of `like`, so that kernels over consecutive elements may be used.
 Array in_order_of(const Array& x, const Array& like) {
   if (x.shape == like.shape && x.strides == like.strides) return x;
@@ -68,15 +89,19 @@ Array in_order_of(const Array& x, const Array& like) {
 // g * df(x, y) in one kernel: the fast form of a rule, used while the gradient itself is not recorded. Its bits equal
 // those of the recorded form.
 template <class F>
-constexpr Primitive kUnaryGrad = {Row<F>::name, like_first,
+constexpr Primitive kUnaryGrad = {Row<F>::name,
+                                  like_first,
                                   [](Inputs in, const Array& out, const Attrs&) {
                                     unary_grad(Row<F>::op, in_order_of(in[0], out), in_order_of(in[1], out),
                                                in_order_of(in[2], out), out);
                                   },
-                                  nullptr, kReadsNone};
+                                  nullptr,
+                                  kReadsNone,
+                                  flat_unary_grad<F>};
 
 template <class F>
-constexpr Primitive kUnary = {Row<F>::name, like_first,
+constexpr Primitive kUnary = {Row<F>::name,
+                              like_first,
                               [](Inputs in, const Array& out, const Attrs&) { unary(Row<F>::op, in[0], out); },
                               [](Pullback& p) {
                                 const Var &x = p.in[0], &y = p.out;
@@ -87,16 +112,20 @@ constexpr Primitive kUnary = {Row<F>::name, like_first,
                                   p.gin[0] = apply(kUnaryGrad<F>, {p.g, x ? x : other, y ? y : other});
                                 }
                               },
-                              Row<F>::keeps};
+                              Row<F>::keeps,
+                              flat_unary<F>};
 
 template <class F, int kArgument>
-constexpr Primitive kBinaryGrad = {Row<F>::name, like_first,
+constexpr Primitive kBinaryGrad = {Row<F>::name,
+                                   like_first,
                                    [](Inputs in, const Array& out, const Attrs&) {
                                      binary_grad(Row<F>::op, kArgument, in_order_of(in[0], out),
                                                  in_order_of(in[1], out), in_order_of(in[2], out),
                                                  in_order_of(in[3], out), out);
                                    },
-                                   nullptr, kReadsNone};
+                                   nullptr,
+                                   kReadsNone,
+                                   flat_binary_grad<F, kArgument>};
 
 template <class F, int kArgument>
 void pull_binary(Pullback& p) {
@@ -128,13 +157,16 @@ void pull_binary(Pullback& p) {
 
 template <class F>
 constexpr Primitive kBinary = {
-    Row<F>::name, [](Inputs in, const Attrs&) { return elementwise_layout(in, in[0].dtype, Row<F>::name); },
+    Row<F>::name,
+    [](Inputs in, const Attrs&) { return elementwise_layout(in, in[0].dtype, Row<F>::name); },
     [](Inputs in, const Array& out, const Attrs&) { binary(Row<F>::op, in[0], in[1], out); },
     [](Pullback& p) {
       pull_binary<F, 0>(p);
       pull_binary<F, 1>(p);
     },
-    Row<F>::keeps};
+    Row<F>::keeps,
+    flat_binary<F>,
+    true};
 
 // ----- elementwise without derivatives -----
 

@@ -59,9 +59,8 @@ class Arena {
   int64_t end_ = 0;
 };
 
-int64_t slot_bytes(const Layout& layout) {
-  const int64_t bytes = count(layout.shape) * static_cast<int64_t>(size_of(layout.dtype));
-  return (std::max<int64_t>(bytes, 1) + kAlignment - 1) / kAlignment * kAlignment;
+int64_t slot_bytes(const Array& array) {
+  return (std::max<int64_t>(array.bytes(), 1) + kAlignment - 1) / kAlignment * kAlignment;
 }
 
 }  // namespace
@@ -111,7 +110,11 @@ Plan::Plan(const Graph& graph, const std::vector<int>& outputs) : inputs_(graph.
 
 void Plan::place(const std::vector<Graph::Step>& steps, const Graph& graph) {
   find_roots(steps, graph);
-  const std::vector<int64_t> offset = lay_out(steps, graph);
+  std::vector<Graph::Step> computed;
+  for (const Graph::Step& step : steps)
+    if (graph.values[static_cast<size_t>(step.out)].layout.alias < 0) computed.push_back(step);
+  const std::vector<Neighbours> groups = find_groups(computed, arrays_);
+  lay_out(computed, groups);
   arena_ = Buffer::allocate(static_cast<size_t>(std::max<int64_t>(arena_bytes_, 1)));
   for (size_t i = 0; i < arrays_.size(); ++i) {
     Array& array = arrays_[i];
@@ -119,8 +122,8 @@ void Plan::place(const std::vector<Graph::Step>& steps, const Graph& graph) {
     const size_t r = static_cast<size_t>(root.value);
     if (r != i && arrays_[r].data) {
       array.data = arrays_[r].data + root.offset;
-    } else if (r == i && offset[i] >= 0) {
-      array.data = arena_->data() + offset[i];
+    } else if (r == i && offset_[i] >= 0) {
+      array.data = arena_->data() + offset_[i];
     }
   }
   views_.resize(inputs_.size());
@@ -129,13 +132,49 @@ void Plan::place(const std::vector<Graph::Step>& steps, const Graph& graph) {
       if (roots_[v].value == inputs_[i]) views_[i].push_back(static_cast<int>(v));
     }
   }
-  for (const Graph::Step& step : steps) {
-    const size_t out = static_cast<size_t>(step.out);
-    if (graph.values[out].layout.alias >= 0) continue;
-    Step ready{step.primitive, {}, &arrays_[out], step.attrs};
-    for (int value : step.in) ready.in.push_back(&arrays_[static_cast<size_t>(value)]);
-    steps_.push_back(std::move(ready));
+  for (const Neighbours& group : groups) {
+    const Graph::Step* first = computed.data() + group.begin;
+    steps_.push_back(group.end - group.begin == 1 ? ready(*first) : ready_group(first, computed.data() + group.end));
   }
+}
+
+Plan::Step Plan::ready(const Graph::Step& step) const {
+  Step out{step.primitive, {}, &arrays_[static_cast<size_t>(step.out)], step.attrs, nullptr};
+  for (int value : step.in) out.in.push_back(&arrays_[static_cast<size_t>(value)]);
+  return out;
+}
+
+// What lives in the group alone takes turns in a few blocks.
+Plan::Step Plan::ready_group(const Graph::Step* begin, const Graph::Step* end) const {
+  const Array& first = arrays_[static_cast<size_t>(begin->out)];
+  auto group = std::make_unique<Group>(first.size(), first.dtype);
+  std::map<size_t, const Graph::Step*> last_read;  // of roots
+  for (const Graph::Step* step = begin; step != end; ++step)
+    for (int value : step->in) last_read[root_of(value)] = step;
+  std::map<size_t, int> slot;
+  std::vector<bool> taken;
+  for (const Graph::Step* step = begin; step != end; ++step) {
+    Group::Step ready{step->primitive, {}, {&arrays_[static_cast<size_t>(step->out)]}};
+    if (offset_[static_cast<size_t>(step->out)] == kInGroup) {
+      const auto free = std::find(taken.begin(), taken.end(), false);
+      ready.out.slot = static_cast<int>(free - taken.begin());
+      if (free == taken.end()) taken.push_back(false);
+      taken[static_cast<size_t>(ready.out.slot)] = true;
+      slot[static_cast<size_t>(step->out)] = ready.out.slot;
+    }
+    for (int value : step->in) {
+      const Array& x = arrays_[static_cast<size_t>(value)];
+      const auto in_slot = slot.find(root_of(value));
+      ready.in.push_back({&x, in_slot == slot.end() ? -1 : in_slot->second, x.size() != first.size()});
+    }
+    for (int value : step->in) {
+      const auto in_slot = slot.find(root_of(value));
+      if (in_slot != slot.end() && last_read[root_of(value)] == step)
+        taken[static_cast<size_t>(in_slot->second)] = false;
+    }
+    group->add(std::move(ready));
+  }
+  return {nullptr, {}, nullptr, {}, std::move(group)};
 }
 
 // Every value as an array still without memory, and where the memory of a view begins.
@@ -157,30 +196,33 @@ void Plan::find_roots(const std::vector<Graph::Step>& steps, const Graph& graph)
   }
 }
 
-// The place in the arena of every value that a step computes, -1 for the others. A root lives from the step that
-// computes it to the last one that reads any view of it; an output lives on.
-std::vector<int64_t> Plan::lay_out(const std::vector<Graph::Step>& steps, const Graph& graph) {
-  const auto root_of = [&](int value) { return static_cast<size_t>(roots_[static_cast<size_t>(value)].value); };
-  std::vector<int> last_use(graph.values.size(), -1);
-  for (size_t s = 0; s < steps.size(); ++s)
-    for (int value : steps[s].in) last_use[root_of(value)] = static_cast<int>(s);
+// Finds the place in the arena of every value that a step computes. A root lives from the group that computes it to the
+// last one that reads any view of it; an output lives on. What no other group reads needs no place.
+void Plan::lay_out(const std::vector<Graph::Step>& steps, const std::vector<Neighbours>& groups) {
+  std::vector<int> last_use(arrays_.size(), -1);
+  for (size_t g = 0; g < groups.size(); ++g)
+    for (size_t s = groups[g].begin; s < groups[g].end; ++s)
+      for (int value : steps[s].in) last_use[root_of(value)] = static_cast<int>(g);
   for (int value : outputs_) last_use[root_of(value)] = INT32_MAX;
 
   Arena arena;
-  std::vector<int64_t> offset(graph.values.size(), -1);
-  for (size_t s = 0; s < steps.size(); ++s) {
-    const size_t out = static_cast<size_t>(steps[s].out);
-    const Layout& layout = graph.values[out].layout;
-    if (layout.alias < 0) offset[out] = arena.take(slot_bytes(layout));
-    for (int value : steps[s].in) {
-      const size_t root = root_of(value);
-      if (last_use[root] != static_cast<int>(s) || offset[root] < 0) continue;
-      arena.give(offset[root], slot_bytes(graph.values[root].layout));
-      last_use[root] = -1;  // given back once, however often the step reads it
+  offset_.assign(arrays_.size(), kNone);
+  for (size_t g = 0; g < groups.size(); ++g) {
+    const auto [begin, end] = groups[g];
+    for (size_t s = begin; s < end; ++s) {
+      const size_t out = static_cast<size_t>(steps[s].out);
+      offset_[out] = last_use[out] == static_cast<int>(g) ? kInGroup : arena.take(slot_bytes(arrays_[out]));
+    }
+    for (size_t s = begin; s < end; ++s) {
+      for (int value : steps[s].in) {
+        const size_t root = root_of(value);
+        if (last_use[root] != static_cast<int>(g) || offset_[root] < 0) continue;
+        arena.give(offset_[root], slot_bytes(arrays_[root]));
+        last_use[root] = -1;  // given back once, however often it is read
+      }
     }
   }
   arena_bytes_ = arena.end();
-  return offset;
 }
 
 void Plan::bind(int i, void* data) {
@@ -190,10 +232,14 @@ void Plan::bind(int i, void* data) {
   }
 }
 
+void Plan::Step::run() const {
+  if (group) return group->run();
+  primitive->eval({in.data(), static_cast<int>(in.size())}, *out, attrs);
+}
+
 void Plan::run() {
   FlushToZero scope;
-  for (const Step& step : steps_)
-    step.primitive->eval({step.in.data(), static_cast<int>(step.in.size())}, *step.out, step.attrs);
+  for (const Step& step : steps_) step.run();
 }
 
 std::vector<double> Plan::profile(int runs) {
@@ -202,9 +248,8 @@ std::vector<double> Plan::profile(int runs) {
   std::vector<double> least(steps_.size(), 1e9);
   for (int run = 0; run < runs; ++run) {
     for (size_t i = 0; i < steps_.size(); ++i) {
-      const Step& step = steps_[i];
       const auto start = Clock::now();
-      step.primitive->eval({step.in.data(), static_cast<int>(step.in.size())}, *step.out, step.attrs);
+      steps_[i].run();
       least[i] = std::min(least[i], std::chrono::duration<double>(Clock::now() - start).count());
     }
   }
@@ -214,6 +259,14 @@ std::vector<double> Plan::profile(int runs) {
 std::string Plan::describe_step(int i) const {
   const Step& step = steps_[static_cast<size_t>(i)];
   std::ostringstream text;
+  if (step.group) {
+    const Array& out = *step.group->steps().back().out.array;
+    text << "group(";
+    for (const Group::Step& part : step.group->steps())
+      text << (&part == &step.group->steps()[0] ? "" : ", ") << part.primitive->name;
+    text << ") -> " << name_of(out.dtype) << " " << to_string(out.shape);
+    return text.str();
+  }
   text << step.primitive->name << "(";
   for (size_t k = 0; k < step.in.size(); ++k) text << (k ? ", " : "") << to_string(step.in[k]->shape);
   text << ") -> " << name_of(step.out->dtype) << " " << to_string(step.out->shape);

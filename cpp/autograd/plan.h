@@ -6,7 +6,7 @@
 #include <mutex>
 #include <string>
 
-#include "autograd/graph.h"
+#include "autograd/group.h"
 
 namespace fallline {
 
@@ -43,6 +43,8 @@ class Plan {
     std::vector<const Array*> in;
     const Array* out;
     Attrs attrs;
+    std::unique_ptr<Group> group;  // instead of all that: neighbours that run block by block
+    void run() const;
   };
   struct Root {  // where the memory of a view begins
     int value;
@@ -52,10 +54,15 @@ class Plan {
   std::vector<int> remove_repeated(const Graph& graph, std::vector<Graph::Step>& steps);
   void place(const std::vector<Graph::Step>& steps, const Graph& graph);
   void find_roots(const std::vector<Graph::Step>& steps, const Graph& graph);
-  std::vector<int64_t> lay_out(const std::vector<Graph::Step>& steps, const Graph& graph);
+  size_t root_of(int value) const { return static_cast<size_t>(roots_[static_cast<size_t>(value)].value); }
+  void lay_out(const std::vector<Graph::Step>& steps, const std::vector<Neighbours>& groups);
+  Step ready(const Graph::Step& step) const;
+  Step ready_group(const Graph::Step* begin, const Graph::Step* end) const;
 
   std::vector<Array> arrays_;  // one per value of the graph
   std::vector<Root> roots_;
+  std::vector<int64_t> offset_;  // in the arena, of values that a step computes; or one of these:
+  static constexpr int64_t kNone = -1, kInGroup = -2;
   std::vector<std::vector<int>> views_;  // of each input: itself and what lies in its memory
   std::vector<int> inputs_, outputs_;
   std::vector<Step> steps_;

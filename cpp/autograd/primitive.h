@@ -42,12 +42,22 @@ struct Pullback {
 constexpr uint32_t kReadsNone = 0, kReadsA = 1, kReadsB = 2, kReadsC = 4, kReadsOut = 1u << 31;
 constexpr uint32_t kReadsX = kReadsA, kReadsY = kReadsOut;  // of a unary op: y = f(x)
 
+// One input of a flat call: consecutive elements (step 1), or one that is repeated (step 0).
+struct Operand {
+  const void* data;
+  int64_t step;
+};
+
 struct Primitive {
   const char* name;
   Layout (*shape)(Inputs in, const Attrs& attrs);                 // or throws ShapeError, DTypeError
   void (*eval)(Inputs in, const Array& out, const Attrs& attrs);  // null where the output is always a view
   void (*vjp)(Pullback& p);                                       // in recorded functions; null: no derivative
   uint32_t keeps;                                                 // the inputs and the output that vjp reads
+
+  // Of elementwise functions: n consecutive elements, all of one float dtype; for groups (autograd/group.h).
+  void (*flat)(const Operand* in, void* out, int64_t n, DType dtype) = nullptr;
+  bool flat_numbers = false;  // whether inputs may repeat
 };
 
 // Shapes that several primitives have: that of the first input, in its memory order where it is dense...

@@ -368,7 +368,7 @@ void* scratch(Scratch use, int64_t bytes) {
     std::unique_ptr<char[]> memory;
     int64_t bytes = 0;
   };
-  thread_local Block blocks[4];
+  thread_local Block blocks[static_cast<int>(Scratch::kCount)];
   Block& block = blocks[static_cast<int>(use)];
   constexpr uintptr_t kAlign = 64;
   if (block.bytes < bytes) {

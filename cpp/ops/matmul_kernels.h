@@ -39,7 +39,7 @@ const MatmulKernels& matmul_kernels();
 
 // At least `bytes` of the calling thread's memory, 64-byte aligned, kept until the thread ends: no product allocates
 // twice. Its contents last until the next call with the same `use`.
-enum class Scratch { kLeft, kRight, kResult, kGradient };
+enum class Scratch { kLeft, kRight, kResult, kGradient, kGroup, kCount };
 void* scratch(Scratch use, int64_t bytes);
 
 }  // namespace fallline

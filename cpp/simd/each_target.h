@@ -22,11 +22,12 @@
 
 #if defined(__x86_64__) || defined(_M_X64)
 // SSE4 is the lowest list we compile and AVX3 (AVX-512 F, BW, DQ, VL, CD) the highest, in old and new Highway alike.
-#define HWY_BASELINE_TARGETS HWY_SSE4
-// FALLLINE_WITHOUT_AVX512 leaves that one out, for builds that have to be quick.
-#ifdef FALLLINE_WITHOUT_AVX512
+// FALLLINE_ONLY_AVX2 takes that one and the reference alone, for builds that have to be quick.
+#ifdef FALLLINE_ONLY_AVX2
+#define HWY_BASELINE_TARGETS HWY_AVX2
 #define HWY_DISABLED_TARGETS (HWY_SCALAR | HWY_EMU128 | ((1LL << 9) - 1))
 #else
+#define HWY_BASELINE_TARGETS HWY_SSE4
 #define HWY_DISABLED_TARGETS (HWY_SCALAR | HWY_EMU128 | ((1LL << 8) - 1))  // bits 0..7: everything above AVX3
 #endif
 #else

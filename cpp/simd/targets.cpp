@@ -40,9 +40,11 @@ bool has_avx512() { return false; }  // Highway compiles no AVX-512 with MSVC.
 std::vector<Target> detect() {
   std::vector<Target> found{Target::kScalar};
 #if defined(__x86_64__) || defined(_M_X64)
+#ifndef FALLLINE_ONLY_AVX2
   if (has_sse4()) found.push_back(Target::kSse4);
+#endif
   if (has_sse4() && has_avx2()) found.push_back(Target::kAvx2);
-#ifndef FALLLINE_WITHOUT_AVX512
+#ifndef FALLLINE_ONLY_AVX2
   if (has_sse4() && has_avx2() && has_avx512()) found.push_back(Target::kAvx512);
 #endif
 #elif defined(__aarch64__) || defined(_M_ARM64)

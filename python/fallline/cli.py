@@ -1,4 +1,4 @@
-"""The shell's way in: `fallline fit`, `predict`, `info`; one sentence and exit code 2 for input that cannot be used."""
+"""The shell's way in: `fallline fit`, `predict`, `bench`, `info`; one sentence and exit code 2 for bad input."""
 
 from __future__ import annotations
 

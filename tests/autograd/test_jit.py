@@ -165,7 +165,8 @@ def test_many_threads_may_call_one_function() -> None:
 
 def test_a_plan_can_be_shown_and_profiled() -> None:
     plan = fl.jit(loss).plan(params(), X)
-    assert "tanh((6, 3)) -> float32 (6, 3)" in str(plan)
+    assert "matmul((6, 4), (4, 3)) -> float32 (6, 3)" in str(plan)
+    assert "group(tanh, multiply) -> float32 (6, 3)" in str(plan)
     rows = plan.profile()
     assert len(rows) == plan.steps and plan.arena_bytes > 0
     assert all(seconds >= 0 for _, seconds in rows)

@@ -132,14 +132,24 @@ def test_bad_input_gives_one_sentence(run: Run, tmp_path: Path, options: list[An
 def test_ctrl_c_keeps_the_parameters_so_far(tmp_path: Path) -> None:
     command = [sys.executable, "-u", "-m", "fallline", "fit", "digits", "--epochs", "1000000"]
     command += ["--schedule", "constant", "--batch-size", "256"]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # which shells ignore for what runs behind
+    )
     assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("rows:"):
-            break
-    time.sleep(1.5)
-    process.send_signal(signal.SIGINT)
-    out, errors = process.communicate(timeout=60)
+    try:
+        for line in process.stdout:
+            if line.startswith("rows:"):
+                break
+        time.sleep(1.5)
+        process.send_signal(signal.SIGINT)
+        out, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130, errors
     assert re.search(r"stopped by Ctrl-C after \d+ of 1000000 epochs; the parameters so far are kept", out)
     assert results(out)["train"]["accuracy"] > 0.8

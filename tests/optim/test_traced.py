@@ -9,7 +9,7 @@ import pytest
 from reference_rules import REFERENCE_RULES
 
 import fallline as fl
-from fallline.optim import Adam, Momentum, Optimizer, schedules
+from fallline.optim import LAMB, Adam, Momentum, NovoGrad, Optimizer, TensorRule, schedules
 
 
 def tree(seed: int, dtype: Any) -> dict[str, np.ndarray]:
@@ -100,4 +100,62 @@ def test_hypergradients_in_a_plan_need_a_known_clock() -> None:
 def test_compressed_state_cannot_be_traced() -> None:
     opt, w = Adam(state_dtype="float8"), np.zeros(3, np.float32)
     with pytest.raises(fl.TraceError, match="compressed state cannot be traced"):
+        fl.jit(opt.update)(w, opt.init(w), w)
+
+
+class Own(TensorRule):
+    """Heavy ball, as one writes it oneself."""
+
+    hypers = (("lr", 1e-2, "nonnegative"), ("momentum", 0.9, "unit"))
+
+    def slots(self, shape: Any) -> Any:
+        return {"v": shape}
+
+    def formula(self, h: Any, t: Any, g: Any, w: Any, s: Any) -> Any:
+        v = h["momentum"] * s["v"] + g
+        return w - h["lr"] * v, {"v": v}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_rule_of_ones_own_equals_its_native_twin_when_traced(dtype: Any) -> None:
+    native, params = tree(0, dtype), tree(0, dtype)
+    twin, own = Momentum(1e-2), Own()
+    update, state = fl.jit(own.update), own.init(params)
+    for seed in range(1, 5):
+        twin.step(native, tree(seed, dtype))
+        params, state = update(tree(seed, dtype), state, params)
+    assert update.traces == 1
+    for path, w in native.items():
+        np.testing.assert_array_equal(np.asarray(params[path]), w)
+        assert params[path].dtype == dtype
+
+    gradients = np.stack([tree(seed, dtype)["b"] for seed in range(3)])
+    w = np.zeros(3, dtype)
+
+    def walk(carry: Any, g: Any) -> Any:
+        new, state = own.update(g, carry[1], carry[0])
+        return (new, state), None
+
+    (last, _), _ = fl.scan(walk, (w, own.init(w)), gradients)
+    twin = Momentum(1e-2)
+    for g in gradients:
+        twin.step(w, g)
+    np.testing.assert_array_equal(np.asarray(last), w)
+
+
+def test_rules_in_python_that_need_the_time_get_it_exactly() -> None:
+    rng = np.random.default_rng(0)
+    for rule in (LAMB, NovoGrad):
+        w, opt = rng.normal(size=(4, 3)), rule(0.1)
+        stepped, gradients = w.copy(), rng.normal(size=(5, 4, 3))
+        (last, _), _ = fl.scan(lambda c, g, opt=opt: (opt.update(g, c[1], c[0]), None), (w, opt.init(w)), gradients)
+        for g in gradients:
+            opt.step(stepped, g)
+        np.testing.assert_allclose(np.asarray(last), stepped, rtol=1e-12)
+
+
+def test_a_schedule_of_a_rule_in_python_cannot_be_traced() -> None:
+    opt = Own(lambda t: 1.0 / (t + 1))
+    w = np.ones(2)
+    with pytest.raises(fl.TraceError, match="schedule of 'lr' cannot be evaluated while t is traced"):
         fl.jit(opt.update)(w, opt.init(w), w)

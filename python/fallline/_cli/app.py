@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from fallline._cli import bench as benching
 from fallline._cli import fit as fitting
 from fallline._cli import predict as predicting
 from fallline._cli.report import show_info
@@ -66,6 +67,15 @@ def predict(
 ) -> int:
     """Predict every row of DATA; score the predictions where DATA hold the truth (on stderr when printing)."""
     return predicting.run(model, data, output)
+
+
+@app.command()
+def bench(
+    parts: Annotated[list[str] | None, typer.Argument(help="steps, landscape, optimizers, kernels, around.")] = None,
+    only: Annotated[str, typer.Option(help="Cases whose name contains this.")] = "",
+) -> int:
+    """Measure fallline beside the peers that are installed, in about a minute; print the table as Markdown."""
+    return benching.run(parts, only)
 
 
 @app.command()

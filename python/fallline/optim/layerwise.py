@@ -184,6 +184,6 @@ class NovoGrad(TensorRule):
     def formula(self, h: Hypers, t: int, g: Any, w: Any, s: Slots) -> tuple[Any, Slots]:
         """Scale, decay, and add to the moment."""
         square = np.sum(g * g)
-        v = square if t == 1 else h["beta2"] * s["v"] + (1 - h["beta2"]) * square
+        v = np.where(t == 1, square, h["beta2"] * s["v"] + (1 - h["beta2"]) * square)
         m = h["beta1"] * s["m"] + (g / (np.sqrt(v + h["eps_root"]) + h["eps"]) + h["weight_decay"] * w)
         return w - h["lr"] * m, {"m": m, "v": v}

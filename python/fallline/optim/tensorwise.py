@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fallline import _core, _tree
+from fallline._array import asarray
 from fallline.optim import _leaves
 from fallline.optim._base import Hyper, Optimizer
 
@@ -83,7 +84,7 @@ class TensorRule(Optimizer):
         """Return the new parameter and slots at step t (1 first); g already has `l2` and `maximize` in it."""
 
     def apply(
-        self, h: Mapping[str, Any], t: int, grads: dict[str, Any], params: dict[str, Any], states: dict[str, Slots]
+        self, h: Mapping[str, Any], t: Any, grads: dict[str, Any], params: dict[str, Any], states: dict[str, Slots]
     ) -> tuple[dict[str, Any], dict[str, Slots]]:
         """Return all new parameters and states by path. Rules that look at all tensors at once override this."""
         new, slots = {}, {}
@@ -109,8 +110,15 @@ class TensorRule(Optimizer):
         self.t += 1
 
     def update(self, grads: Any, state: Mapping[str, Any], params: Any) -> tuple[Any, dict[str, Any]]:
-        """Return new parameters and new state; the arguments and this object stay as they are."""
-        t = _leaves.known(self._name, state["t"])
+        """Return new parameters and new state; the arguments and this object stay as they are.
+
+        In a function that is traced (:func:`fallline.jit`, :func:`fallline.scan`) the formula gets `t` as a float64
+        array, so that what it makes of it is as exact as from a number, and results go back to their dtypes.
+        """
+        t = state["t"]
+        if isinstance(t, _core.Array) and not t._readable:
+            return self._traced_update(grads, state["slots"], params, t)
+        t = int(t)
         leaves = _tree.flatten(params)
         given = dict(_leaves.match(self._name, leaves, _tree.flatten(grads)))
         self._check_paths(state["slots"], leaves)
@@ -119,6 +127,22 @@ class TensorRule(Optimizer):
         kinds = {p: (_core.wrap if isinstance(a, _core.Array) else np.asarray) for p, a in leaves.items()}
         cast = {p: a if _leaves.recorded(a) else kinds[p](a) for p, a in new.items()}
         return _tree.unflatten(params, cast), {"t": np.array(t + 1), "slots": slots}
+
+    def _traced_update(self, grads: Any, slots: Any, params: Any, t: Any) -> tuple[Any, dict[str, Any]]:
+        schedules = [name for name, value in self._hypers.items() if callable(value)]
+        if schedules:
+            raise _core.TraceError(
+                f"[{self._name}] the schedule of '{schedules[0]}' cannot be evaluated while t is traced: compute it "
+                "outside and pass the value as an array, or take the state's 't' from outside the function"
+            )
+        leaves = _tree.flatten(params)
+        given = dict(_leaves.match(self._name, leaves, _tree.flatten(grads)))
+        self._check_paths(slots, leaves)
+        clock = _core.astype(t, np.float64) + 1.0
+        new, after = self.apply(dict(self._hypers), clock, given, leaves, {p: dict(s) for p, s in slots.items()})
+        kept = {p: {n: _core.astype(asarray(a), slots[p][n].dtype) for n, a in s.items()} for p, s in after.items()}
+        cast = {p: _core.astype(asarray(a), leaves[p].dtype) for p, a in new.items()}
+        return _tree.unflatten(params, cast), {"t": t + 1, "slots": kept}
 
     def memory_bytes(self, params: Any = None) -> int:
         """Return the bytes that the state takes: for `params` where they are given, else now."""

@@ -1,0 +1,149 @@
+"""What does everything around the kernels cost?  Imports, first steps, threads, a whole training."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+import fallline as fl
+from fallline._bench import _trainers
+from fallline._bench._measure import Effort, Row, in_turns, installed, microseconds
+from fallline._bench._networks import NETS, Net
+
+PACKAGES = ("numpy", "fallline", "sklearn.neural_network", "jax", "torch")
+FIRST_STEP = {
+    "fallline": """
+import numpy as np, fallline as fl
+x, y = np.random.rand(32, 13).astype("f"), np.random.rand(32, 1).astype("f")
+model = fl.nn.Sequential(fl.nn.Linear(13, 64), fl.nn.ReLU(), fl.nn.Linear(64, 1))
+fl.fit(model, x, y, loss="mse", progress=False)
+""",
+    "PyTorch eager": """
+import numpy as np, torch
+x, y = torch.rand(32, 13), torch.rand(32, 1)
+model = torch.nn.Sequential(torch.nn.Linear(13, 64), torch.nn.ReLU(), torch.nn.Linear(64, 1))
+opt = torch.optim.Adam(model.parameters(), fused=True)
+torch.nn.functional.mse_loss(model(x), y).backward()
+opt.step()
+""",
+    "JAX jit": """
+import numpy as np, jax, optax
+x, y = np.random.rand(32, 13).astype("f"), np.random.rand(32, 1).astype("f")
+w = [np.random.rand(13, 64).astype("f"), np.random.rand(64, 1).astype("f")]
+rule = optax.adam(1e-3)
+@jax.jit
+def step(w, s):
+    g = jax.grad(lambda w: ((jax.numpy.maximum(x @ w[0], 0) @ w[1] - y) ** 2).mean())(w)
+    u, s = rule.update(g, s)
+    return optax.apply_updates(w, u), s
+jax.block_until_ready(step(w, rule.init(w)))
+""",
+}
+NEEDS: dict[str, list[str]] = {"fallline": [], "PyTorch eager": ["torch"], "JAX jit": ["jax", "optax"]}
+LENET = """
+import os, numpy as np, fallline as fl
+data = np.load(os.path.join(os.environ["FALLLINE_DATA"], "mnist.npz"))
+images = lambda a: (a.reshape(-1, 1, 28, 28) / np.float32(255)).astype(np.float32)
+x, y, held, labels = images(data["x_train"]), data["y_train"], images(data["x_test"]), data["y_test"]
+rng, nn = fl.random.default_rng(0), fl.nn
+model = nn.Sequential(
+    nn.Conv2d(1, 6, 5, rng=rng), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5, rng=rng), nn.ReLU(), nn.MaxPool2d(2),
+    nn.Flatten(), nn.Linear(256, 120, rng=rng), nn.ReLU(), nn.Linear(120, 84, rng=rng), nn.ReLU(),
+    nn.Linear(84, 10, rng=rng))
+opt = fl.optim.Adam(fl.optim.schedules.cosine(2e-3, steps=10 * 469))
+fl.fit(model, x, y, loss="cross_entropy", optimizer=opt, batch_size=128, epochs=10, progress=False)
+print(fl.evaluate(model, held, labels, loss="cross_entropy", metrics=["accuracy"])["accuracy"])
+"""
+
+
+def rows(effort: Effort, only: str = "") -> Iterator[Row]:
+    """Yield one row for each case whose name contains `only`."""
+    rounds = max(3, effort.rounds // 3)
+    for name, build in (("import", _imports), ("first training step of a new interpreter", _first_steps)):
+        if only in name:
+            yield build(name, rounds)
+    for width in (4, 16, 46, 128, 512):
+        name = f"training step {width}-{width}-{width}, batch 32, one thread and all"
+        if only in name:
+            yield _threads(name, width, effort)
+    name = "LeNet-5 on MNIST, 10 epochs at batch 128, new interpreter"
+    if only in name and effort.compilers and os.environ.get("FALLLINE_DATA"):
+        yield _lenet(name)
+
+
+def _command(code: str) -> tuple[float, str]:
+    begin = time.perf_counter()
+    root = str(Path(fl.__file__).parents[1])
+    path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, check=True
+    )
+    return time.perf_counter() - begin, done.stdout
+
+
+def _seconds(code: str) -> float:
+    return _command(code)[0]
+
+
+def _imports(name: str, rounds: int) -> Row:
+    named = {p.split(".")[0]: p for p in PACKAGES}
+    codes = {p: f"import {named[p]}" for p in installed(named)} | {"python": ""}
+    times = {who: [] for who in codes}  # type: dict[str, list[float]]
+    for _ in range(rounds):
+        for who, code in codes.items():
+            times[who].append(_command(code)[0])
+    medians = {who: statistics.median(record) for who, record in times.items()}
+    beyond = {who: t - medians["python"] for who, t in medians.items() if who != "python"}
+    note = f"beyond NumPy: {1e3 * (beyond['fallline'] - beyond['numpy']):.0f} ms"
+    return Row("around", name + ", beyond bare Python", microseconds(beyond), note=note)
+
+
+def _first_steps(name: str, rounds: int) -> Row:
+    codes = {who: code for who, code in FIRST_STEP.items() if installed(NEEDS[who]) == NEEDS[who]}
+    times = in_turns({who: partial(_seconds, code) for who, code in codes.items()}, rounds)
+    return Row("around", name, microseconds(times))
+
+
+def _threads(name: str, width: int, effort: Effort) -> Row:
+    net = Net(name, (("linear", width, width), ("relu",), ("linear", width, width)), (width,), 32)
+    steps = int(max(20, min(2000, 4e6 / width**2)))
+    x, y = net.data(steps)
+    train = _trainers.fallline(net, x, y)
+    before = fl.get_num_threads()
+
+    def timed(threads: int) -> float:
+        fl.set_num_threads(threads)
+        try:
+            return train(steps)[0] / steps
+        finally:
+            fl.set_num_threads(before)
+
+    runners = {"fallline": lambda: timed(before), "fallline, one thread": lambda: timed(1)}
+    return Row("around", name, microseconds(in_turns(runners, effort.rounds)))
+
+
+def _lenet(name: str) -> Row:
+    runs = [_command(LENET) for _ in range(3)]
+    seconds, printed = sorted(runs)[1]
+    net = next(n for n in NETS if n.name.startswith("S8"))
+    note = f"test accuracy {float(printed):.4f}; {seconds:.1f} s, {1e6 * seconds / 4690:.0f} us per step of {net.batch}"
+    return Row("around", name, {"fallline": 1e6 * seconds}, note=note)
+
+
+def disk(package: str) -> int:
+    """Return the bytes of an installed package."""
+    from importlib.util import find_spec
+
+    spec = find_spec(package)
+    places = list(spec.submodule_search_locations or []) if spec else []
+    return int(
+        np.sum([p.stat().st_size for place in places for p in Path(place).rglob("*") if p.is_file()], dtype=np.int64)
+    )

@@ -1,0 +1,71 @@
+"""How long does a training step take?  Rows S1 to S10: forward, backward and update, in microseconds per step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from math import prod
+from typing import Any
+
+from fallline._bench import _trainers
+from fallline._bench._measure import Effort, Row, check_equal, in_turns, installed, microseconds, peak, sweep
+from fallline._bench._networks import NETS, Net
+
+COMPARED = 10  # steps whose mean loss all contenders must agree on
+
+
+def rows(effort: Effort, only: str = "") -> Iterator[Row]:
+    """Yield one row for each network whose name contains `only`."""
+    for net in NETS:
+        if only in net.name:
+            yield _row(net, effort)
+
+
+def contenders(net: Net, effort: Effort) -> dict[str, Callable[..., _trainers.Train]]:
+    """Return who can train this net here."""
+    here = installed(["torch", "jax", "optax", "sklearn"])
+    found: dict[str, Callable[..., _trainers.Train]] = {"fallline": _trainers.fallline}
+    if net.is_mlp:
+        found["NumPy by hand"] = _trainers.numpy
+        if "sklearn" in here and net.batch > 1:
+            found["scikit-learn"] = _trainers.sklearn
+    if "torch" in here:
+        found["PyTorch eager, fused"] = _trainers.torch
+        if effort.compilers:
+            found["torch.compile"] = partial(_trainers.torch, compiled=True)
+    if {"jax", "optax"} <= set(here):
+        found["JAX jit"] = _trainers.jax
+        found["JAX scan"] = _trainers.jax_scan
+    return found
+
+
+def limit(net: Net) -> float:
+    """Return the least seconds of a step: all products at the peak, one pass over parameters and state."""
+    return net.flops() / peak() + sweep(net.parameters(), 4 if net.optimizer == "adam" else 2)
+
+
+def _row(net: Net, effort: Effort) -> Row:
+    longest = 1 + int(min(50_000, effort.seconds / limit(net), 2**25 / net.batch / prod(net.sample)))
+    x, y = net.data(max(longest, COMPARED))
+    trainers = {name: make(net, x, y) for name, make in contenders(net, effort).items()}
+    losses = {name: train(COMPARED)[1] for name, train in trainers.items()}
+    check_equal({name: v for name, v in losses.items() if name != "scikit-learn"}, 2e-3, net.name)
+    trainers["fallline, shuffled"] = _trainers.fallline(net, x, y, shuffle=True, progress=True)
+    steps = {name: _steps_for(train, effort.seconds, longest) for name, train in trainers.items()}
+
+    def timed(name: str, train: Any) -> Callable[[], float]:
+        return lambda: train(steps[name])[0] / steps[name]
+
+    times = in_turns({name: timed(name, train) for name, train in trainers.items()}, effort.rounds)
+    return Row("training step", net.name, microseconds(times), 1e6 * limit(net))
+
+
+def _steps_for(train: _trainers.Train, seconds: float, longest: int) -> int:
+    """Return how many steps take so long; running them once warms up what is compiled for their number."""
+    train(COMPARED)
+    once = train(COMPARED)[0] / COMPARED
+    steps = max(1, min(longest, int(seconds / once)))
+    if steps > 4 * COMPARED:  # the start of a run weighs less in a longer one
+        steps = max(1, min(longest, int(seconds / (train(steps)[0] / steps))))
+    train(steps)
+    return steps
