@@ -6,6 +6,7 @@
 #include <map>
 #include <sstream>
 
+#include "autograd/peephole.h"
 #include "simd/flush.h"
 
 namespace fallline {
@@ -105,6 +106,7 @@ Plan::Plan(const Graph& graph, const std::vector<int>& outputs) : inputs_(graph.
     live.push_back(*step);
   }
   std::reverse(live.begin(), live.end());
+  merge_relu_into_pooling(live, outputs_);
   place(live, graph);
 }
 

@@ -2,6 +2,7 @@
 // from the image on the way back, and has no derivative of its own.
 #include "ops/window.h"
 
+#include "autograd/peephole.h"
 #include "autograd/promotion.h"
 #include "ops/conv.h"
 
@@ -53,6 +54,17 @@ constexpr Primitive kMaxPool = {
     },
     kReadsA};
 
+// ----- the largest of relu(x): what plans make of the two (autograd/peephole.h) -----
+
+constexpr Primitive kReluMaxPool = {
+    "relu_max_pool2d", windows_layout,
+    [](Inputs in, const Array& out, const Attrs& a) { relu_max_pool2d(in[0], window_of(a), out); }, nullptr,
+    kReadsNone};
+constexpr Primitive kReluMaxPoolInput = {  // g, x
+    "relu_max_pool2d_input", images_layout,
+    [](Inputs in, const Array& out, const Attrs& a) { relu_max_pool2d_input(in[0], in[1], window_of(a), out); },
+    nullptr, kReadsNone};
+
 // ----- the mean -----
 
 void pull_mean_input(Pullback& p);
@@ -93,6 +105,10 @@ Var pool(const Primitive& primitive, const Var& object, const Dims& size, const 
 }
 
 }  // namespace
+
+bool windows_lie_apart(const Attrs& attrs) { return lie_apart(window_of(attrs)); }
+const Primitive& relu_max_pool_primitive() { return kReluMaxPool; }
+const Primitive& relu_max_pool_input_primitive() { return kReluMaxPoolInput; }
 
 Var max_pool2d(const Var& x, const Dims& size, const Dims& stride, const Dims& padding) {
   return pool(kMaxPool, x, size, stride, padding);

@@ -2,6 +2,7 @@
 #include <chrono>
 #include <cstring>
 #include <mutex>
+#include <optional>
 
 #include "bindings/bind.h"
 
@@ -48,10 +49,12 @@ std::vector<Array> held(const Plan& plan, const Vars& inputs) {
   return out;
 }
 
-// Binds the inputs, runs, and returns copies of the outputs. Work of more than a few microseconds leaves the
-// interpreter to other threads.
-Vars call(Plan& plan, const py::sequence& objects) {
+// Binds the inputs, runs, and returns copies of the outputs; nothing where an input is recorded. Work of more than a
+// few microseconds leaves the interpreter to other threads.
+std::optional<Vars> call(Plan& plan, const py::sequence& objects) {
   const Vars inputs = to_vars(objects);
+  for (const Var& x : inputs)
+    if (x.tracked()) return std::nullopt;
   const std::vector<Array> arrays = held(plan, inputs);
   Vars outputs;
   const auto run = [&] {

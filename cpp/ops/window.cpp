@@ -26,6 +26,10 @@ WindowJob make_job(const Window& window, const Dims& images, const Dims& windows
   job.w = images[3];
   job.oh = windows[2];
   job.ow = windows[3];
+  job.apart = lie_apart(window);
+  job.covers = window.stride[0] <= window.size[0] && window.stride[1] <= window.size[1] &&
+               (windows[2] - 1) * window.stride[0] + window.size[0] - window.padding[0] >= images[2] &&
+               (windows[3] - 1) * window.stride[1] + window.size[1] - window.padding[1] >= images[3];
   return job;
 }
 
@@ -44,8 +48,13 @@ void max_pool2d(const Array& x, const Window& window, const Array& y) {
   run(window_kernels().max, make_job(window, x.shape, y.shape), &x, nullptr, y);
 }
 void max_pool2d_input(const Array& g, const Array& x, const Window& window, const Array& gx) {
-  fill_zero(gx);
   run(window_kernels().max_input, make_job(window, x.shape, g.shape), &x, &g, gx);
+}
+void relu_max_pool2d(const Array& x, const Window& window, const Array& y) {
+  run(window_kernels().relu_max, make_job(window, x.shape, y.shape), &x, nullptr, y);
+}
+void relu_max_pool2d_input(const Array& g, const Array& x, const Window& window, const Array& gx) {
+  run(window_kernels().relu_max_input, make_job(window, x.shape, g.shape), &x, &g, gx);
 }
 void max_pool2d_pick(const Array& v, const Array& x, const Window& window, const Array& out) {
   run(window_kernels().max_pick, make_job(window, x.shape, out.shape), &x, &v, out);
@@ -54,7 +63,6 @@ void avg_pool2d(const Array& x, const Window& window, const Array& y) {
   run(window_kernels().mean, make_job(window, x.shape, y.shape), &x, nullptr, y);
 }
 void avg_pool2d_input(const Array& g, const Window& window, const Array& gx) {
-  fill_zero(gx);
   run(window_kernels().mean_input, make_job(window, gx.shape, g.shape), nullptr, &g, gx);
 }
 

@@ -15,18 +15,46 @@
 
 FL_BEGIN_TARGET
 
+#include "simd/math.inc.h"
+#include "ops/unary.inc.h"
+
+// What is done to a pixel as it is read, and to a gradient that goes back to the pixel that became y.
+struct AsItIs {
+  template <class X>
+  static FL_FN X read(X x) {
+    return x;
+  }
+  template <class X>
+  static FL_FN X pull(X g, X) {
+    return g;
+  }
+};
+struct Rectified {
+  template <class X>
+  static FL_FN X read(X x) {
+    return Relu::f(x);
+  }
+  template <class X>
+  static FL_FN X pull(X g, X y) {
+    return g * Relu::df(y, y);
+  }
+};
+
 // The part of one window that lies in its image; offsets count elements.
 struct WindowPart {
   int64_t first, rows, columns, row_step, column_step;
 };
 
-// What is done for some lanes of one window.
-template <class T>
+// What is done for some lanes of one window; kSide is its height and width where both are known to be that, or 0.
+template <class T, int kSide>
 struct WindowLanes {
   const WindowPart& part;
   size_t lanes;
   double scale;
+  bool apart;  // each pixel is written once at most; else it is zero before
 
+  int64_t rows() const { return kSide ? kSide : part.rows; }
+  int64_t columns() const { return kSide ? kSide : part.columns; }
   template <class P>
   P* at(P* image, int64_t a, int64_t b) const {
     return image + part.first + a * part.row_step + b * part.column_step;
@@ -42,14 +70,18 @@ struct WindowLanes {
     }
   }
 
+  // Adds to a pixel of the output.
+  FL_FN void add(Pack<T> x, T* p) const { store(apart ? x : load(p) + x, p); }
+
   // The largest element and its number in the part.
+  template <class Read>
   FL_FN Pack<T> largest(const T* x, Pack<T>& index) const {
     Pack<T> best(T(-HUGE_VAL));
     index = Pack<T>(T(0));
     int k = 0;
-    for (int64_t a = 0; a < part.rows; ++a) {
-      for (int64_t b = 0; b < part.columns; ++b, ++k) {
-        const Pack<T> here = load(at(x, a, b));
+    for (int64_t a = 0; a < rows(); ++a) {
+      for (int64_t b = 0; b < columns(); ++b, ++k) {
+        const Pack<T> here = Read::read(load(at(x, a, b)));
         const Mask<T> larger = (here > best) | (here != here);
         best = select(larger, here, best);
         index = select(larger, Pack<T>(static_cast<T>(k)), index);
@@ -60,43 +92,44 @@ struct WindowLanes {
 };
 
 // images, windows: the pointers of this channel and of these lanes; `pixel` is the offset of the window.
-template <class T>
+template <class T, class Read>
 struct MaxWindow {
-  static FL_FN void run(const WindowLanes<T>& w, const T* x, const T*, T* out, int64_t pixel) {
+  template <int kSide>
+  static FL_FN void run(const WindowLanes<T, kSide>& w, const T* x, const T*, T* out, int64_t pixel) {
     Pack<T> best(T(-HUGE_VAL));
-    for (int64_t a = 0; a < w.part.rows; ++a) {
-      for (int64_t b = 0; b < w.part.columns; ++b) {
-        const Pack<T> here = w.load(w.at(x, a, b));
+    for (int64_t a = 0; a < w.rows(); ++a) {
+      for (int64_t b = 0; b < w.columns(); ++b) {
+        const Pack<T> here = Read::read(w.load(w.at(x, a, b)));
         best = select((here > best) | (here != here), here, best);
       }
     }
     w.store(best, out + pixel);
   }
 };
-template <class T>
+template <class T, class Read>
 struct MaxInput {
-  static FL_FN void run(const WindowLanes<T>& w, const T* x, const T* g, T* out, int64_t pixel) {
+  template <int kSide>
+  static FL_FN void run(const WindowLanes<T, kSide>& w, const T* x, const T* g, T* out, int64_t pixel) {
     Pack<T> index;
-    w.largest(x, index);
-    const Pack<T> gradient = w.load(g + pixel);
+    const Pack<T> y = w.template largest<Read>(x, index);
+    const Pack<T> gradient = Read::pull(w.load(g + pixel), y), zero(T(0));
     int k = 0;
-    for (int64_t a = 0; a < w.part.rows; ++a) {
-      for (int64_t b = 0; b < w.part.columns; ++b, ++k) {
-        T* to = w.at(out, a, b);
-        const Pack<T> before = w.load(to);
-        w.store(select(index == Pack<T>(static_cast<T>(k)), before + gradient, before), to);
+    for (int64_t a = 0; a < w.rows(); ++a) {
+      for (int64_t b = 0; b < w.columns(); ++b, ++k) {
+        w.add(select(index == Pack<T>(static_cast<T>(k)), gradient, zero), w.at(out, a, b));
       }
     }
   }
 };
 template <class T>
 struct MaxPick {
-  static FL_FN void run(const WindowLanes<T>& w, const T* x, const T* v, T* out, int64_t pixel) {
+  template <int kSide>
+  static FL_FN void run(const WindowLanes<T, kSide>& w, const T* x, const T* v, T* out, int64_t pixel) {
     Pack<T> index, picked(T(0));
-    w.largest(x, index);
+    w.template largest<AsItIs>(x, index);
     int k = 0;
-    for (int64_t a = 0; a < w.part.rows; ++a) {
-      for (int64_t b = 0; b < w.part.columns; ++b, ++k) {
+    for (int64_t a = 0; a < w.rows(); ++a) {
+      for (int64_t b = 0; b < w.columns(); ++b, ++k) {
         picked = select(index == Pack<T>(static_cast<T>(k)), w.load(w.at(v, a, b)), picked);
       }
     }
@@ -105,27 +138,36 @@ struct MaxPick {
 };
 template <class T>
 struct MeanWindow {
-  static FL_FN void run(const WindowLanes<T>& w, const T* x, const T*, T* out, int64_t pixel) {
+  template <int kSide>
+  static FL_FN void run(const WindowLanes<T, kSide>& w, const T* x, const T*, T* out, int64_t pixel) {
     Pack<T> sum(T(0));
-    for (int64_t a = 0; a < w.part.rows; ++a) {
-      for (int64_t b = 0; b < w.part.columns; ++b) sum = sum + w.load(w.at(x, a, b));
+    for (int64_t a = 0; a < w.rows(); ++a) {
+      for (int64_t b = 0; b < w.columns(); ++b) sum = sum + w.load(w.at(x, a, b));
     }
     w.store(sum * Pack<T>(static_cast<T>(w.scale)), out + pixel);
   }
 };
 template <class T>
 struct MeanInput {
-  static FL_FN void run(const WindowLanes<T>& w, const T*, const T* g, T* out, int64_t pixel) {
+  template <int kSide>
+  static FL_FN void run(const WindowLanes<T, kSide>& w, const T*, const T* g, T* out, int64_t pixel) {
     const Pack<T> part = w.load(g + pixel) * Pack<T>(static_cast<T>(w.scale));
-    for (int64_t a = 0; a < w.part.rows; ++a) {
-      for (int64_t b = 0; b < w.part.columns; ++b) {
-        T* to = w.at(out, a, b);
-        w.store(w.load(to) + part, to);
-      }
+    for (int64_t a = 0; a < w.rows(); ++a) {
+      for (int64_t b = 0; b < w.columns(); ++b) w.add(part, w.at(out, a, b));
     }
   }
 };
 
+template <class T>
+using PlainMax = MaxWindow<T, AsItIs>;
+template <class T>
+using PlainMaxInput = MaxInput<T, AsItIs>;
+template <class T>
+using ReluMax = MaxWindow<T, Rectified>;
+template <class T>
+using ReluMaxInput = MaxInput<T, Rectified>;
+
+// The images of a piece. Groups of images come first, as in convolutions, so that a thread finds them in its cache.
 constexpr int64_t kWindowImages = 64;
 
 // Does x, v or out of an operation have a row for every window, or one for every pixel?
@@ -135,8 +177,7 @@ template <class T, template <class> class Operation, Per kV, Per kOut>
 struct WindowRun {
   static void pieces(void* context, int64_t begin, int64_t end) {
     const WindowJob& job = *static_cast<const WindowJob*>(context);
-    const int64_t groups = (job.n + kWindowImages - 1) / kWindowImages;
-    for (int64_t i = begin; i < end; ++i) piece(job, i / groups, i % groups * kWindowImages);
+    for (int64_t i = begin; i < end; ++i) piece(job, i % job.c, i / job.c * kWindowImages);
   }
 
   static void piece(const WindowJob& job, int64_t channel, int64_t image) {
@@ -146,8 +187,9 @@ struct WindowRun {
     const T* v = static_cast<const T*>(job.v) + (job.v ? (kV == Per::kPixel ? pixels : windows) : 0);
     T* out = static_cast<T*>(job.out) + (kOut == Per::kPixel ? pixels : windows);
     const int64_t images = std::min(kWindowImages, job.n - image);
-    constexpr int64_t kLanes = static_cast<int64_t>(Pack<T>::kLanes);
-    const double scale = 1.0 / static_cast<double>(window.size[0] * window.size[1]);
+    if (kOut == Per::kPixel && !(job.apart && job.covers)) {
+      for (int64_t pixel = 0; pixel < job.h * job.w; ++pixel) std::fill_n(out + pixel * job.n + image, images, T(0));
+    }
     for (int64_t i = 0; i < job.oh; ++i) {
       const int64_t top = i * window.stride[0] - window.padding[0], row = std::max<int64_t>(top, 0);
       for (int64_t j = 0; j < job.ow; ++j) {
@@ -155,11 +197,26 @@ struct WindowRun {
         const WindowPart part{(row * job.w + column) * job.n, std::min(top + window.size[0], job.h) - row,
                               std::min(left + window.size[1], job.w) - column, job.w * job.n, job.n};
         const int64_t pixel = (i * job.ow + j) * job.n;
-        for (int64_t lane = image; lane < image + images; lane += kLanes) {
-          const WindowLanes<T> lanes{part, static_cast<size_t>(std::min(kLanes, image + images - lane)), scale};
-          Operation<T>::run(lanes, x + lane, v + lane, out + lane, pixel);
-        }
+        const auto run = part.rows == 2 && part.columns == 2 ? lanes<2> : lanes<0>;
+        run(job, part, x, v, out, pixel, image, image + images);
       }
+    }
+  }
+
+  // One window of the images [begin, end).
+  template <int kSide>
+  static void lanes(const WindowJob& job, const WindowPart& part, const T* x, const T* v, T* out, int64_t pixel,
+                    int64_t begin, int64_t end) {
+    constexpr int64_t kLanes = static_cast<int64_t>(Pack<T>::kLanes);
+    const double scale = 1.0 / static_cast<double>(window_size(job));
+    int64_t i = begin;
+    for (; i + kLanes <= end; i += kLanes) {
+      const WindowLanes<T, kSide> whole{part, static_cast<size_t>(kLanes), scale, job.apart};
+      Operation<T>::run(whole, x + i, v + i, out + i, pixel);
+    }
+    if (i < end) {
+      const WindowLanes<T, kSide> rest{part, static_cast<size_t>(end - i), scale, job.apart};
+      Operation<T>::run(rest, x + i, v + i, out + i, pixel);
     }
   }
 
@@ -201,16 +258,20 @@ void gather_images(const void* from, const int64_t* shape, const int64_t* stride
   for_chunks(shape[1] * shape[2], std::max<int64_t>(1, kSweepGrain / row), gather_rows<T>, &job, 2 * kSweepGrain);
 }
 
-constexpr WindowKernels kWindowKernels = {{WindowRun<float, MaxWindow, Per::kWindow, Per::kWindow>::run,
-                                           WindowRun<double, MaxWindow, Per::kWindow, Per::kWindow>::run},
-                                          {WindowRun<float, MaxInput, Per::kWindow, Per::kPixel>::run,
-                                           WindowRun<double, MaxInput, Per::kWindow, Per::kPixel>::run},
+constexpr WindowKernels kWindowKernels = {{WindowRun<float, PlainMax, Per::kWindow, Per::kWindow>::run,
+                                           WindowRun<double, PlainMax, Per::kWindow, Per::kWindow>::run},
+                                          {WindowRun<float, PlainMaxInput, Per::kWindow, Per::kPixel>::run,
+                                           WindowRun<double, PlainMaxInput, Per::kWindow, Per::kPixel>::run},
                                           {WindowRun<float, MaxPick, Per::kPixel, Per::kWindow>::run,
                                            WindowRun<double, MaxPick, Per::kPixel, Per::kWindow>::run},
                                           {WindowRun<float, MeanWindow, Per::kWindow, Per::kWindow>::run,
                                            WindowRun<double, MeanWindow, Per::kWindow, Per::kWindow>::run},
                                           {WindowRun<float, MeanInput, Per::kWindow, Per::kPixel>::run,
                                            WindowRun<double, MeanInput, Per::kWindow, Per::kPixel>::run},
+                                          {WindowRun<float, ReluMax, Per::kWindow, Per::kWindow>::run,
+                                           WindowRun<double, ReluMax, Per::kWindow, Per::kWindow>::run},
+                                          {WindowRun<float, ReluMaxInput, Per::kWindow, Per::kPixel>::run,
+                                           WindowRun<double, ReluMaxInput, Per::kWindow, Per::kPixel>::run},
                                           {gather_images<float>, gather_images<double>}};
 
 FL_END_TARGET

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from functools import update_wrapper
+from operator import is_
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -18,7 +18,10 @@ from fallline._running import planned_updates, update_buffer
 
 __all__ = ["Plan", "jit", "scan"]
 
-_NUMBERS = (bool, int, float, complex, str, bytes, type(None))
+# Tuples, for the time of a call goes into these checks.
+_ARRAYS, _LISTS, _PLAIN = (Array, np.ndarray, np.generic), (list, tuple), (bool, int, float)
+_FIXED = (*_ARRAYS, types.FunctionType)
+_NUMBERS = frozenset((bool, int, float, complex, str, bytes, type(None)))
 
 
 def jit(f: Callable[..., Any], strict: bool = False) -> Jit:
@@ -82,6 +85,7 @@ class Jit:
         self._f, self._strict = f, strict
         self._entries: dict[Any, _Entry] = {}
         self._around = _surroundings(f)
+        self._seen: tuple[list[Any], list[Any]] | None = None  # the last values from outside, and their part of the key
 
     @property
     def traces(self) -> int:
@@ -93,11 +97,12 @@ class Jit:
         if _core.is_tracing():
             return self._f(*args, **kwargs)
         entry, arrays = self._entry(args, kwargs)
-        if entry.plan is None or any(isinstance(a, Array) and a._tracked for a in arrays):
+        outputs = None if entry.plan is None else entry.plan.call(_with_key(entry, arrays))
+        if outputs is None:
             return self._f(*args, **kwargs)
-        outputs = entry.plan.call(_with_key(entry, arrays))
-        for buffer, value in zip(entry.buffers, outputs[len(outputs) - len(entry.buffers) :], strict=True):
-            update_buffer(buffer, value)
+        if entry.buffers:
+            for buffer, value in zip(entry.buffers, outputs[len(outputs) - len(entry.buffers) :], strict=True):
+                update_buffer(buffer, value)
         return entry.rebuild(outputs)
 
     def plan(self, *args: Any, **kwargs: Any) -> Plan:
@@ -113,11 +118,10 @@ class Jit:
     def _entry(self, args: Any, kwargs: Any) -> tuple[_Entry, list[Any]]:
         arrays: list[Any] = []
         alive: list[Any] = []
-        key = [_core.default_dtype().char, _core.is_recording()]
-        _describe((args, kwargs), key, arrays, alive)
-        for look in self._around:
-            with suppress(ValueError, KeyError):  # a variable that has no value yet
-                _describe(look(), key, None, alive)
+        key = [_core.default_dtype(), _core.is_recording(), len(args), *kwargs]
+        for arg in (*args, *kwargs.values()) if kwargs else args:
+            _describe(arg, key, arrays, alive)
+        self._surround(key, alive)
         found = tuple(key)
         entry = self._entries.get(found)
         if entry is None:
@@ -128,6 +132,24 @@ class Jit:
                 )
             entry = self._entries[found] = _trace(self._f, args, kwargs, arrays, tuple(alive))
         return entry, arrays
+
+    def _surround(self, key: list[Any], alive: list[Any]) -> None:
+        """Add what the function takes from outside to its key; what has stayed the same is not described again."""
+        values = []
+        for look in self._around:
+            try:
+                values.append(look())
+            except (ValueError, KeyError):  # a variable that has no value yet
+                values.append(None)
+        if self._seen is not None and all(map(is_, values, self._seen[0])):
+            key += self._seen[1]
+            return
+        own: list[Any] = []
+        for value in values:
+            _describe(value, own, None, alive)
+        if all(map(_is_lasting, values)):
+            self._seen = values, own
+        key += own
 
     __name__: str
 
@@ -216,7 +238,7 @@ def _scanned(f: Callable[..., Any], carry: Any, xs: Any, rows: list[Any], count:
             "[scan] dropout and running statistics cannot be used in a scan; pass keys as xs instead"
         )
     before = arrays[:carries]
-    shapes = _carry_of(entry.rebuild(entry.plan.call(arrays)), before)
+    shapes = _carry_of(entry.rebuild(entry.plan.call(arrays) or []), before)
     out = entry.plan.scan(before, rows, count) if shapes else []
     found: tuple[Any, Any] = entry.rebuild(out)
     return found
@@ -296,43 +318,51 @@ def _trace(f: Callable[..., Any], args: Any, kwargs: Any, arrays: list[Any], ali
 
 def _describe(node: Any, key: list[Any], arrays: list[Any] | None, alive: list[Any]) -> None:
     """Add to the key all that a trace depends on; collect arrays, or take them by identity where there is no list."""
-    if isinstance(node, Array | np.ndarray | np.generic):
-        key += [node.shape, np.dtype(node.dtype).char]
+    kind = type(node)
+    if kind is Array or isinstance(node, _ARRAYS):
+        key += [node.shape, node.dtype]
         if arrays is None:
             key.append(id(node))
             alive.append(node)
         else:
             arrays.append(node)
-    elif isinstance(node, _NUMBERS):
-        key += [type(node), node]
-    elif isinstance(node, Mapping):
-        key += [type(node), *node]
-        for child in node.values():
-            _describe(child, key, arrays, alive)
-    elif isinstance(node, list | tuple):
-        key += [type(node), len(node)]
+    elif kind in _NUMBERS:
+        key += [kind, node]
+    elif kind is tuple or kind is list or isinstance(node, _LISTS):
+        key += [kind, len(node)]
         for child in node:
+            _describe(child, key, arrays, alive)
+    elif kind is dict or isinstance(node, Mapping):
+        key += [kind, *node]
+        for child in node.values():
             _describe(child, key, arrays, alive)
     elif callable(getattr(node, "parameters", None)) and callable(getattr(node, "modules", None)):
         key += [id(node), *(module.training for module in node.modules())]
         key += [id(a) for a in node.state_dict().values()]
         alive += [node, *node.state_dict().values()]
     else:
-        key += [type(node), id(node)]
+        key += [kind, id(node)]
         alive.append(node)
+
+
+def _is_lasting(node: Any) -> bool:
+    """Whether the description of a value is the same as long as it is the same object."""
+    if type(node) is tuple:
+        return all(map(_is_lasting, node))
+    return type(node) in _NUMBERS or isinstance(node, _FIXED)
 
 
 def _rebuild(node: Any, arrays: Iterator[Any], *, numbers: bool = False) -> Any:
     """Return the tree with its arrays replaced, in `_describe`'s order; or with its numbers made arrays."""
-    if isinstance(node, Array | np.ndarray | np.generic):
+    if isinstance(node, _ARRAYS):
         return node if numbers else next(arrays)
-    if numbers and isinstance(node, bool | int | float):
+    if numbers and isinstance(node, _PLAIN):
         return asarray(node)
     if isinstance(node, Mapping):
         return {key: _rebuild(child, arrays, numbers=numbers) for key, child in node.items()}
     if isinstance(node, tuple) and hasattr(node, "_fields"):
         return type(node)(*(_rebuild(child, arrays, numbers=numbers) for child in node))
-    if isinstance(node, list | tuple):
+    if isinstance(node, _LISTS):
         return type(node)(_rebuild(child, arrays, numbers=numbers) for child in node)
     return node
 
@@ -349,7 +379,7 @@ def _surroundings(f: Callable[..., Any], seen: set[int] | None = None) -> list[C
     readers: list[Callable[[], Any]] = [
         *(lambda cell=cell: cell.cell_contents for cell in f.__closure__ or ()),
         *(lambda name=name: f.__globals__[name] for name in code.co_names if name in f.__globals__),
-        lambda: f.__defaults__,
+        *((lambda name=name: getattr(f, name)) for name in ("__defaults__", "__kwdefaults__") if getattr(f, name)),
     ]
     kept: list[Callable[[], Any]] = []
     for read in readers:

@@ -75,7 +75,7 @@ def rows(effort: Effort, only: str = "") -> Iterator[Row]:
         if only in name:
             yield _threads(name, width, effort)
     name = "LeNet-5 on MNIST, 10 epochs at batch 128, new interpreter"
-    if only in name and effort.compilers and os.environ.get("FALLLINE_DATA"):
+    if only in name and effort.thorough and os.environ.get("FALLLINE_DATA"):
         yield _lenet(name)
 
 

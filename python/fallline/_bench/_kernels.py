@@ -36,16 +36,16 @@ def _products(*sizes: int) -> float:
 
 
 def _cases(effort: Effort) -> Iterator[Case]:
-    for n in SQUARES if effort.compilers else SQUARES[:-1]:
+    for n in SQUARES if effort.thorough else SQUARES[:-1]:
         yield f"matmul {n}", partial(_matmul, n, n, n, ""), partial(_products, n, n, n)
     for sizes in SKINNY:
         for turned in ("", ", left transposed", ", right transposed"):
             name = f"matmul {'x'.join(map(str, sizes))}{turned}"
             yield name, partial(_matmul, *sizes, turned), partial(_products, *sizes)
-    for n in (SMALL, LARGE if effort.compilers else 1_000_000):
+    for n in (SMALL, LARGE if effort.thorough else 1_000_000):
         for name in FUNCTIONS:
             yield f"{name} of {n:,}", partial(_function, name, n), partial(sweep, n, 2)
-    for n in (10_000, 1_000_000, *((LARGE,) if effort.compilers else ())):
+    for n in (10_000, 1_000_000, *((LARGE,) if effort.thorough else ())):
         yield f"gelu(x w + b) g - l tanh(x) of {n:,}", partial(_chain, n), partial(sweep, n, 2)
     for rows, classes in ((128, 10), (4096, 1000)):
         name = f"cross-entropy and gradient ({rows}, {classes})"

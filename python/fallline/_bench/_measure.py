@@ -17,15 +17,15 @@ Runner = Callable[[], float]  # does the work once and returns its seconds per u
 
 @dataclass(frozen=True)
 class Effort:
-    """How much to measure: rounds of every contender, seconds of each round, and whether slow compilers take part."""
+    """How much to measure: rounds of every contender, seconds of each round, and whether slow cases take part."""
 
     rounds: int
     seconds: float
-    compilers: bool
+    thorough: bool
 
 
 SETTLE = 0.05  # seconds until the threads of the one before, which wait busily, have gone to sleep
-FULL, QUICK = Effort(21, 0.04, compilers=True), Effort(7, 0.01, compilers=False)
+FULL, QUICK = Effort(21, 0.1, thorough=True), Effort(5, 0.05, thorough=False)
 
 
 @dataclass

@@ -27,7 +27,7 @@ COMPRESSED = ("bfloat16", "float8")
 def rows(effort: Effort, only: str = "") -> Iterator[Row]:
     """Yield one row for each rule and case whose name contains `only`."""
     for rule in RULES:
-        for tensors, elements in (*CASES, *(((1, LARGE),) if effort.compilers else ())):
+        for tensors, elements in (*CASES, *(((1, LARGE),) if effort.thorough else ())):
             name = f"{rule} {tensors} x {elements:,}"
             if only in name:
                 yield from _rows(name, rule, _Values(tensors, elements), effort)

@@ -31,7 +31,7 @@ def contenders(net: Net, effort: Effort) -> dict[str, Callable[..., _trainers.Tr
             found["scikit-learn"] = _trainers.sklearn
     if "torch" in here:
         found["PyTorch eager, fused"] = _trainers.torch
-        if effort.compilers:
+        if effort.thorough:
             found["torch.compile"] = partial(_trainers.torch, compiled=True)
     if {"jax", "optax"} <= set(here):
         found["JAX jit"] = _trainers.jax

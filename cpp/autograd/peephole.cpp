@@ -1,0 +1,89 @@
+// Which neighbouring steps of a plan have one kernel for all of them?
+#include "autograd/peephole.h"
+
+#include <algorithm>
+#include <string_view>
+#include <unordered_map>
+
+namespace fallline {
+namespace {
+
+using Step = Graph::Step;
+
+bool is(const Step& step, std::string_view name, size_t inputs) {
+  return name == step.primitive->name && step.in.size() == inputs;
+}
+
+// The steps that read each value.
+class Readers {
+ public:
+  Readers(std::vector<Step>& steps, const std::vector<int>& outputs) : outputs_(outputs) {
+    for (Step& step : steps) {
+      for (size_t i = 0; i < step.in.size(); ++i) {
+        if (std::find(step.in.begin(), step.in.begin() + static_cast<std::ptrdiff_t>(i), step.in[i]) ==
+            step.in.begin() + static_cast<std::ptrdiff_t>(i))
+          readers_[step.in[i]].push_back(&step);
+      }
+    }
+  }
+  const std::vector<Step*>& of(int value) { return readers_[value]; }
+  bool is_output(int value) const { return std::find(outputs_.begin(), outputs_.end(), value) != outputs_.end(); }
+
+ private:
+  const std::vector<int>& outputs_;
+  std::unordered_map<int, std::vector<Step*>> readers_;
+};
+
+// One relu and those who read it, if they are what can be merged.
+struct Pooled {
+  std::vector<Step*> pools;                        // max_pool2d(y)
+  std::vector<std::pair<Step*, Step*>> gradients;  // max_pool2d_input(g, y) and, of that, relu(gy, y, y)
+
+  bool find(const Step& relu, Readers& readers) {
+    size_t pulls = 0;
+    for (Step* reader : readers.of(relu.out)) {
+      if (is(*reader, "max_pool2d", 1) && windows_lie_apart(reader->attrs)) {
+        pools.push_back(reader);
+      } else if (is(*reader, "max_pool2d_input", 2) && reader->in[0] != relu.out) {
+        const auto& next = readers.of(reader->out);
+        if (next.size() != 1 || readers.is_output(reader->out) || !is(*next[0], "relu", 3)) return false;
+        if (next[0]->in[1] != relu.out || next[0]->in[2] != relu.out) return false;
+        gradients.emplace_back(reader, next[0]);
+      } else if (is(*reader, "relu", 3) && reader->in[0] != relu.out) {
+        ++pulls;
+      } else {
+        return false;
+      }
+    }
+    return !pools.empty() && pulls == gradients.size();
+  }
+};
+
+}  // namespace
+
+void merge_relu_into_pooling(std::vector<Step>& steps, const std::vector<int>& outputs) {
+  Readers readers(steps, outputs);
+  std::vector<const Step*> gone;
+  for (Step& relu : steps) {
+    Pooled found;
+    if (!is(relu, "relu", 1) || readers.is_output(relu.out) || !found.find(relu, readers)) continue;
+    gone.push_back(&relu);
+    for (Step* pool : found.pools) {
+      pool->primitive = &relu_max_pool_primitive();
+      pool->in = {relu.in[0]};
+    }
+    for (auto& [pool, pull] : found.gradients) {
+      gone.push_back(pool);
+      pull->primitive = &relu_max_pool_input_primitive();
+      pull->in = {pool->in[0], relu.in[0]};
+      pull->attrs = pool->attrs;
+    }
+  }
+  const auto is_gone = [&](const Step& step) { return std::find(gone.begin(), gone.end(), &step) != gone.end(); };
+  std::vector<Step> kept;
+  for (const Step& step : steps)
+    if (!is_gone(step)) kept.push_back(step);
+  steps = std::move(kept);
+}
+
+}  // namespace fallline

@@ -1,0 +1,20 @@
+// Which neighbouring steps of a plan have one kernel for all of them?  The same bits, with less memory to pass through.
+#ifndef FALLLINE_AUTOGRAD_PEEPHOLE_H_
+#define FALLLINE_AUTOGRAD_PEEPHOLE_H_
+
+#include "autograd/graph.h"
+
+namespace fallline {
+
+// Replaces relu before max_pool2d, and both on the way back, where nobody else reads what lies between. `outputs` are
+// values that must stay.
+void merge_relu_into_pooling(std::vector<Graph::Step>& steps, const std::vector<int>& outputs);
+
+// What they become (autograd/window.cpp), and when: sums of what overlaps would have another order.
+bool windows_lie_apart(const Attrs& attrs);
+const Primitive& relu_max_pool_primitive();
+const Primitive& relu_max_pool_input_primitive();
+
+}  // namespace fallline
+
+#endif  // FALLLINE_AUTOGRAD_PEEPHOLE_H_
