@@ -4,7 +4,7 @@
 
 Install the peers that shall take part: torch, jax and optax, scikit-learn, numexpr. `FALLLINE_DATA` names the folder
 with mnist.npz for the row that trains LeNet-5. With `--output docs/benchmarks.md` the tables replace those of that page
-(and the README's) between their marks, and the picture is drawn beside it.
+(training steps also those of the README) between their marks, and the picture is drawn beside it.
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     machine = _bench.describe()
     print(machine, flush=True)
     rows = []
-    for only in options.only or [""]:
-        for row in _bench.run(_bench.QUICK if options.quick else _bench.FULL, options.parts, only):
-            print(row.case, {name: round(t, 2) for name, t in row.times.items()}, file=sys.stderr, flush=True)
-            rows.append(row)
+    for row in _bench.run(_bench.QUICK if options.quick else _bench.FULL, options.parts, options.only):
+        print(row.case, {name: round(t, 2) for name, t in row.times.items()}, file=sys.stderr, flush=True)
+        rows.append(row)
     text = f"{machine}; medians in microseconds\n\n{_bench.markdown(rows)}"
     print(text)
     if options.output:
+        steps = [row for row in rows if row.part == "training step"]
         replace(options.output, text)
-        replace(ROOT / "README.md", f"{machine}; medians in microseconds\n\n{_bench.markdown(rows)}")
+        replace(ROOT / "README.md", f"{machine}; medians in microseconds\n\n{_bench.markdown(steps)}")
         _bench.picture(rows, options.output.parent / "images" / "benchmarks.png", "Times beside fallline's")
     return 0
 

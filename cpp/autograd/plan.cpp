@@ -2,6 +2,7 @@
 #include "autograd/plan.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <map>
 #include <sstream>
@@ -13,6 +14,7 @@ namespace fallline {
 namespace {
 
 constexpr int64_t kAlignment = 64;
+std::atomic<int64_t> plans_built{0}, plans_run{0};
 
 // Offsets into one arena, given out and taken back.
 class Arena {
@@ -107,6 +109,7 @@ Plan::Plan(const Graph& graph, const std::vector<int>& outputs) : inputs_(graph.
   }
   std::reverse(live.begin(), live.end());
   merge_relu_into_pooling(live, outputs_);
+  plans_built.fetch_add(1, std::memory_order_relaxed);
   place(live, graph);
 }
 
@@ -239,8 +242,11 @@ void Plan::Step::run() const {
   primitive->eval({in.data(), static_cast<int>(in.size())}, *out, attrs);
 }
 
+Plan::Counts Plan::counts() { return {plans_built.load(), plans_run.load()}; }
+
 void Plan::run() {
   FlushToZero scope;
+  plans_run.fetch_add(1, std::memory_order_relaxed);
   for (const Step& step : steps_) step.run();
 }
 

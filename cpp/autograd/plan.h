@@ -29,10 +29,16 @@ class Plan {
 
   int64_t arena_bytes() const { return arena_bytes_; }
   int step_count() const { return static_cast<int>(steps_.size()); }
-  std::string describe() const;
   // Seconds that each step took: the least of several runs.
   std::vector<double> profile(int runs);
+  std::string describe() const;
   std::string describe_step(int i) const;
+
+  // Of all plans so far, for fl.info().
+  struct Counts {
+    int64_t built, run;
+  };
+  static Counts counts();
 
   // One caller at a time: values live in the plan's own memory.
   std::mutex& mutex() { return mutex_; }

@@ -159,6 +159,7 @@ void bind_plan(py::module_& m) {
       .def_property_readonly("steps", &Plan::step_count)
       .def("__str__", &Plan::describe);
   m.def("trace", trace);
+  m.def("plan_counts", [] { return std::make_pair(Plan::counts().built, Plan::counts().run); });
   m.def("is_recording", &recording);
   m.def("is_tracing", [] { return tracing() != nullptr; });
 }

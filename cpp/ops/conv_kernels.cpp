@@ -44,11 +44,12 @@ struct Lanes {
 };
 
 // Images [first, first + count) with `left` and `right` zeros beside every row, and zeros in the lanes from `count` on.
-// Nothing is copied where they lie so already.
+// Nothing is copied where they lie so already, side by side: pixels a power of two apart would share a few sets of the
+// cache.
 template <class T>
 Lanes<T> to_lanes(const Images& from, int64_t first, int64_t count, int64_t left, int64_t right, Scratch use) {
   const T* data = static_cast<const T*>(from.data) + first * from.stride[0];
-  if (from.stride[0] == 1 && count == kImages<T> && left == 0 && right == 0) {
+  if (from.stride[0] == 1 && from.stride[3] == kImages<T> && count == kImages<T> && left == 0 && right == 0) {
     return {data, from.stride[1], from.stride[2], from.stride[3]};
   }
   constexpr int64_t kPixel = kImages<T>;

@@ -14,8 +14,10 @@ __all__ = ["get_num_threads", "info", "set_default_dtype", "set_num_threads"]
 def info() -> dict[str, Any]:
     """Return version, SIMD target and those that could be chosen, threads, CUDA, build flags and counters.
 
-    ``counters["threads_worked"]`` tells how many different threads have taken part in work so far.
+    ``counters["threads_worked"]`` tells how many different threads have taken part in work so far, ``"plans_built"``
+    and ``"plans_run"`` how many plans were made and how often one ran.
     """
+    built, run = _core.plan_counts()
     return {
         "version": _core.version,
         "simd_target": _core.target(),
@@ -24,7 +26,7 @@ def info() -> dict[str, Any]:
         "cuda": _core.cuda,
         "build_flags": _core.build_flags,
         "numpy": np.__version__,
-        "counters": {"threads_worked": _core.threads_that_worked()},
+        "counters": {"threads_worked": _core.threads_that_worked(), "plans_built": built, "plans_run": run},
     }
 
 

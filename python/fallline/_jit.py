@@ -155,7 +155,7 @@ class Jit:
 
 
 class Plan:
-    """The steps of a traced function for certain arguments. ``print(plan)`` shows them."""
+    """The steps of a traced function for certain arguments. ``print(plan)`` runs it and shows them with their times."""
 
     def __init__(self, plan: _core.Plan, inputs: list[Any]) -> None:
         self._plan, self._inputs = plan, inputs
@@ -176,7 +176,10 @@ class Plan:
         return sorted(found, key=lambda row: -row[1])
 
     def __str__(self) -> str:
-        return str(self._plan)
+        rows = self._plan.profile(self._inputs, 5)
+        total = sum(seconds for _, seconds in rows)
+        head = f"Plan of {self.steps} steps, arena {self.arena_bytes} bytes, {1e6 * total:.2f} us"
+        return "\n".join([head, *(f"{1e6 * seconds:10.2f} us  {text}" for text, seconds in rows)])
 
 
 def scan(f: Callable[..., Any], carry: Any, xs: Any = None, length: int | None = None) -> tuple[Any, Any]:

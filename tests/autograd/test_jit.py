@@ -173,6 +173,16 @@ def test_a_plan_can_be_shown_and_profiled() -> None:
     assert rows[0][1] >= rows[-1][1]
 
 
+def test_plans_are_counted() -> None:
+    before = fl.info()["counters"]
+    f = fl.jit(lambda x: x * 2.0)
+    for _ in range(3):
+        f(X)
+    after = fl.info()["counters"]
+    assert after["plans_built"] - before["plans_built"] == 1
+    assert after["plans_run"] - before["plans_run"] == 3
+
+
 def test_what_cannot_be_planned_is_told() -> None:
     with pytest.raises(fl.TraceError, match=r"use fl\.where instead of if"):
         fl.jit(lambda x: x if x.sum() > 0 else -x)(X)

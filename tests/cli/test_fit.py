@@ -130,16 +130,12 @@ def test_bad_input_gives_one_sentence(run: Run, tmp_path: Path, options: list[An
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C cannot be sent to one process on Windows")
 def test_ctrl_c_keeps_the_parameters_so_far(tmp_path: Path) -> None:
-    command = [sys.executable, "-u", "-m", "fallline", "fit", "digits", "--epochs", "1000000"]
+    # A shell lets what runs behind ignore the signal, and children inherit that.
+    program = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    program += "from fallline.cli import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-u", "-c", program, "fit", "digits", "--epochs", "1000000"]
     command += ["--schedule", "constant", "--batch-size", "256"]
-    process = subprocess.Popen(
-        command,
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # which shells ignore for what runs behind
-    )
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
         for line in process.stdout:

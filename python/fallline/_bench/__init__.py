@@ -6,14 +6,14 @@ the same work, and the least time that the machine allows, measured in the same 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from fallline._bench import _around, _kernels, _landscape, _optimizers, _steps
 from fallline._bench._machine import describe
 from fallline._bench._measure import FULL, QUICK, Effort, Row
 from fallline._bench._table import markdown, picture
 
-__all__ = ["FULL", "PARTS", "QUICK", "Effort", "Row", "describe", "markdown", "picture", "run"]
+__all__ = ["FULL", "PARTS", "QUICK", "Effort", "Row", "describe", "markdown", "picture", "run", "run_brief"]
 
 PARTS: dict[str, Callable[..., Iterator[Row]]] = {
     "steps": _steps.rows,
@@ -22,9 +22,31 @@ PARTS: dict[str, Callable[..., Iterator[Row]]] = {
     "kernels": _kernels.rows,
     "around": _around.rows,
 }
+# What takes about a minute: beginnings of names.
+BRIEF = (
+    *(
+        "S1 ",
+        "S2 ",
+        "S4 ",
+        "S8 ",
+        "S13 ",
+        "Adam 10 x ",
+        "Momentum 10 x 100,000",
+        "matmul 64",
+        "matmul 1024",
+        "exp of 4",
+    ),
+    *("gelu", "cross-entropy and gradient (128", "x + y", "100 operations", "import", "training step 46-"),
+)
 
 
-def run(effort: Effort, parts: list[str] | None = None, only: str = "") -> Iterator[Row]:
-    """Yield the rows of the parts, as they are measured."""
+def run(effort: Effort, parts: Sequence[str] = (), only: Sequence[str] = ()) -> Iterator[Row]:
+    """Yield the rows of the parts (all by default) whose names contain one of `only`, as they are measured."""
     for part in parts or PARTS:
-        yield from PARTS[part](effort, only)
+        yield from PARTS[part](effort, lambda name: not only or any(text in name for text in only))
+
+
+def run_brief() -> Iterator[Row]:
+    """Yield the rows that take about a minute."""
+    for rows in PARTS.values():
+        yield from rows(QUICK, lambda name: name.startswith(BRIEF))

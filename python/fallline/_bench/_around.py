@@ -15,7 +15,7 @@ import numpy as np
 
 import fallline as fl
 from fallline._bench import _trainers
-from fallline._bench._measure import Effort, Row, in_turns, installed, microseconds
+from fallline._bench._measure import Effort, Row, Wanted, in_turns, installed, microseconds
 from fallline._bench._networks import NETS, Net
 
 PACKAGES = ("numpy", "fallline", "sklearn.neural_network", "jax", "torch")
@@ -64,18 +64,18 @@ print(fl.evaluate(model, held, labels, loss="cross_entropy", metrics=["accuracy"
 """
 
 
-def rows(effort: Effort, only: str = "") -> Iterator[Row]:
-    """Yield one row for each case whose name contains `only`."""
+def rows(effort: Effort, wanted: Wanted) -> Iterator[Row]:
+    """Yield one row for each case that is wanted by name."""
     rounds = max(3, effort.rounds // 3)
     for name, build in (("import", _imports), ("first training step of a new interpreter", _first_steps)):
-        if only in name:
+        if wanted(name):
             yield build(name, rounds)
     for width in (4, 16, 46, 128, 512):
         name = f"training step {width}-{width}-{width}, batch 32, one thread and all"
-        if only in name:
+        if wanted(name):
             yield _threads(name, width, effort)
     name = "LeNet-5 on MNIST, 10 epochs at batch 128, new interpreter"
-    if only in name and effort.thorough and os.environ.get("FALLLINE_DATA"):
+    if wanted(name) and effort.thorough and os.environ.get("FALLLINE_DATA"):
         yield _lenet(name)
 
 

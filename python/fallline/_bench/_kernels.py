@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import fallline as fl
-from fallline._bench._measure import Effort, Row, in_turns, installed, microseconds, peak, repeated, sweep
+from fallline._bench._measure import Effort, Row, Wanted, in_turns, installed, microseconds, peak, repeated, sweep
 
 Call = Callable[[], object]
 SQUARES = (32, 64, 128, 256, 512, 1024, 2048)
@@ -19,10 +19,10 @@ FUNCTIONS = ("exp", "log", "tanh", "sigmoid", "erf")
 SMALL, LARGE = 4096, 50_000_000
 
 
-def rows(effort: Effort, only: str = "") -> Iterator[Row]:
-    """Yield one row for each case whose name contains `only`."""
+def rows(effort: Effort, wanted: Wanted) -> Iterator[Row]:
+    """Yield one row for each case that is wanted by name."""
     for name, build, limit in _cases(effort):
-        if only in name:
+        if wanted(name):
             calls = {who: call for who, call in build().items() if call}
             times = in_turns({who: repeated(call, effort.seconds) for who, call in calls.items()}, effort.rounds)
             yield Row("kernel", name, microseconds(times), None if limit is None else 1e6 * limit())

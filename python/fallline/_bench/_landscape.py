@@ -9,16 +9,17 @@ from typing import Any
 import numpy as np
 
 import fallline as fl
-from fallline._bench._measure import Effort, Row, check_equal, in_turns, installed, microseconds
+from fallline._bench._measure import Effort, Row, Wanted, check_equal, in_turns, installed, microseconds
 
 STEPS, LR, START = 2000, 1e-4, (-1.2, 1.0)
 
 
-def rows(effort: Effort, only: str = "") -> Iterator[Row]:
+def rows(effort: Effort, wanted: Wanted) -> Iterator[Row]:
     """Yield the row of eager steps and the row of steps inside a loop node."""
-    for name, runners in (("S13 Rosenbrock, eager", _eager()), ("S13 Rosenbrock, scan", _scan())):
-        if only not in name:
+    for name, build in (("S13 Rosenbrock, eager", _eager), ("S13 Rosenbrock, scan", _scan)):
+        if not wanted(name):
             continue
+        runners = build()
         check_equal({who: run(STEPS)[1] for who, run in runners.items()}, 1e-3, name)
 
         def timed(run: Callable[[int], tuple[float, float]]) -> Callable[[], float]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from fallline import _core
 
+Wanted = Callable[[str], bool]  # whether a case of this name shall be measured
 Runner = Callable[[], float]  # does the work once and returns its seconds per unit
 
 
@@ -24,8 +25,8 @@ class Effort:
     thorough: bool
 
 
-SETTLE = 0.05  # seconds until the threads of the one before, which wait busily, have gone to sleep
-FULL, QUICK = Effort(21, 0.1, thorough=True), Effort(5, 0.05, thorough=False)
+SETTLE = 0.03  # seconds until the threads of the one before, which wait busily, have gone to sleep
+FULL, QUICK = Effort(21, 0.05, thorough=True), Effort(5, 0.05, thorough=False)
 
 
 @dataclass

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fallline import get_num_threads, optim
-from fallline._bench._measure import Effort, Row, in_turns, installed, microseconds, repeated, sweep
+from fallline._bench._measure import Effort, Row, Wanted, in_turns, installed, microseconds, repeated, sweep
 
 Step = Callable[[], object]
 CASES = ((10, 1_000), (10, 100_000), (400, 2_500))  # tensors, elements in each
@@ -24,12 +24,12 @@ RULES: dict[str, tuple[str, dict[str, Any], str, dict[str, Any], int]] = {
 COMPRESSED = ("bfloat16", "float8")
 
 
-def rows(effort: Effort, only: str = "") -> Iterator[Row]:
-    """Yield one row for each rule and case whose name contains `only`."""
+def rows(effort: Effort, wanted: Wanted) -> Iterator[Row]:
+    """Yield one row for each rule and case that is wanted by name."""
     for rule in RULES:
         for tensors, elements in (*CASES, *(((1, LARGE),) if effort.thorough else ())):
             name = f"{rule} {tensors} x {elements:,}"
-            if only in name:
+            if wanted(name):
                 yield from _rows(name, rule, _Values(tensors, elements), effort)
 
 

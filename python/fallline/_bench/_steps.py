@@ -8,16 +8,16 @@ from math import prod
 from typing import Any
 
 from fallline._bench import _trainers
-from fallline._bench._measure import Effort, Row, check_equal, in_turns, installed, microseconds, peak, sweep
+from fallline._bench._measure import Effort, Row, Wanted, check_equal, in_turns, installed, microseconds, peak, sweep
 from fallline._bench._networks import NETS, Net
 
 COMPARED = 10  # steps whose mean loss all contenders must agree on
 
 
-def rows(effort: Effort, only: str = "") -> Iterator[Row]:
-    """Yield one row for each network whose name contains `only`."""
+def rows(effort: Effort, wanted: Wanted) -> Iterator[Row]:
+    """Yield one row for each network that is wanted by name."""
     for net in NETS:
-        if only in net.name:
+        if wanted(net.name):
             yield _row(net, effort)
 
 
