@@ -3,8 +3,8 @@
     python benchmarks/count_instructions.py            print the table
     python benchmarks/count_instructions.py --record   and write benchmarks/instructions.md
 
-Needs valgrind (apt-get install valgrind), which knows AVX2 and no AVX-512. A run of few steps is subtracted from one of many,
-so that only steps are left; one thread.
+Needs valgrind (apt-get install valgrind), which knows AVX2 and no AVX-512. A run of few steps is subtracted from one
+of many, so that only steps are left; one thread.
 """
 
 from __future__ import annotations
