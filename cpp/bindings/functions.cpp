@@ -104,6 +104,7 @@ void bind_functions(py::module_& m) {
   m.def("random_uniform", draw(random_uniform));
   m.def("random_normal", draw(random_normal));
   m.def("random_bits", draw(random_bits));
+  m.def("random_order", draw(random_order));
   m.def("derive_key", derive_key);
 }
 

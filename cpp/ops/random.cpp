@@ -1,6 +1,9 @@
 // Random numbers as a function of (key, counter).
 #include "ops/random.h"
 
+#include <utility>
+#include <vector>
+
 #include "ops/elementwise.h"
 #include "simd/parallel.h"
 
@@ -69,6 +72,26 @@ void random_bits(uint64_t key, uint64_t counter, const Array& out) {
   for_blocks(key, counter, n, 2, [&](int64_t i, const uint32_t* w) {
     for (int64_t j = 0; j < 2 && i + j < n; ++j) y[i + j] = (static_cast<uint64_t>(w[2 * j]) << 32) | w[2 * j + 1];
   });
+}
+
+// The leading bits put each number into one of about n buckets, where it meets one or two others.
+void random_order(uint64_t key, uint64_t counter, const Array& out) {
+  const int64_t n = out.size();
+  int64_t* const order = out.as<int64_t>();
+  const Array drawn = Array::empty({n}, DType::kUint64);
+  random_bits(key, counter, drawn);
+  const uint64_t* const bits = drawn.as<uint64_t>();
+  int width = 1;
+  while (width < 24 && (int64_t{2} << width) <= n) ++width;
+  std::vector<int64_t> next(size_t{1} << width);
+  const auto bucket = [&](int64_t i) -> int64_t& { return next[bits[i] >> (64 - width)]; };
+  for (int64_t i = 0; i < n; ++i) ++bucket(i);
+  int64_t begin = 0;
+  for (int64_t& count : next) begin += std::exchange(count, begin);
+  for (int64_t i = 0; i < n; ++i) order[bucket(i)++] = i;
+  for (int64_t i = 1; i < n; ++i) {
+    for (int64_t at = i; at > 0 && bits[order[at - 1]] > bits[order[at]]; --at) std::swap(order[at - 1], order[at]);
+  }
 }
 
 // z = sqrt(-2 log(1 - u)) cos(2 pi v), through our own kernels so that every target draws the same bits.

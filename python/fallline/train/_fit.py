@@ -196,8 +196,7 @@ class _Run:
         trainer = self.trainers(self.sizes.size(epoch))
         good = Snapshot(self.task.model, self.opt)
         key = _core.derive_key(self.seed, ORDER)
-        bits = _core.random_bits(key, epoch << 32, (samples,), np.uint64) if self.shuffle else None
-        order = None if bits is None else np.argsort(np.asarray(bits), kind="stable")
+        order = _core.random_order(key, epoch << 32, (samples,), np.int64) if self.shuffle else None
         rows = _core.wrap(self.opt.hyper_rows(first, steps))
         trainer.start(samples, order, rows, first, _core.derive_key(self.seed, DROPOUT), self.max_norm)
         stop = None
