@@ -23,9 +23,23 @@ PARTS: dict[str, Callable[..., Iterator[Row]]] = {
     "around": _around.rows,
 }
 # What takes about a minute: beginnings of names.
-BRIEF = tuple(
-    "S1 |S2 |S4 |S8 |S13 |Adam 10 x |Momentum 10 x 100,000|matmul 64|matmul 1024|exp of 4|gelu|cross-entropy and "
-    "gradient (128|x + y|100 operations|import|training step 46-".split("|")
+BRIEF = (
+    "S1 ",
+    "S2 ",
+    "S4 ",
+    "S8 ",
+    "S13 ",
+    "Adam 10 x ",
+    "Momentum 10 x 100,000",
+    "matmul 64",
+    "matmul 1024",
+    "exp of 4",
+    "gelu",
+    "cross-entropy and gradient (128",
+    "x + y",
+    "100 operations",
+    "import",
+    "training step 46-",
 )
 
 
