@@ -1,15 +1,17 @@
 """Measure everything beside its peers and write one Markdown table and one picture.
 
-    python benchmarks/run.py [steps] [landscape] [optimizers] [kernels] [around] [--only TEXT] [--quick] [--output FILE]
+    python benchmarks/run.py [PART ...] [--only TEXT] [--quick] [--rounds N] [--output FILE]
 
-Install the peers that shall take part: torch, jax and optax, scikit-learn, numexpr. `FALLLINE_DATA` names the folder
-with mnist.npz for the row that trains LeNet-5. With `--output docs/benchmarks.md` the tables replace those of that page
-(training steps also those of the README) between their marks, and the picture is drawn beside it.
+Parts: steps, landscape, optimizers, kernels, around; all of them by default. Install the peers that shall take part:
+torch, jax and optax, scikit-learn, numexpr. `FALLLINE_DATA` names the folder with mnist.npz for the row that trains
+LeNet-5. With `--output docs/benchmarks.md` the tables replace those of that page (training steps also those of the
+README) between their marks, and the picture is drawn beside it.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,22 +37,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(_bench.PARTS)}; all by default")
     parser.add_argument("--only", action="append", default=[], help="cases whose name contains this")
     parser.add_argument("--quick", action="store_true", help="fewer rounds, no compilers, no large arrays")
+    parser.add_argument("--rounds", type=int, help="of which medians are taken")
     parser.add_argument("--output", type=Path, help="a page with marks to be written")
     options = parser.parse_args(arguments)
     if unknown := set(options.parts) - set(_bench.PARTS):
         parser.error(f"unknown part {', '.join(sorted(unknown))}; there are {', '.join(_bench.PARTS)}")
-    machine = _bench.describe()
-    print(machine, flush=True)
+    effort = _bench.QUICK if options.quick else _bench.FULL
+    effort = dataclasses.replace(effort, rounds=options.rounds or effort.rounds)
+    head = f"{_bench.describe()}; medians of {effort.rounds} rounds, in microseconds"
+    print(head, flush=True)
     rows = []
-    for row in _bench.run(_bench.QUICK if options.quick else _bench.FULL, options.parts, options.only):
+    for row in _bench.run(effort, options.parts, options.only):
         print(row.case, {name: round(t, 2) for name, t in row.times.items()}, file=sys.stderr, flush=True)
         rows.append(row)
-    text = f"{machine}; medians in microseconds\n\n{_bench.markdown(rows)}"
+    text = f"{head}\n\n{_bench.markdown(rows)}"
     print(text)
     if options.output:
         steps = [row for row in rows if row.part == "training step"]
         replace(options.output, text)
-        replace(ROOT / "README.md", f"{machine}; medians in microseconds\n\n{_bench.markdown(steps)}")
+        replace(ROOT / "README.md", f"{head}\n\n{_bench.markdown(steps)}")
         _bench.picture(rows, options.output.parent / "images" / "benchmarks.png", "Times beside fallline's")
     return 0
 
