@@ -1,8 +1,9 @@
 // Random numbers as a function of (key, counter).
 #include "ops/random.h"
 
+#include <hwy/cache_control.h>
+
 #include <utility>
-#include <vector>
 
 #include "ops/elementwise.h"
 #include "simd/parallel.h"
@@ -74,23 +75,27 @@ void random_bits(uint64_t key, uint64_t counter, const Array& out) {
   });
 }
 
-// The leading bits put each number into one of about n buckets, where it meets one or two others.
+// floor(a b / 2^64), by halves: not every compiler has 128-bit numbers.
+uint64_t high_product(uint64_t a, uint64_t b) {
+  const uint64_t a0 = a & 0xffffffff, a1 = a >> 32, b0 = b & 0xffffffff, b1 = b >> 32;
+  const uint64_t low = a0 * b0, left = a1 * b0 + (low >> 32), right = a0 * b1 + (left & 0xffffffff);
+  return a1 * b1 + (left >> 32) + (right >> 32);
+}
+
+// Durstenfeld, Algorithm 235, Communications of the ACM 7 (1964). The places are known long before their turn, so they
+// are asked for early.
 void random_order(uint64_t key, uint64_t counter, const Array& out) {
+  constexpr int64_t kAhead = 16;
   const int64_t n = out.size();
   int64_t* const order = out.as<int64_t>();
   const Array drawn = Array::empty({n}, DType::kUint64);
   random_bits(key, counter, drawn);
   const uint64_t* const bits = drawn.as<uint64_t>();
-  int width = 1;
-  while (width < 24 && (int64_t{2} << width) <= n) ++width;
-  std::vector<int64_t> next(size_t{1} << width);
-  const auto bucket = [&](int64_t i) -> int64_t& { return next[bits[i] >> (64 - width)]; };
-  for (int64_t i = 0; i < n; ++i) ++bucket(i);
-  int64_t begin = 0;
-  for (int64_t& count : next) begin += std::exchange(count, begin);
-  for (int64_t i = 0; i < n; ++i) order[bucket(i)++] = i;
-  for (int64_t i = 1; i < n; ++i) {
-    for (int64_t at = i; at > 0 && bits[order[at - 1]] > bits[order[at]]; --at) std::swap(order[at - 1], order[at]);
+  const auto place = [&](int64_t i) { return high_product(bits[i], static_cast<uint64_t>(i) + 1); };
+  for (int64_t i = 0; i < n; ++i) order[i] = i;
+  for (int64_t i = n - 1; i > 0; --i) {
+    if (i > kAhead) hwy::Prefetch(order + place(i - kAhead));
+    std::swap(order[i], order[place(i)]);
   }
 }
 

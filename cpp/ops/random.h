@@ -16,7 +16,8 @@ void philox(uint64_t key, uint64_t counter, uint32_t out[4]);
 void random_uniform(uint64_t key, uint64_t counter, const Array& out);  // [0, 1), 24 or 53 bits; out is dense float
 void random_normal(uint64_t key, uint64_t counter, const Array& out);   // Box-Muller
 void random_bits(uint64_t key, uint64_t counter, const Array& out);     // uint64
-// The numbers below n in the order of random_bits, the smallest first and equal ones as they come; out is int64 (n,).
+// The numbers below n in random order; out is int64 (n,). From the last place to the second, the number at place i
+// changes with that at floor(random_bits[i] (i + 1) / 2^64).
 void random_order(uint64_t key, uint64_t counter, const Array& out);
 // 1 / keep with probability keep, else 0: the factor of inverted dropout.
 void random_dropout(uint64_t key, uint64_t counter, double keep, const Array& out);

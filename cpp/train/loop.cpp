@@ -3,28 +3,21 @@
 
 #include <chrono>
 #include <cmath>
-#include <cstring>
 
 #include "ops/elementwise.h"
 #include "ops/plain.h"
 #include "ops/reduce_kernels.h"
 #include "simd/flush.h"
-#include "simd/parallel.h"
 
 namespace fallline {
 
-BatchPlan::BatchPlan(std::shared_ptr<Plan> plan, std::vector<Source> sources, int key_input, int scalars,
+BatchPlan::BatchPlan(std::shared_ptr<Plan> plan, const std::vector<Source>& sources, int key_input, int scalars,
                      std::vector<Array> buffers)
-    : plan_(std::move(plan)),
-      sources_(std::move(sources)),
-      buffers_(std::move(buffers)),
-      key_input_(key_input),
-      scalars_(scalars),
-      batch_(0) {
-  for (const Source& source : sources_) {
+    : plan_(std::move(plan)), buffers_(std::move(buffers)), key_input_(key_input), scalars_(scalars), batch_(0) {
+  for (const Source& source : sources) {
     const Array& wanted = plan_->input(source.input);
     batch_ = wanted.shape[0];
-    staged_.push_back(Array::empty(wanted.shape, wanted.dtype));
+    sources_.push_back({BatchRows(source.rows, wanted), source.input});
   }
   if (key_input_ >= 0) {
     key_ = Array::empty({2}, DType::kUint64);
@@ -32,42 +25,8 @@ BatchPlan::BatchPlan(std::shared_ptr<Plan> plan, std::vector<Source> sources, in
   }
 }
 
-void BatchPlan::gather(const Source& source, const Array& to, const int64_t* order, int64_t begin) {
-  const Array& from = source.rows;
-  const int64_t row_step = from.strides[0] * static_cast<int64_t>(size_of(from.dtype));
-  Layout one = from.layout();  // one row
-  one.shape = one.strides = Dims();
-  for (int i = 1; i < from.ndim(); ++i) one.shape.push_back(from.shape[i]), one.strides.push_back(from.strides[i]);
-  const bool plain = from.dtype == to.dtype && is_row_major(one.shape, one.strides);
-  const int64_t length = count(one.shape), bytes = length * static_cast<int64_t>(size_of(to.dtype));
-  const auto copy_rows = [&](int64_t first, int64_t last) {
-    for (int64_t i = first; i < last; ++i) {
-      const std::byte* row = from.data + (order ? order[begin + i] : begin + i) * row_step;
-      if (plain) {
-        std::memcpy(to.data + i * bytes, row, static_cast<size_t>(bytes));
-        continue;
-      }
-      Array source_row = from.view(one),
-            target_row = to.view({to.dtype, one.shape, -1, i * length, row_major(one.shape)});
-      source_row.data = const_cast<std::byte*>(row);
-      cast(source_row, target_row);
-    }
-  };
-  for_chunks(batch_, std::max<int64_t>(1, 4 * kSweepGrain / std::max<int64_t>(length, 1)), copy_rows);
-}
-
 void BatchPlan::run(const int64_t* order, int64_t begin, uint64_t key, uint64_t step) {
-  for (size_t i = 0; i < sources_.size(); ++i) {
-    const Source& source = sources_[i];
-    const Array &from = source.rows, &to = staged_[i];
-    if (!order && from.dtype == to.dtype && from.row_major()) {  // neighbours in order: read where they lie
-      const int64_t row = from.shape[0] ? from.bytes() / from.shape[0] : 0;
-      plan_->bind(source.input, from.data + begin * row);
-    } else {
-      gather(source, to, order, begin);
-      plan_->bind(source.input, to.data);
-    }
-  }
+  for (Rows& source : sources_) plan_->bind(source.input, source.rows.batch(order, begin));
   if (key_input_ >= 0) {
     key_.as<uint64_t>()[0] = key;
     key_.as<uint64_t>()[1] = step;

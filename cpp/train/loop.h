@@ -6,6 +6,7 @@
 
 #include "autograd/plan.h"
 #include "optim/rules.h"
+#include "train/batch_rows.h"
 
 namespace fallline {
 
@@ -20,11 +21,10 @@ struct Source {
 // as running statistics.
 class BatchPlan {
  public:
-  BatchPlan(std::shared_ptr<Plan> plan, std::vector<Source> sources, int key_input, int scalars,
+  BatchPlan(std::shared_ptr<Plan> plan, const std::vector<Source>& sources, int key_input, int scalars,
             std::vector<Array> buffers);
 
-  // Gathers rows[order[i]], or rows [begin, begin + batch) where `order` is null; those of the input's dtype are
-  // read in place. Then runs the plan.
+  // Runs the plan on rows order[begin], order[begin + 1] ..., or on rows [begin, begin + batch) where `order` is null.
   void run(const int64_t* order, int64_t begin, uint64_t key, uint64_t step);
   void write_buffers();  // with what the last run found for them
 
@@ -36,11 +36,14 @@ class BatchPlan {
   const Plan& plan() const { return *plan_; }
 
  private:
-  void gather(const Source& source, const Array& to, const int64_t* order, int64_t begin);
+  struct Rows {
+    BatchRows rows;
+    int input;
+  };
 
   std::shared_ptr<Plan> plan_;
-  std::vector<Source> sources_;
-  std::vector<Array> staged_, buffers_;
+  std::vector<Rows> sources_;
+  std::vector<Array> buffers_;
   Array key_;
   int key_input_, scalars_;
   int64_t batch_;
