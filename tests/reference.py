@@ -40,6 +40,15 @@ def binary(function: Callable[..., np.ndarray], *ranges: Range, **facts: Any) ->
     return OpRow(function, ranges or ((-9, 9), (-9, 9)), differentiable=True, **facts)
 
 
+def shuffled(bits: np.ndarray) -> np.ndarray:
+    """Return the numbers below n, exchanged from the last to the second: place i with floor(bits[i] (i + 1) / 2^64)."""
+    order = np.arange(len(bits))
+    for i in range(len(bits) - 1, 0, -1):
+        j = int(bits[i]) * (i + 1) >> 64
+        order[[i, j]] = order[[j, i]]
+    return order
+
+
 def erf(x: np.ndarray) -> np.ndarray:
     return np.array([math.erf(v) for v in np.ravel(x).tolist()], np.longdouble).reshape(np.shape(x))
 

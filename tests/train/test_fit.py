@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from reference import shuffled
 
 import fallline as fl
 from fallline import _core
@@ -61,7 +62,7 @@ def by_hand(
     history: dict[str, list[float]] = {"loss": [], "grad_norm": []}
     for _ in range(epochs):
         bits = _core.random_bits(_core.derive_key(seed, ORDER), (opt.t // steps) << 32, (n,), np.uint64)
-        order = np.argsort(np.asarray(bits), kind="stable") if shuffle else np.arange(n)
+        order = shuffled(np.asarray(bits)) if shuffle else np.arange(n)
         values, norms = [], []
         for start in range(0, n, batch):
             rows = order[start : start + batch]
