@@ -93,7 +93,8 @@ std::vector<int> Plan::remove_repeated(const Graph& graph, std::vector<Graph::St
   return same;
 }
 
-Plan::Plan(const Graph& graph, const std::vector<int>& outputs) : inputs_(graph.inputs) {
+Plan::Plan(const Graph& graph, const std::vector<int>& outputs, const std::vector<Stream>& streams)
+    : inputs_(graph.inputs) {
   std::vector<Graph::Step> steps;
   const std::vector<int> same = remove_repeated(graph, steps);
   for (int value : outputs) outputs_.push_back(same[static_cast<size_t>(value)]);
@@ -110,14 +111,16 @@ Plan::Plan(const Graph& graph, const std::vector<int>& outputs) : inputs_(graph.
   std::reverse(live.begin(), live.end());
   merge_relu_into_pooling(live, outputs_);
   plans_built.fetch_add(1, std::memory_order_relaxed);
-  place(live, graph);
+  place(live, graph, streams);
 }
 
-void Plan::place(const std::vector<Graph::Step>& steps, const Graph& graph) {
+void Plan::place(const std::vector<Graph::Step>& steps, const Graph& graph, const std::vector<Stream>& streams) {
   find_roots(steps, graph);
   std::vector<Graph::Step> computed;
   for (const Graph::Step& step : steps)
     if (graph.values[static_cast<size_t>(step.out)].layout.alias < 0) computed.push_back(step);
+  streamed_ =
+      stream_last(computed, graph, outputs_, streams, [this](int value) { return static_cast<int>(root_of(value)); });
   const std::vector<Neighbours> groups = find_groups(computed, arrays_);
   lay_out(computed, groups);
   arena_ = Buffer::allocate(static_cast<size_t>(std::max<int64_t>(arena_bytes_, 1)));
@@ -209,6 +212,9 @@ void Plan::lay_out(const std::vector<Graph::Step>& steps, const std::vector<Neig
     for (size_t s = groups[g].begin; s < groups[g].end; ++s)
       for (int value : steps[s].in) last_use[root_of(value)] = static_cast<int>(g);
   for (int value : outputs_) last_use[root_of(value)] = INT32_MAX;
+  const auto is_streamed = [&](int value) {
+    return std::find(streamed_.begin(), streamed_.end(), value) != streamed_.end();
+  };
 
   Arena arena;
   offset_.assign(arrays_.size(), kNone);
@@ -216,7 +222,9 @@ void Plan::lay_out(const std::vector<Graph::Step>& steps, const std::vector<Neig
     const auto [begin, end] = groups[g];
     for (size_t s = begin; s < end; ++s) {
       const size_t out = static_cast<size_t>(steps[s].out);
-      offset_[out] = last_use[out] == static_cast<int>(g) ? kInGroup : arena.take(slot_bytes(arrays_[out]));
+      offset_[out] = is_streamed(steps[s].out)              ? kStreamed
+                     : last_use[out] == static_cast<int>(g) ? kInGroup
+                                                            : arena.take(slot_bytes(arrays_[out]));
     }
     for (size_t s = begin; s < end; ++s) {
       for (int value : steps[s].in) {
@@ -239,7 +247,14 @@ void Plan::bind(int i, void* data) {
 
 void Plan::Step::run() const {
   if (group) return group->run();
+  if (reader.read) return matmul_tiles(*in[0], *in[1], reader);
   primitive->eval({in.data(), static_cast<int>(in.size())}, *out, attrs);
+}
+
+void Plan::set_reader(int output, const TileReader& reader) {
+  const Array* const value = &arrays_[static_cast<size_t>(streamed_[static_cast<size_t>(output)])];
+  for (Step& step : steps_)
+    if (step.out == value) step.reader = reader;
 }
 
 Plan::Counts Plan::counts() { return {plans_built.load(), plans_run.load()}; }
@@ -277,7 +292,8 @@ std::string Plan::describe_step(int i) const {
   }
   text << step.primitive->name << "(";
   for (size_t k = 0; k < step.in.size(); ++k) text << (k ? ", " : "") << to_string(step.in[k]->shape);
-  text << ") -> " << name_of(step.out->dtype) << " " << to_string(step.out->shape);
+  text << ") -> " << (step.reader.read ? "update of " : "") << name_of(step.out->dtype) << " "
+       << to_string(step.out->shape) << (step.reader.read ? ", tile by tile" : "");
   return text.str();
 }
 

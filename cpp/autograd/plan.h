@@ -7,13 +7,16 @@
 #include <string>
 
 #include "autograd/group.h"
+#include "autograd/stream.h"
+#include "ops/matmul.h"
 
 namespace fallline {
 
 class Plan {
  public:
-  // `outputs` are values of the graph; they keep their memory until the next run.
-  Plan(const Graph& graph, const std::vector<int>& outputs);
+  // `outputs` are values of the graph; they keep their memory until the next run. Those of `streams` for which it is
+  // possible are handed out tile by tile at the end of a run, and have no memory.
+  Plan(const Graph& graph, const std::vector<int>& outputs, const std::vector<Stream>& streams = {});
   Plan(const Plan&) = delete;
   Plan& operator=(const Plan&) = delete;
 
@@ -21,6 +24,11 @@ class Plan {
   void bind(int i, void* data);
   const Array& input(int i) const { return arrays_[static_cast<size_t>(inputs_[static_cast<size_t>(i)])]; }
   const Array& output(int i) const { return arrays_[static_cast<size_t>(outputs_[static_cast<size_t>(i)])]; }
+  bool streams(int output) const { return streamed_[static_cast<size_t>(output)] >= 0; }
+  const Dims& streamed_shape(int output) const {  // of the product, before any view
+    return arrays_[static_cast<size_t>(streamed_[static_cast<size_t>(output)])].shape;
+  }
+  void set_reader(int output, const TileReader& reader);  // of an output that streams, before the first run
   int input_count() const { return static_cast<int>(inputs_.size()); }
   int output_count() const { return static_cast<int>(outputs_.size()); }
 
@@ -50,6 +58,7 @@ class Plan {
     const Array* out;
     Attrs attrs;
     std::unique_ptr<Group> group;  // instead of all that: neighbours that run block by block
+    TileReader reader = {};        // or who takes the result tile by tile
     void run() const;
   };
   struct Root {  // where the memory of a view begins
@@ -58,7 +67,7 @@ class Plan {
   };
 
   std::vector<int> remove_repeated(const Graph& graph, std::vector<Graph::Step>& steps);
-  void place(const std::vector<Graph::Step>& steps, const Graph& graph);
+  void place(const std::vector<Graph::Step>& steps, const Graph& graph, const std::vector<Stream>& streams);
   void find_roots(const std::vector<Graph::Step>& steps, const Graph& graph);
   size_t root_of(int value) const { return static_cast<size_t>(roots_[static_cast<size_t>(value)].value); }
   void lay_out(const std::vector<Graph::Step>& steps, const std::vector<Neighbours>& groups);
@@ -68,9 +77,9 @@ class Plan {
   std::vector<Array> arrays_;  // one per value of the graph
   std::vector<Root> roots_;
   std::vector<int64_t> offset_;  // in the arena, of values that a step computes; or one of these:
-  static constexpr int64_t kNone = -1, kInGroup = -2;
-  std::vector<std::vector<int>> views_;  // of each input: itself and what lies in its memory
-  std::vector<int> inputs_, outputs_;
+  static constexpr int64_t kNone = -1, kInGroup = -2, kStreamed = -3;
+  std::vector<std::vector<int>> views_;           // of each input: itself and what lies in its memory
+  std::vector<int> inputs_, outputs_, streamed_;  // streamed_: per output, the value that comes in tiles, or -1
   std::vector<Step> steps_;
   std::shared_ptr<Buffer> arena_;
   int64_t arena_bytes_ = 0;

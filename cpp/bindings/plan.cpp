@@ -27,6 +27,14 @@ std::pair<std::shared_ptr<Graph>, std::vector<int>> trace(const py::function& f,
   return {graph, outputs};
 }
 
+// `targets`: the arrays that some outputs, by their place, are meant for; those may be streamed.
+std::shared_ptr<Plan> make_plan(const Graph& graph, const std::vector<int>& outputs,
+                                const std::vector<std::pair<int, Var>>& targets) {
+  std::vector<Stream> streams;
+  for (const auto& [output, target] : targets) streams.push_back({output, target.array().layout()});
+  return std::make_shared<Plan>(graph, outputs, streams);
+}
+
 Vars to_vars(const py::sequence& objects) {
   Vars out;
   for (py::handle object : objects) out.push_back(to_var(object));
@@ -151,7 +159,8 @@ void bind_plan(py::module_& m) {
       .def("forget_input",
            [](Graph& graph, size_t i) { graph.inputs.erase(graph.inputs.begin() + static_cast<std::ptrdiff_t>(i)); });
   py::class_<Plan, std::shared_ptr<Plan>>(m, "Plan")
-      .def(py::init<const Graph&, const std::vector<int>&>())
+      .def(py::init(&make_plan), py::arg("graph"), py::arg("outputs"),
+           py::arg("targets") = std::vector<std::pair<int, Var>>())
       .def("call", call)
       .def("profile", profile)
       .def("scan", scan)

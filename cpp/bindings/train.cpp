@@ -20,11 +20,11 @@ std::shared_ptr<BatchPlan> make_plan(std::shared_ptr<Plan> plan, const std::vect
   return std::make_shared<BatchPlan>(std::move(plan), std::move(rows), key_input, scalars, arrays(buffers));
 }
 
-std::shared_ptr<Update> make_update(const std::string& rule, const std::string& precision, const Vars& params,
-                                    const std::vector<Vars>& slots) {
-  std::vector<std::vector<Array>> states;
-  for (const Vars& s : slots) states.push_back(arrays(s));
-  return std::make_shared<Update>(rule_index(rule), precision_of(precision), arrays(params), std::move(states));
+Parameters make_parameters(const std::string& rule, const std::string& precision, const Vars& values,
+                           const std::vector<Vars>& slots) {
+  Parameters out{rule_index(rule), precision_of(precision), arrays(values), {}};
+  for (const Vars& s : slots) out.slots.push_back(arrays(s));
+  return out;
 }
 
 void bind_batch_plan(py::module_& m) {
@@ -57,7 +57,7 @@ void bind_batch_plan(py::module_& m) {
            })
       .def("write_buffers", &BatchPlan::write_buffers)
       .def("output", [](const BatchPlan& self, int i) { return copy(Var(Array(self.output(i)), nullptr)); })
-      .def("__str__", [](const BatchPlan& self) { return self.plan().describe(); });
+      .def("__str__", [](BatchPlan& self) { return self.plan().describe(); });
 }
 
 }  // namespace
@@ -65,13 +65,13 @@ void bind_batch_plan(py::module_& m) {
 void bind_train(py::module_& m) {
   bind_batch_plan(m);
   m.def("global_norm", [](const Vars& grads) { return global_norm(arrays(grads)); });
-  py::class_<Update, std::shared_ptr<Update>>(m, "Update").def(py::init(&make_update));
+  py::class_<Parameters>(m, "Parameters").def(py::init(&make_parameters));
   py::enum_<Trainer::State>(m, "TrainerState")
       .value("running", Trainer::State::kRunning)
       .value("finished", Trainer::State::kFinished)
       .value("diverged", Trainer::State::kDiverged);
   py::class_<Trainer>(m, "Trainer")
-      .def(py::init<std::shared_ptr<BatchPlan>, std::shared_ptr<BatchPlan>, std::shared_ptr<Update>>())
+      .def(py::init<std::shared_ptr<BatchPlan>, std::shared_ptr<BatchPlan>, const Parameters&>())
       .def("start",
            [](Trainer& self, int64_t samples, const py::object& order, const Var& hypers, int64_t t, uint64_t key,
               double max_norm) {

@@ -1,8 +1,6 @@
 // Products of matrices and of batches of them.
 #include "ops/matmul.h"
 
-#include "ops/matmul_kernels.h"
-
 namespace fallline {
 namespace {
 
@@ -17,18 +15,15 @@ Dims batch_strides(const Array& x, const Dims& batch) {
 }
 
 // Of the last two axes.
-MatmulArgs matrix_args(const Array& x, const Array& y, const Array* bias, const Array& out) {
-  const int nd = out.ndim();
+MatmulArgs factors(const Array& x, const Array& y) {
   MatmulArgs args{};
-  args.m = out.shape[nd - 2];
-  args.n = out.shape[nd - 1];
+  args.m = x.shape[x.ndim() - 2];
+  args.n = y.shape[y.ndim() - 1];
   args.k = x.shape[x.ndim() - 1];
   args.a_row = x.strides[x.ndim() - 2];
   args.a_col = x.strides[x.ndim() - 1];
   args.b_row = y.strides[y.ndim() - 2];
   args.b_col = y.strides[y.ndim() - 1];
-  args.c_row = out.strides[nd - 2];
-  args.bias = bias ? bias->data : nullptr;
   return args;
 }
 
@@ -36,7 +31,9 @@ MatmulArgs matrix_args(const Array& x, const Array& y, const Array* bias, const 
 
 void matmul(const Array& x, const Array& y, const Array* bias, const Array& out) {
   if (out.size() == 0) return;
-  MatmulArgs args = matrix_args(x, y, bias, out);
+  MatmulArgs args = factors(x, y);
+  args.c_row = out.strides[out.ndim() - 2];
+  args.bias = bias ? bias->data : nullptr;
   const auto run = matmul_kernels().run[float_index(out.dtype)];
   const int64_t size = static_cast<int64_t>(size_of(out.dtype));
 
@@ -67,6 +64,15 @@ void matmul(const Array& x, const Array& y, const Array* bias, const Array& out)
     args.c = out.data + c * size;
     run(args);
   }
+}
+
+void matmul_tiles(const Array& x, const Array& y, const TileReader& reader) {
+  MatmulArgs args = factors(x, y);
+  args.a = x.data;
+  args.b = y.data;
+  args.finish = reader.read;
+  args.finish_context = reader.context;
+  matmul_kernels().run[float_index(x.dtype)](args);
 }
 
 }  // namespace fallline

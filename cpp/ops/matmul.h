@@ -2,6 +2,7 @@
 #ifndef FALLLINE_OPS_MATMUL_H_
 #define FALLLINE_OPS_MATMUL_H_
 
+#include "ops/matmul_kernels.h"
 #include "tensor/array.h"
 
 namespace fallline {
@@ -9,6 +10,14 @@ namespace fallline {
 // out (..., m, n) = x (..., m, k) @ y (..., k, n); the leading axes broadcast; float32 or float64. `bias`: n values
 // that each row's sums start from, or null.
 void matmul(const Array& x, const Array& y, const Array* bias, const Array& out);
+
+// Who takes a product tile by tile. Called by several threads, each with tiles of its own.
+struct TileReader {
+  void (*read)(void* context, const MatmulTile& tile);
+  void* context;
+};
+// x (m, k) @ y (k, n), which never lies in memory as a whole; k is at most kMatmulDepth.
+void matmul_tiles(const Array& x, const Array& y, const TileReader& reader);
 
 }  // namespace fallline
 

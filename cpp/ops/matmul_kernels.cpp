@@ -25,10 +25,13 @@ FL_BEGIN_TARGET
 template <class T>
 using TileFunction = void (*)(const Tile<T>&);
 
+// Registers of columns in the widest tile.
+constexpr int kWidest = 8;
+
 // Few rows take more columns, so that there are enough sums to hide the latency of fma.
 constexpr int wide_vecs(int rows) {
   const int sums = kRegisters * 3 / 4;
-  return rows * 8 <= sums ? 8 : rows * 4 <= sums ? 4 : 2;
+  return rows * kWidest <= sums ? kWidest : rows * 4 <= sums ? 4 : 2;
 }
 
 template <class T, int kVecs, bool kByColumn, bool kMask, int... kRow>
@@ -88,8 +91,13 @@ struct Product {
 
   // One register more than the panel holds: no power of two between panels, which would share sets of the cache.
   int64_t panel_size() const { return (k_end - k_begin) * kPanel + kLanes; }
+  int64_t first_row(int64_t piece) const {
+    const int64_t row = args.m * piece / row_pieces;
+    return args.finish && piece < row_pieces ? row / kFinishRows * kFinishRows : row;
+  }
   void run_rows(int64_t row, int64_t row_end, int64_t column, int64_t column_last) const;
-  void run_panel(Tile<T>& tile, int64_t row, const Tiles& tiles, int64_t k, int64_t j, int vecs, const T* left) const;
+  void run_panel(Tile<T>& tile, int64_t row, const Tiles& tiles, int64_t k, int64_t j, int vecs, const T* left,
+                 bool finished) const;
   void pack_rows(int64_t row, int64_t row_end, int64_t k, int64_t depth, T* to) const;
 };
 
@@ -107,7 +115,8 @@ void Product<T>::pack_rows(int64_t row, int64_t row_end, int64_t k, int64_t dept
 // One panel of columns [j, j + tile.columns + (vecs - 1) registers) with all rows of [row, row_end).
 template <class T>
 void Product<T>::run_panel(Tile<T>& tile, int64_t row, const Tiles& tiles, int64_t k, int64_t j, int vecs,
-                           const T* left) const {
+                           const T* left, bool finished) const {
+  alignas(64) T alone[kTileRows * kWidest * kLanes];  // a tile that nobody else shall see
   if (pack_b) {
     tile.b = panels + (j - column_begin) / kPanel * panel_size() + (k - k_begin) * kPanel;
     tile.b_stride = kPanel;
@@ -117,12 +126,17 @@ void Product<T>::run_panel(Tile<T>& tile, int64_t row, const Tiles& tiles, int64
   }
   const bool mask = !pack_b && tile.columns < static_cast<size_t>(kLanes);
   const bool by_column = pack_a || a_by_column;
+  tile.c_stride = args.c ? args.c_row : vecs * kLanes;
   tile.a_stride = pack_a ? kTileStride : a_by_column ? args.a_col : args.a_row;
   for (int64_t t = 0; t < tiles.count; ++t) {
     const int rows = static_cast<int>(tiles.height + (t < tiles.taller));
     tile.a = pack_a ? left + t * tile.depth * kTileStride : a + row * args.a_row + k * args.a_col;
-    tile.c = c + row * args.c_row + j;
+    tile.c = args.c ? c + row * args.c_row + j : alone;
     (by_column ? choose_tile<T, true>(rows, vecs, mask) : choose_tile<T, false>(rows, vecs, mask))(tile);
+    if (finished) {
+      const int64_t end = j + (vecs - 1) * kLanes + static_cast<int64_t>(tile.columns);
+      args.finish(args.finish_context, {index, row, row + rows, j, end, tile.c, tile.c_stride});
+    }
     row += rows;
   }
 }
@@ -134,12 +148,11 @@ void Product<T>::run_rows(int64_t row, int64_t row_end, int64_t column, int64_t 
   T* left = pack_a ? static_cast<T*>(scratch(Scratch::kLeft, left_items * int64_t{sizeof(T)})) : nullptr;
   const int many = pack_b || tiles.count > 1 ? 2 : wide_vecs(static_cast<int>(row_end - row));
   Tile<T> tile;
-  tile.c_stride = args.c_row;
   int64_t k = k_begin;
   do {
     tile.depth = std::min(kMatmulDepth, k_end - k);
     tile.add = k > 0;
-    const bool last = k + tile.depth == args.k;
+    const bool finished = args.finish && k + tile.depth == args.k;
     if (pack_a) pack_rows(row, row_end, k, tile.depth, left);
     for (int64_t j = column, step; j < column_last; j += step) {
       const int64_t here = column_last - j;
@@ -147,8 +160,7 @@ void Product<T>::run_rows(int64_t row, int64_t row_end, int64_t column, int64_t 
       step = std::min(here, vecs * kLanes);
       tile.columns = static_cast<size_t>(step - (vecs - 1) * kLanes);
       tile.bias = bias && k == 0 ? bias + j : nullptr;
-      run_panel(tile, row, tiles, k, j, vecs, left);
-      if (last && args.finish) args.finish(args.finish_context, index, row, row_end, j, j + step);
+      run_panel(tile, row, tiles, k, j, vecs, left, finished);
     }
     k += kMatmulDepth;
   } while (k < k_end);
@@ -162,7 +174,7 @@ void run_pieces(void* context, int64_t begin, int64_t end) {
   const int64_t panels = (columns + Product<T>::kPanel - 1) / Product<T>::kPanel;
   for (int64_t piece = begin; piece < end; ++piece) {
     const int64_t r = piece / p.column_pieces, s = piece % p.column_pieces;
-    const int64_t row = p.args.m * r / p.row_pieces, row_end = p.args.m * (r + 1) / p.row_pieces;
+    const int64_t row = p.first_row(r), row_end = p.first_row(r + 1);
     const int64_t first = panels * s / p.column_pieces * Product<T>::kPanel;
     const int64_t last = std::min(panels * (s + 1) / p.column_pieces * Product<T>::kPanel, columns);
     if (row < row_end && first < last) p.run_rows(row, row_end, p.column_begin + first, p.column_begin + last);
@@ -211,9 +223,12 @@ int64_t worth_threads(double operations, int64_t most) {
 template <class T>
 void split(Product<T>& p, int64_t threads) {
   const int64_t panels = ceil_div(p.column_end - p.column_begin, Product<T>::kPanel);
+  // Packed: every thread needs all panels. Many rows: what is next to c in memory, such as the state of an update rule,
+  // is swept in halves, and between columns the machine's prefetching takes lines away from the other core.
+  const bool rows_first = p.pack_b || p.args.m >= 8 * kTileRows;
   int64_t least = INT64_MAX / 16;
   for (int64_t i = 1; i <= threads; ++i) {
-    const int64_t r = p.pack_b ? threads + 1 - i : i, s = ceil_div(threads, r);  // packed: rows first
+    const int64_t r = rows_first ? threads + 1 - i : i, s = ceil_div(threads, r);
     const int64_t cost = ceil_div(r * s, threads) * ceil_div(p.args.m, r) * ceil_div(panels, s);
     if (r <= p.args.m && s <= panels && cost * 16 < least * 15) {
       least = cost;

@@ -6,6 +6,13 @@
 
 namespace fallline {
 
+// A finished block of c: rows [row, row_end) and columns [column, column_end) of product `index` of the batch.
+struct MatmulTile {
+  int64_t index, row, row_end, column, column_end;
+  const void* c;  // the element at (row, column)
+  int64_t c_row;
+};
+
 // c (m x n) = bias + a (m x k) b (k x n), `batch` times. Strides count elements and may be zero or negative; c has unit
 // column stride, is overwritten, and overlaps neither operand. `bias` holds n values or is null; k = 0 leaves it alone.
 //
@@ -23,14 +30,15 @@ struct MatmulArgs {
   const void* bias = nullptr;
   int64_t batch = 1, a_batch = 0, b_batch = 0, c_batch = 0;
 
-  // Called for every finished block of c while it is in the cache, each element once, on the thread that made it:
-  // rows [row, row_end) and columns [column, column_end) of product `index` of the batch. An activation goes here.
-  void (*finish)(void* context, int64_t index, int64_t row, int64_t row_end, int64_t column,
-                 int64_t column_end) = nullptr;
+  // Called for every tile as soon as its sums are there, each element once, on the thread that made it; a thread works
+  // on whole runs of kFinishRows rows, from the first to the last. With c == null and k <= kMatmulDepth the tile is all
+  // that there ever is of the product.
+  void (*finish)(void* context, const MatmulTile& tile) = nullptr;
   void* finish_context = nullptr;
 };
 
 constexpr int64_t kMatmulDepth = 1024;
+constexpr int64_t kFinishRows = 64;
 
 struct MatmulKernels {
   void (*run[2])(const MatmulArgs&);  // float, double

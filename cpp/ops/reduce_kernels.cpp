@@ -1,6 +1,8 @@
 // The reductions for every SIMD target.
 #include "ops/reduce_kernels.h"
 
+#include <algorithm>
+
 #include "simd/parallel.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -167,13 +169,37 @@ double sum_squares(const void* x, int64_t n) {
   return sum;
 }
 
+template <class T>
+void add_squares(const void* from, int64_t rows, int64_t columns, int64_t stride, bool fresh, void* to) {
+  using X = Pack<T>;
+  constexpr int64_t kLanes = static_cast<int64_t>(X::kLanes);
+  const T* const x = static_cast<const T*>(from);
+  T* const sums = static_cast<T*>(to);
+  for (int64_t j = 0; j < columns; j += kLanes) {
+    const size_t n = static_cast<size_t>(std::min(kLanes, columns - j));
+    X sum = fresh ? X(T(0)) : X::load_n(sums + j, n);
+    for (int64_t i = 0; i < rows; ++i) {
+      const X g = X::load_n(x + i * stride + j, n);
+      sum = fma(g, g, sum);
+    }
+    sum.store_n(sums + j, n);
+  }
+}
+
 }  // namespace
 
 #define FL_BOTH(...) \
   { run<__VA_ARGS__, float>, run<__VA_ARGS__, double> }
 constexpr ReduceKernels kReduceKernels = {
-    FL_BOTH(Joined<Plus>), FL_BOTH(Joined<Times>), FL_BOTH(Joined<Larger>), FL_BOTH(Joined<Smaller>),
-    FL_BOTH(Logsumexp),    FL_BOTH(Found<Larger>), FL_BOTH(Found<Smaller>), {sum_squares<float>, sum_squares<double>},
+    FL_BOTH(Joined<Plus>),
+    FL_BOTH(Joined<Times>),
+    FL_BOTH(Joined<Larger>),
+    FL_BOTH(Joined<Smaller>),
+    FL_BOTH(Logsumexp),
+    FL_BOTH(Found<Larger>),
+    FL_BOTH(Found<Smaller>),
+    {sum_squares<float>, sum_squares<double>},
+    {add_squares<float>, add_squares<double>},
 };
 #undef FL_BOTH
 

@@ -99,25 +99,20 @@ FL_FN void update(const Coef<X>& k, X g, X& w, Slots&... slots) {
 }
 
 // How far ahead memory is asked for: the machine's own guesses leave a tenth of its rate where a step also computes.
-constexpr int64_t kAhead = 256;
+constexpr int64_t kAhead = 256, kRowsAhead = 4;
 
 // Two registers per turn hide the latency of root and division; everything is loaded before anything is stored.
 template <class R, class T, size_t... I>
-void sweep(const Coef<double>& exact, const RuleTensor& tensor, int64_t begin, int64_t end, std::index_sequence<I...>) {
+FL_FN void sweep(const Coef<Pack<T>>& k, const T* g, T* w, T* const (&s)[sizeof...(I) + 1], int64_t n, int64_t ahead,
+                 std::index_sequence<I...>) {
   using X = Pack<T>;
   constexpr int64_t kLanes = static_cast<int64_t>(X::kLanes);
-#define FL_ROW(letter) X(static_cast<T>(exact.letter)),
-  const Coef<X> k = {FL_COEF_LETTERS(FL_ROW)};
-#undef FL_ROW
-  T* const w = static_cast<T*>(tensor.w);
-  const T* const g = static_cast<const T*>(tensor.g);
-  [[maybe_unused]] T* const s[] = {static_cast<T*>(tensor.slots[I])..., nullptr};
-  int64_t i = begin;
-  for (; i + 2 * kLanes <= end; i += 2 * kLanes) {
+  int64_t i = 0;
+  for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
     const int64_t j = i + kLanes;
     for (const T* p : {static_cast<const T*>(w), g, static_cast<const T*>(s[I])...}) {
-      prefetch(p + i + kAhead);
-      prefetch(p + j + kAhead);
+      prefetch(p + i + ahead);
+      prefetch(p + j + ahead);
     }
     X w0 = X::load(w + i), w1 = X::load(w + j);
     const X g0 = X::load(g + i), g1 = X::load(g + j);
@@ -129,20 +124,39 @@ void sweep(const Coef<double>& exact, const RuleTensor& tensor, int64_t begin, i
     w1.store(w + j);
     (s1[I].store(s[I] + j), ...);
   }
-  for (; i < end; i += kLanes) {
-    const size_t n = static_cast<size_t>(std::min(kLanes, end - i));
-    X w0 = X::load_n(w + i, n);
-    X s0[] = {X::load_n(s[I] + i, n)..., w0};
-    update<R>(k, X::load_n(g + i, n), w0, s0[I]...);
-    w0.store_n(w + i, n);
-    (s0[I].store_n(s[I] + i, n), ...);
+  for (; i < n; i += kLanes) {
+    const size_t part = static_cast<size_t>(std::min(kLanes, n - i));
+    X w0 = X::load_n(w + i, part);
+    X s0[] = {X::load_n(s[I] + i, part)..., w0};
+    update<R>(k, X::load_n(g + i, part), w0, s0[I]...);
+    w0.store_n(w + i, part);
+    (s0[I].store_n(s[I] + i, part), ...);
+  }
+}
+
+template <class R, class T, size_t... I>
+void sweep_piece(const Coef<double>& exact, const RuleTensor& tensor, const Piece& piece,
+                 std::index_sequence<I...> slots) {
+  using X = Pack<T>;
+#define FL_ROW(letter) X(static_cast<T>(exact.letter)),
+  const Coef<X> k = {FL_COEF_LETTERS(FL_ROW)};
+#undef FL_ROW
+  const T* g = static_cast<const T*>(piece.g);
+  T* w = static_cast<T*>(tensor.w) + piece.begin;
+  T* s[] = {static_cast<T*>(tensor.slots[I]) + piece.begin..., nullptr};
+  const int64_t ahead = piece.rows == 1 ? kAhead : kRowsAhead * piece.stride;
+  for (int64_t row = 0; row < piece.rows; ++row) {
+    sweep<R, T>(k, g, w, s, piece.columns, ahead, slots);
+    g += piece.g_stride;
+    w += piece.stride;
+    ((s[I] += piece.stride), ...);
   }
 }
 
 template <class R, class T>
-void sweep(const Coef<double>& k, const RuleTensor& tensor, int64_t begin, int64_t end) {
+void sweep(const Coef<double>& k, const RuleTensor& tensor, const Piece& piece) {
   static_assert(R::kSlots.size() <= kMaxSlots, "raise kMaxSlots");
-  sweep<R, T>(k, tensor, begin, end, std::make_index_sequence<R::kSlots.size()>());
+  sweep_piece<R, T>(k, tensor, piece, std::make_index_sequence<R::kSlots.size()>());
 }
 
 template <class R, Precision kPrecision, size_t kSlot>
@@ -197,8 +211,7 @@ constexpr Rule row() {
           R::kHypers.data(),
           static_cast<int>(R::kHypers.size()),
           &coefficients<R, double>,
-          &sweep<R, float>,
-          &sweep<R, double>,
+          {&sweep<R, float>, &sweep<R, double>},
           {&compressed<R, Precision::kBFloat16>, &compressed<R, Precision::kFloat8>}};
 }
 
@@ -240,7 +253,8 @@ void rule_step(const Rule& rule, DType dtype, const double* hypers, int64_t t, c
                int64_t end, Precision precision) {
   static_assert(kSweepGrain % kStateBlock == 0, "threads take whole blocks");
   const Coef<double> k = rule.coef(hypers, t);
-  const auto step = dtype == DType::kFloat64 ? rule.double_step : rule.float_step;
+  const auto step = rule.step[dtype == DType::kFloat64];
+  const int64_t size = static_cast<int64_t>(size_of(dtype));
   const FlushToZero scope;
   for_chunks(end, kSweepGrain, [&](int64_t from, int64_t to) {
     const RuleTensor* const last = tensors + count;
@@ -251,7 +265,7 @@ void rule_step(const Rule& rule, DType dtype, const double* hypers, int64_t t, c
       const int64_t b = std::min(to - tensor->begin, tensor->n);
       if (a >= b) continue;
       if (precision == Precision::kFull) {
-        step(k, *tensor, a, b);
+        step(k, *tensor, {a, b - a, static_cast<const std::byte*>(tensor->g) + a * size});
       } else {
         rule.compressed_step[static_cast<int>(precision) - 1](k, *tensor, a, b, step_key(t, tensor - tensors));
       }

@@ -25,6 +25,14 @@ struct RuleTensor {
   int64_t begin;  // set by lay_out
 };
 
+// Some elements of a tensor: `rows` runs of `columns` neighbours. A run begins `stride` elements after the one before
+// it, and its gradient `g_stride` after the other.
+struct Piece {
+  int64_t begin, columns;
+  const void* g;
+  int64_t rows = 1, stride = 0, g_stride = 0;
+};
+
 // A row of the table. Its kernels belong to the target that was active when the row was looked up.
 struct Rule {
   const char* name;
@@ -33,9 +41,8 @@ struct Rule {
   const Hyper* hypers;
   int hyper_count;
   Coef<double> (*coef)(const double* hypers, int64_t t);
-  // Elements [begin, end) of one tensor.
-  void (*float_step)(const Coef<double>& k, const RuleTensor& tensor, int64_t begin, int64_t end);
-  void (*double_step)(const Coef<double>& k, const RuleTensor& tensor, int64_t begin, int64_t end);
+  // For float32 and float64; the tensor's own gradient is not looked at.
+  void (*step[2])(const Coef<double>& k, const RuleTensor& tensor, const Piece& piece);
   // For kBFloat16 and kFloat8; `begin` is a multiple of kStateBlock, and `key` belongs to this step and tensor.
   void (*compressed_step[2])(const Coef<double>& k, const RuleTensor& tensor, int64_t begin, int64_t end, uint32_t key);
 };

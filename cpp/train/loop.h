@@ -5,8 +5,8 @@
 #include <memory>
 
 #include "autograd/plan.h"
-#include "optim/rules.h"
 #include "train/batch_rows.h"
+#include "train/update.h"
 
 namespace fallline {
 
@@ -33,7 +33,7 @@ class BatchPlan {
   double scalar(int i) const;
   const Array& output(int i) const { return plan_->output(i); }
   int gradient_count() const { return plan_->output_count() - scalars_ - static_cast<int>(buffers_.size()); }
-  const Plan& plan() const { return *plan_; }
+  Plan& plan() { return *plan_; }
 
  private:
   struct Rows {
@@ -49,31 +49,13 @@ class BatchPlan {
   int64_t batch_;
 };
 
-// The update of all parameters by one rule, after a plan has left their gradients.
-class Update {
- public:
-  // `params` and every state are dense, in the memory order of the gradient; compressed states say theirs themselves.
-  Update(int rule, Precision precision, std::vector<Array> params, std::vector<std::vector<Array>> slots);
-  // Applies the rule with this row of hyper-parameters as update number t (from 1) and returns the gradients' norm.
-  // `max_norm` > 0 scales the gradients down to it first. Where the norm is not finite nothing is changed.
-  double step(const std::vector<Array>& grads, const double* hypers, int64_t t, double max_norm);
-
- private:
-  const Rule& rule_;
-  Precision precision_;
-  std::vector<Array> params_;
-  std::vector<RuleTensor> tensors_;
-  std::vector<Array> staged_;  // gradients brought into the parameter's memory order, where they differ
-  int64_t end_;
-};
-
 // An epoch: plan, rule, plan, rule ... with what came of every step.
 class Trainer {
  public:
   enum class State { kRunning, kFinished, kDiverged };
 
   // `last` takes the shorter batch at the end, or is null where there is none.
-  Trainer(std::shared_ptr<BatchPlan> plan, std::shared_ptr<BatchPlan> last, std::shared_ptr<Update> update);
+  Trainer(std::shared_ptr<BatchPlan> plan, std::shared_ptr<BatchPlan> last, const Parameters& parameters);
 
   // The samples in the order of `order` (int64), or in their own where it is empty. One row of `hypers` for each step;
   // `t` steps have been taken before. `key` and the step number decide what dropout drops.
@@ -87,17 +69,17 @@ class Trainer {
   const Array& record() const { return record_; }
 
  private:
-  std::shared_ptr<BatchPlan> plan_, last_;
-  std::shared_ptr<Update> update_;
+  struct Part {
+    std::shared_ptr<BatchPlan> plan;
+    std::unique_ptr<Update> update;
+  };
+
+  Part whole_, last_;
   Array order_, hypers_, record_;
-  std::vector<Array> grads_;
   int64_t samples_ = 0, t_ = 0, done_ = 0;
   uint64_t key_ = 0;
   double max_norm_ = 0;
 };
-
-// sqrt(sum of all squares), each array summed in float64 from partial sums in an order fixed by its size.
-double global_norm(const std::vector<Array>& arrays);
 
 }  // namespace fallline
 

@@ -165,7 +165,10 @@ class Graph:
 
 class Plan:
     def __init__(
-        self, arg0: Graph, arg1: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], /
+        self,
+        graph: Graph,
+        outputs: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+        targets: collections.abc.Sequence[tuple[typing.SupportsInt | typing.SupportsIndex, Array]] = [],
     ) -> None: ...
     def __str__(self) -> str: ...
     def call(self, arg0: collections.abc.Sequence[Any], /) -> list[Array] | None: ...
@@ -232,7 +235,7 @@ class BatchPlan:
     @property
     def batch(self) -> int: ...
 
-class Update:
+class Parameters:
     def __init__(
         self,
         arg0: str,
@@ -270,7 +273,7 @@ class TrainerState:
     def value(self) -> int: ...
 
 class Trainer:
-    def __init__(self, arg0: BatchPlan, arg1: BatchPlan | None, arg2: Update, /) -> None: ...
+    def __init__(self, arg0: BatchPlan, arg1: BatchPlan | None, arg2: Parameters, /) -> None: ...
     def advance(self, arg0: typing.SupportsFloat | typing.SupportsIndex, /) -> TrainerState: ...
     def start(
         self,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fallline import _core, _ops, random
-from fallline._array import Array, asarray
+from fallline._array import Array, aligned, asarray
 from fallline._draws import next_draw
 from fallline.nn import init
 from fallline.nn._module import Module
@@ -98,7 +98,7 @@ class Linear(Module):
         self.in_features, self.out_features = in_features, out_features
         weight = init.get(weight_init)((out_features, in_features), rng=rng, dtype=dtype)
         # (out, in) by shape, in x out in memory: the forward product then reads it as it lies.
-        self.weight = _core.wrap(np.asarray(weight).copy(order="F"))
+        self.weight = _core.wrap(aligned(np.asarray(weight), "F"))
         self.bias = init.get(bias_init)((out_features,), rng=rng, dtype=dtype) if bias else None
 
     def forward(self, x: Any) -> Array:

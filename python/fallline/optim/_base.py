@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 
 from fallline import _core, _tree
+from fallline._array import aligned
 from fallline.optim import _leaves
 from fallline.optim._formats import Format
 from fallline.optim._pure import PureUpdates
@@ -273,7 +274,7 @@ class Optimizer(PureUpdates):
         states = {}
         for path, array in leaves.params.items():
             old = self._states.get(path) or self._new_state(array)
-            states[path] = {name: _leaves.ordered_as(slot, array) for name, slot in old.items()}
+            states[path] = {name: aligned(_leaves.ordered_as(slot, array)) for name, slot in old.items()}
         return states
 
     def _new_state(self, array: np.ndarray) -> dict[str, np.ndarray]:

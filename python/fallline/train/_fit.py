@@ -127,12 +127,16 @@ def fit(
         check_targets(task, *held)
 
     model.train()
+    # A gradient that is clipped, or whose state is compressed, is needed as a whole.
+    stream = opt.native and clip_global_norm is None and opt._format.precision == "full"
 
     @cache
     def trainer(batch: int) -> Any:
-        last = training_plan(task, n % batch, xs, ys, weight) if n % batch and n > batch else None
-        plan = training_plan(task, batch, xs, ys, weight)
-        return _core.Trainer(plan, last, _update(opt, model)) if opt.native else PythonTrainer(plan, last, opt, model)
+        last = training_plan(task, n % batch, xs, ys, weight, stream=stream) if n % batch and n > batch else None
+        plan = training_plan(task, batch, xs, ys, weight, stream=stream)
+        return (
+            _core.Trainer(plan, last, _parameters(opt, model)) if opt.native else PythonTrainer(plan, last, opt, model)
+        )
 
     run = _Run(task, opt, trainer, sizes, seed, shuffle, clip_global_norm or 0.0, record_steps)
     return run.epochs(epochs, held, callbacks, progress)
@@ -339,12 +343,12 @@ def _check_parameters(model: Module) -> None:
             raise ValueError(f"[fit] parameter '{path}' is read-only; assign a copy of it")
 
 
-def _update(opt: optim.Optimizer, model: Module) -> _core.Update:
+def _parameters(opt: optim.Optimizer, model: Module) -> _core.Parameters:
     """Bind the native rule to parameters and state where they lie."""
     parameters = model.parameters()
     state: Mapping[str, Mapping[str, np.ndarray]] = opt.prepare(model)
     slots = [[_core.wrap(slot) for slot in state[path].values()] for path in parameters]
-    return _core.Update(opt._rule_name, opt._format.precision, list(parameters.values()), slots)
+    return _core.Parameters(opt._rule_name, opt._format.precision, list(parameters.values()), slots)
 
 
 class _NoBar:

@@ -30,8 +30,13 @@ def model_dtype(model: Module) -> np.dtype[Any]:
     return np.dtype(_core.default_dtype())
 
 
-def training_plan(task: Task, batch: int, x: Array, y: Array, weight: Array | None) -> _core.BatchPlan:
-    """Plan one training step: scalars (loss, metrics), the gradient of every parameter, new running statistics."""
+def training_plan(
+    task: Task, batch: int, x: Array, y: Array, weight: Array | None, *, stream: bool = False
+) -> _core.BatchPlan:
+    """Plan one training step: scalars (loss, metrics), the gradient of every parameter, new running statistics.
+
+    With `stream`, gradients may go to the update rule tile by tile, without a memory of their own.
+    """
     buffers: list[Array] = []
 
     def step(*inputs: Array) -> list[Array]:
@@ -51,7 +56,8 @@ def training_plan(task: Task, batch: int, x: Array, y: Array, weight: Array | No
         buffers[:] = [buffer for buffer, _ in updates]
         return [*scalars, *grads, *(value for _, value in updates)]
 
-    return _plan(step, task, batch, x, [y] if weight is None else [y, weight], keyed=True, buffers=buffers)
+    others = [y] if weight is None else [y, weight]
+    return _plan(step, task, batch, x, others, keyed=True, buffers=buffers, stream=stream)
 
 
 def evaluation_plan(task: Task, batch: int, x: Array, y: Array) -> _core.BatchPlan:
@@ -85,6 +91,7 @@ def _plan(
     *,
     keyed: bool,
     buffers: Sequence[Array] = (),
+    stream: bool = False,
 ) -> _core.BatchPlan:
     dtype = model_dtype(task.model)
     specs: list[tuple[tuple[int, ...], Any]] = [((2,), np.uint64)] if keyed else []
@@ -93,9 +100,10 @@ def _plan(
         sources.append((rows, len(specs)))
         specs.append(((batch, *rows.shape[1:]), wanted))
     graph, outputs = _core.trace(step, specs)
-    return _core.BatchPlan(
-        _core.Plan(graph, outputs), sources, 0 if keyed else -1, 1 + len(task.metrics), list(buffers)
-    )
+    scalars = 1 + len(task.metrics)
+    targets = list(enumerate(task.model.parameters().values(), scalars)) if stream else []
+    plan = _core.Plan(graph, outputs, targets)
+    return _core.BatchPlan(plan, sources, 0 if keyed else -1, scalars, list(buffers))
 
 
 def check_output(output: Any, target: Array, loss: Callable[..., Any]) -> None:

@@ -1,0 +1,31 @@
+// Which outputs of a plan are handed out tile by tile?  A weight's gradient that is a product of two matrices and has
+// no other reader need not lie in memory: an update rule takes every tile while it is in the cache.
+#ifndef FALLLINE_AUTOGRAD_STREAM_H_
+#define FALLLINE_AUTOGRAD_STREAM_H_
+
+#include <functional>
+
+#include "autograd/graph.h"
+
+namespace fallline {
+
+// An output that may be streamed, and the layout of the memory that its reader works on.
+struct Stream {
+  int output;  // place among the plan's outputs
+  Layout target;
+};
+
+// Smaller gradients stay in a cache until the rule's sweep, which reads everything in order, and that is faster: on a
+// Xeon of two cores a step of 784-512-256-10 took 8 % longer with streams, one of 2048-2048 the same, one of 4096-4096
+// 10 % less.
+constexpr int64_t kStreamElements = int64_t{1} << 22;
+
+// Moves to the end the steps whose results can be streamed: the readers change parameters, which no later step may
+// read. Returns for every output the value that streams into it, or -1. `steps` have no views; `root` tells where the
+// memory of a value begins.
+std::vector<int> stream_last(std::vector<Graph::Step>& steps, const Graph& graph, const std::vector<int>& outputs,
+                             const std::vector<Stream>& wanted, const std::function<int(int)>& root);
+
+}  // namespace fallline
+
+#endif  // FALLLINE_AUTOGRAD_STREAM_H_
