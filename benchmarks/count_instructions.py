@@ -24,7 +24,7 @@ import fallline as fl
 from fallline._bench._machine import processor
 from fallline._bench._networks import NETS
 
-FEW, MANY = 50, 2050  # the counts of two runs of one process differ by some 20,000
+FEW, MANY = 50, 2050  # with 550 two runs of the same build differ by 0.4 %
 PAGE = Path(__file__).with_name("instructions.md")
 HEAD = """# Instructions per training step
 
@@ -37,7 +37,7 @@ Written by `python benchmarks/count_instructions.py --record`. Counted by callgr
 {versions}; {machine}.
 
 To judge a change, build it with the same compiler and run the program without `--record`: it prints its counts beside
-these. The same build gives the same count to within 0.1 %, so what differs by more is the change itself (or another
+these. The same build gives the same count to within 0.3 %, so what differs by more is the change itself (or another
 compiler, Python or NumPy: then record anew on the commit before it). Instructions are not time: a cache that misses or
 a division costs many cycles, so look at `python benchmarks/run.py steps` as well.
 """
