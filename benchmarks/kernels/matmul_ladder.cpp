@@ -3,16 +3,11 @@
 #include "kernels/matmul_ladder.h"
 
 #include <algorithm>
-#include <chrono>
-#include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <vector>
 
-#include "simd/limits.h"
+#include "kernels/ladder.h"
 #include "ops/matmul_kernels.h"
-#include "simd/parallel.h"
-#include "simd/targets.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/matmul_ladder.cpp"
@@ -143,58 +138,33 @@ void library_and_double(int64_t n, const float* a, const float* b, float* c, flo
   matmul_kernels().run[0](args);
 }
 
-double seconds_of(LadderProduct product, int64_t n, const float* a, const float* b, float* c, float* panels) {
-  std::vector<double> times;
-  double spent = 0;
-  while (times.empty() || (spent < 0.2 && times.size() < 1000)) {
-    const auto start = std::chrono::steady_clock::now();
-    product(n, a, b, c, panels);
-    times.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-    spent += times.back();
-  }
-  std::sort(times.begin(), times.end());
-  return times[times.size() / 2];
-}
-
-double typical_peak() {
-  std::vector<double> rates(41);
-  for (double& rate : rates) rate = peak_float();
-  std::sort(rates.begin(), rates.end());
-  return rates[rates.size() / 2];
-}
-
-bool climb(int64_t n) {
+bool climb_product(int64_t n) {
   const auto size = static_cast<size_t>(n * n);
-  std::vector<float> a(size), b(size), c(size), truth(size), panels(size);
-  for (size_t i = 0; i < size; ++i) {
-    a[i] = static_cast<float>(i % 17) / 16.0f - 0.5f;
-    b[i] = static_cast<float>(i % 23) / 22.0f - 0.5f;
-  }
+  const Floats a = scattered(size, -0.5f), b = scattered(size, -0.25f);
+  Floats c(size), truth(size), panels(size);
   const LadderTable& rungs = ladder_table();
   rungs.naive(n, a.data(), b.data(), truth.data(), nullptr);
+  char name[32];
+  std::snprintf(name, sizeof name, "product %lld", static_cast<long long>(n));
+  const double side = static_cast<double>(n);
+  const Ladder ladder = {name, 2 * side * side * side, "GFLOP/s", peak_float, 1e-6 * side};
   const struct {
     const char* name;
     LadderProduct product;
     float times = 1;
-  } steps[] = {{"naive", rungs.naive},
-               {"by rows", rungs.by_rows},
-               {"blocked", rungs.blocked},
-               {"register tiles", rungs.register_tiles},
-               {"packed panels", rungs.packed},
-               {"library", library},
-               {"with epilogue", library_and_double, 2}};
+  } steps[] = {{"1. definition", rungs.naive},
+               {"2. by rows", rungs.by_rows},
+               {"3. blocked", rungs.blocked},
+               {"4. register tiles", rungs.register_tiles},
+               {"5. packed panels", rungs.packed},
+               {"6. library", library},
+               {"7. with epilogue", library_and_double, 2}};
   bool right = true;
+  begin(ladder);
   for (const auto& step : steps) {
     std::fill(c.begin(), c.end(), 0.0f);
-    const double seconds = seconds_of(step.product, n, a.data(), b.data(), c.data(), panels.data());
-    float worst = 0;
-    for (size_t i = 0; i < size; ++i) worst = std::max(worst, std::abs(c[i] - step.times * truth[i]));
-    const bool close = worst <= 1e-6f * static_cast<float>(n);
-    right = right && close;
-    const double rate = 2.0 * static_cast<double>(n * n * n) / seconds * 1e-9;
-    std::printf("%5lld  %-15s %10.1f us %8.2f GFLOP/s %6.1f %% of peak  largest difference %.1e %s\n",
-                static_cast<long long>(n), step.name, seconds * 1e6, rate, 100 * rate / typical_peak(),
-                static_cast<double>(worst), close ? "" : "WRONG");
+    const auto run = [&] { step.product(n, a.data(), b.data(), c.data(), panels.data()); };
+    right = climb(ladder, step.name, run, [&] { return largest_difference(c, truth, step.times); }) && right;
   }
   return right;
 }
@@ -203,11 +173,12 @@ bool climb(int64_t n) {
 }  // namespace fallline
 
 int main(int argc, char** argv) {
-  fallline::set_num_threads(1);
-  std::printf("target %s, one thread\n", fallline::target_name(fallline::active_target()));
+  fallline::begin_ladders();
   bool right = true;
-  if (argc == 1) right = fallline::climb(256) && fallline::climb(1024);
-  for (int i = 1; i < argc; ++i) right = fallline::climb((std::max(64, std::atoi(argv[i])) + 63) / 64 * 64) && right;
+  if (argc == 1) right = fallline::climb_product(256) && fallline::climb_product(1024);
+  for (int i = 1; i < argc; ++i) {
+    right = fallline::climb_product((std::max(64, std::atoi(argv[i])) + 63) / 64 * 64) && right;
+  }
   return right ? 0 : 1;
 }
 #endif

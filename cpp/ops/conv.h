@@ -14,15 +14,17 @@ struct Slide {
   int64_t groups = 1;
 };
 
-// x (n, c, h, w), weight (o, c / groups, kh, kw), y (n, o, oh, ow); one float dtype, any strides, none of them aliases.
+// x (n, c, h, w) and weight (o, c / groups, kh, kw) of any strides, y (n, o, oh, ow) as image_strides lays it out; one
+// float dtype, none of them aliases.
 //   y[n, o, i, j] = bias[o] + sum over c, a, b of weight[o, c, a, b] x[n, c, i s + a d - p, j s + b d - p]
 // where pixels outside x are zero. Every sum runs over c, a, b in this order with fma, for every target and number of
 // threads; a block of 64 bytes of images shares the registers. `bias` may be null.
 void conv2d(const Array& x, const Array& weight, const Array* bias, const Slide& slide, const Array& y);
-// gx[n, c, i', j'] = the sum of g[n, o, i, j] weight[o, c, a, b] over all that meet there.
+// gx[n, c, i', j'] = the sum of g[n, o, i, j] weight[o, c, a, b] over all that meet there. gx as image_strides lays
+// it out.
 void conv2d_input(const Array& g, const Array& weight, const Slide& slide, const Array& gx);
-// gw[o, c, a, b] = the sum over n, i, j of g[n, o, i, j] x[n, c, i s + a d - p, j s + b d - p]. Blocks of images are
-// summed in chunks that depend on n alone.
+// gw[o, c, a, b] = the sum over n, i, j of g[n, o, i, j] x[n, c, i s + a d - p, j s + b d - p]. gw is
+// row-major. Blocks of images are summed in chunks that depend on n alone.
 void conv2d_weight(const Array& g, const Array& x, const Slide& slide, const Array& gw);
 
 // Strides of (n, c, h, w) with the image number innermost: what convolutions write and read best.
