@@ -3,6 +3,7 @@
 #ifndef FALLLINE_AUTOGRAD_PLAN_H_
 #define FALLLINE_AUTOGRAD_PLAN_H_
 
+#include <map>
 #include <mutex>
 #include <string>
 
@@ -10,10 +11,14 @@
 
 namespace fallline {
 
+class Loop;
+
 class Plan {
  public:
-  // `outputs` are values of the graph; they keep their memory until the next run.
-  Plan(const Graph& graph, const std::vector<int>& outputs);
+  // `outputs` are values of the graph; they keep their memory until the next run. A plan without an arena of its own is
+  // lent one of arena_bytes() before it runs.
+  explicit Plan(const Graph& graph, const std::vector<int>& outputs, bool own_arena = true);
+  ~Plan();
   Plan(const Plan&) = delete;
   Plan& operator=(const Plan&) = delete;
 
@@ -23,12 +28,20 @@ class Plan {
   const Array& output(int i) const { return arrays_[static_cast<size_t>(outputs_[static_cast<size_t>(i)])]; }
   int input_count() const { return static_cast<int>(inputs_.size()); }
   int output_count() const { return static_cast<int>(outputs_.size()); }
+  bool is_input(int i) const;  // whether output i lies in the memory of an input
+  void attach(std::byte* arena);
 
   // Runs every step. Subnormal numbers count as zero meanwhile.
   void run();
+  // The same where the caller flushes subnormal numbers and counts.
+  void run_steps() const {
+    for (const Step& step : steps_) step.run();
+  }
+  static void count_runs(int64_t runs);
 
   int64_t arena_bytes() const { return arena_bytes_; }
   int step_count() const { return static_cast<int>(steps_.size()); }
+  bool has_loops() const { return !loops_.empty(); }
   // Seconds that each step took: the least of several runs.
   std::vector<double> profile(int runs);
   std::string describe() const;
@@ -45,12 +58,19 @@ class Plan {
 
  private:
   struct Step {
-    const Primitive* primitive;
+    const Primitive* primitive = nullptr;
     std::vector<const Array*> in;
-    const Array* out;
+    const Array* out = nullptr;
     Attrs attrs;
-    std::unique_ptr<Group> group;  // instead of all that: neighbours that run block by block
+    std::unique_ptr<Group> group;     // instead of all that: neighbours that run block by block
+    Loop* loop = nullptr;             // instead of the primitive's kernel: a body
+    std::vector<std::byte*> results;  // of the body
     void run() const;
+  };
+  struct Inner {  // the body of a step, and the place in the arena of all that is its own
+    NestedPtr nested;
+    std::unique_ptr<Loop> loop;
+    int64_t offset;
   };
   struct Root {  // where the memory of a view begins
     int value;
@@ -61,6 +81,7 @@ class Plan {
   void place(const std::vector<Graph::Step>& steps, const Graph& graph);
   void find_roots(const std::vector<Graph::Step>& steps, const Graph& graph);
   size_t root_of(int value) const { return static_cast<size_t>(roots_[static_cast<size_t>(value)].value); }
+  void make_loops(const std::vector<Graph::Step>& steps);
   void lay_out(const std::vector<Graph::Step>& steps, const std::vector<Neighbours>& groups);
   Step ready(const Graph::Step& step) const;
   Step ready_group(const Graph::Step* begin, const Graph::Step* end) const;
@@ -72,6 +93,7 @@ class Plan {
   std::vector<std::vector<int>> views_;  // of each input: itself and what lies in its memory
   std::vector<int> inputs_, outputs_;
   std::vector<Step> steps_;
+  std::map<int, Inner> loops_;  // by the value that they compute
   std::shared_ptr<Buffer> arena_;
   int64_t arena_bytes_ = 0;
   std::mutex mutex_;
