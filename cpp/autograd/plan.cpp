@@ -6,6 +6,7 @@
 #include <chrono>
 #include <sstream>
 
+#include "autograd/live.h"
 #include "autograd/loop.h"
 #include "autograd/peephole.h"
 #include "simd/flush.h"
@@ -97,29 +98,21 @@ Plan::Plan(const Graph& graph, const std::vector<int>& outputs, bool own_arena) 
   const std::vector<int> same = remove_repeated(graph, steps);
   for (int value : outputs) outputs_.push_back(same[static_cast<size_t>(value)]);
 
-  // Only what the outputs need.
-  std::vector<bool> needed(graph.values.size());
-  for (int value : outputs_) needed[static_cast<size_t>(value)] = true;
-  std::vector<Graph::Step> live;
-  for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
-    if (!needed[static_cast<size_t>(step->out)]) continue;
-    for (int value : step->in) needed[static_cast<size_t>(value)] = true;
-    live.push_back(*step);
-  }
-  std::reverse(live.begin(), live.end());
+  std::vector<Graph::Value> values = graph.values;
+  std::vector<Graph::Step> live = live_steps(steps, values, outputs_);
   merge_relu_into_pooling(live, outputs_);
   plans_built.fetch_add(1, std::memory_order_relaxed);
-  place(live, graph);
+  place(live, values);
   if (!own_arena) return;
   arena_ = Buffer::allocate(static_cast<size_t>(std::max<int64_t>(arena_bytes_, 1)));
   attach(arena_->data());
 }
 
-void Plan::place(const std::vector<Graph::Step>& steps, const Graph& graph) {
-  find_roots(steps, graph);
+void Plan::place(const std::vector<Graph::Step>& steps, const std::vector<Graph::Value>& values) {
+  find_roots(steps, values);
   std::vector<Graph::Step> computed;
   for (const Graph::Step& step : steps)
-    if (graph.values[static_cast<size_t>(step.out)].layout.alias < 0) computed.push_back(step);
+    if (values[static_cast<size_t>(step.out)].layout.alias < 0) computed.push_back(step);
   const std::vector<Neighbours> groups = find_groups(computed, arrays_);
   make_loops(computed);
   lay_out(computed, groups);
@@ -220,9 +213,9 @@ Plan::Step Plan::ready_group(const Graph::Step* begin, const Graph::Step* end) c
 }
 
 // Every value as an array still without memory, and where the memory of a view begins.
-void Plan::find_roots(const std::vector<Graph::Step>& steps, const Graph& graph) {
-  for (size_t i = 0; i < graph.values.size(); ++i) {
-    const Graph::Value& value = graph.values[i];
+void Plan::find_roots(const std::vector<Graph::Step>& steps, const std::vector<Graph::Value>& values) {
+  for (size_t i = 0; i < values.size(); ++i) {
+    const Graph::Value& value = values[i];
     roots_.push_back({static_cast<int>(i), 0});
     arrays_.push_back(value.kind == Graph::Kind::kConstant
                           ? value.constant
@@ -230,7 +223,7 @@ void Plan::find_roots(const std::vector<Graph::Step>& steps, const Graph& graph)
     arrays_.back().strides = value.layout.strides;
   }
   for (const Graph::Step& step : steps) {
-    const Layout& layout = graph.values[static_cast<size_t>(step.out)].layout;
+    const Layout& layout = values[static_cast<size_t>(step.out)].layout;
     if (layout.alias < 0) continue;
     const Root from = roots_[static_cast<size_t>(step.in[static_cast<size_t>(layout.alias)])];
     roots_[static_cast<size_t>(step.out)] = {from.value,

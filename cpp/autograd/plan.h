@@ -78,8 +78,8 @@ class Plan {
   };
 
   std::vector<int> remove_repeated(const Graph& graph, std::vector<Graph::Step>& steps);
-  void place(const std::vector<Graph::Step>& steps, const Graph& graph);
-  void find_roots(const std::vector<Graph::Step>& steps, const Graph& graph);
+  void place(const std::vector<Graph::Step>& steps, const std::vector<Graph::Value>& values);
+  void find_roots(const std::vector<Graph::Step>& steps, const std::vector<Graph::Value>& values);
   size_t root_of(int value) const { return static_cast<size_t>(roots_[static_cast<size_t>(value)].value); }
   void make_loops(const std::vector<Graph::Step>& steps);
   void lay_out(const std::vector<Graph::Step>& steps, const std::vector<Neighbours>& groups);
