@@ -108,6 +108,7 @@ void pull_back_nested(const NodePtr& node, uint64_t oldest_target, Walk& walk) {
     check_version(*node, input.kept, input.version);
     wanted.push_back(input.node && input.node->number >= oldest_target);
   }
+  for (const auto& [kept, version] : node->nested->constants) check_version(*node, kept, version);
   const Vars gin = pull_nested(node, walk.take_results(*node), wanted);
   for (size_t i = 0; i < gin.size(); ++i)
     if (gin[i]) walk.add(node->inputs[i].node, gin[i]);

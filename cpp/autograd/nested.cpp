@@ -102,6 +102,23 @@ Var with_past(const Var& x, const NodePtr& call, size_t i) {
   return Var(x.array(), std::move(node), x.value());
 }
 
+// What the way back will read of the captured arrays when it computes the body again: a write would change the result.
+void collect_constants(const Graph& graph, std::vector<std::pair<Var, uint32_t>>& found) {
+  std::vector<bool> read(graph.values.size());
+  for (auto step = graph.steps.rbegin(); step != graph.steps.rend(); ++step) {
+    const uint32_t keeps = step->recorded.empty() ? 0 : step->primitive->keeps;
+    const bool whole = read[static_cast<size_t>(step->out)] || (keeps & kReadsOut);
+    for (size_t i = 0; i < step->in.size(); ++i)
+      if (whole || (i < 31 && (keeps >> i) & 1)) read[static_cast<size_t>(step->in[i])] = true;
+    if (step->nested) collect_constants(*step->nested->graph, found);
+  }
+  for (size_t i = 0; i < read.size(); ++i) {
+    const Graph::Value& value = graph.values[i];
+    if (read[i] && value.kind == Graph::Kind::kConstant)
+      found.emplace_back(value.constant, value.constant.buffer->version());
+  }
+}
+
 NodePtr remember(const NestedPtr& nested, const Vars& in, const Vars& out, int64_t length) {
   auto node = std::make_shared<Node>();
   node->primitive = &primitive_of(*nested);
@@ -114,7 +131,12 @@ NodePtr remember(const NestedPtr& nested, const Vars& in, const Vars& out, int64
     if (in[i].tracked()) node->oldest = std::min(node->oldest, in[i].node()->oldest);
   }
   const std::ptrdiff_t carries = nested->gathers ? nested->carries : 0;
-  node->nested = std::make_shared<NestedCall>(NestedCall{nested, length, Vars(out.end() - carries, out.end())});
+  const auto made = std::make_shared<NestedCall>();
+  made->body = nested;
+  made->length = length;
+  made->carries.assign(out.end() - carries, out.end());
+  collect_constants(*nested->graph, made->constants);
+  node->nested = made;
   return node;
 }
 

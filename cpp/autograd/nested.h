@@ -62,7 +62,8 @@ Vars replay(const Nested& nested, const Vars& in);
 struct NestedCall {
   NestedPtr body;
   int64_t length;
-  Vars carries;  // as each run found them: untracked
+  Vars carries;                                     // as each run found them: untracked
+  std::vector<std::pair<Var, uint32_t>> constants;  // what the body captured, and its version then
 };
 
 // The gradients of the inputs that are wanted, from those of the outputs; empty Vars where there is none.

@@ -65,17 +65,15 @@ def scan(f: Callable[..., Any], carry: Any, xs: Any = None, length: int | None =
     carry = rebuild(carry, iter(()), numbers=True)
     if count == 0:
         return carry, None
-    rows = [asarray(row) for row in rows]
-    first = rebuild(xs, iter([row[0] for row in rows]))
-    body = _loop_of(f)
-    recorded = _core.is_recording() and _any_recorded(rows)
-    entry, arrays = body._entry((carry, first), {}, recorded)
-    before = arrays[: len(arrays) - len(rows)]
-    inputs = [*before, *rows, *entry.closed]
-    if not recorded and _core.is_recording() and _any_recorded(inputs):
-        entry, _ = body._entry((carry, first), {}, True)
-        inputs = [*before, *rows, *entry.closed]
-    found: tuple[Any, Any] = entry.rebuild(_core.call_body(entry.body, inputs, count))
+    given: list[Any] = []
+    describe(carry, [], given, [])
+    given += (rows := [asarray(row) for row in rows])
+    args, body = (carry, rebuild(xs, iter([row[0] for row in rows]))), _loop_of(f)
+    recorded = _core.is_recording() and _any_recorded(given)
+    entry, _ = body._entry(args, {}, recorded)
+    if not recorded and _core.is_recording() and _any_recorded(entry.closed):  # known only now
+        entry, _ = body._entry(args, {}, True)
+    found: tuple[Any, Any] = entry.rebuild(_core.call_body(entry.body, [*given, *entry.closed], count))
     return found
 
 

@@ -165,8 +165,6 @@ def test_training_with_a_checkpoint_gives_the_same_weights() -> None:
     for again in (False, True):
         fl.random.seed(0)
         model = Net(again)
-        fl.fit(
-            model, X.astype(np.float32), X[:, :1].astype(np.float32), loss="mse", optimizer="adam", epochs=3
-        )
+        fl.fit(model, X.astype(np.float32), X[:, :1].astype(np.float32), loss="mse", optimizer="adam", epochs=3)
         weights.append(model.state_dict().values())
     assert_equal(*weights)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
+import signal
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -227,3 +230,62 @@ def test_dropout_and_running_statistics_are_refused() -> None:
 def test_a_carry_that_changes_is_told_inside_plans_too() -> None:
     with pytest.raises(fl.ShapeError, match="must keep its shapes and dtypes"):
         fl.jit(fl.grad(lambda c: fl.scan(lambda c, x: (fl.stack([c, c]), None), c, length=2)[0].sum()))(C)
+
+
+def test_a_write_before_the_way_back_is_told() -> None:
+    table, xs = fl.asarray(np.ones(3)), fl.asarray(XS.copy())
+    for written in (table, xs):
+        c = fl.asarray(C, requires_grad=True)
+        last, _ = fl.scan(lambda c, x: (c * table * x, None), c, xs)
+        written[0] = 2.0
+        with pytest.raises(fl.TapeError, match="was written to after it was recorded"):
+            last.sum().backward()
+
+
+def test_plans_gather_only_what_somebody_reads() -> None:
+    def inner(w: Any, c: Any) -> Any:
+        return fl.scan(lambda c, i: (fl.tanh(c @ w) * i, fl.exp(c)), c, np.arange(100.0))
+
+    small, large = (
+        fl.jit(lambda w, c, xs, k=k: fl.scan(lambda c, x: (inner(w, c)[k].sum() + x, None), c, xs)[0]).plan(W, C, XS)
+        for k in (0, 1)
+    )
+    assert large.arena_bytes - small.arena_bytes >= 8 * 100 * 3
+    second = fl.jit(all_grads(squared_grads(recurrent(fl.scan)))).plan(W, C, RNG.normal(size=(1000, 3)))
+    # per step 9 rows of 3 and 4 numbers at most; the growing sums for w, 9 numbers, are not kept for each step
+    assert second.arena_bytes < 8 * 1000 * (9 * 3 + 4)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_ctrl_c_ends_a_long_loop(nested: bool) -> None:
+    body = lambda c, x: (fl.sin(c), None)  # noqa: E731
+    inner = lambda c, x: fl.scan(body, c, length=50)  # noqa: E731
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            fl.scan(inner if nested else body, C, length=10**9)
+    finally:
+        timer.join()
+        signal.signal(signal.SIGINT, before)
+
+
+def test_threads_may_share_a_body() -> None:
+    body = lambda c, x: (fl.tanh(c @ W + x), c.sum())  # noqa: E731
+    wrong: list[int] = []
+
+    def work(seed: int) -> None:
+        c, xs = np.full(3, seed / 10), np.random.default_rng(seed).normal(size=(200, 3))
+        wanted = unrolled(body, c, xs)
+        for _ in range(20):
+            found = fl.scan(body, c, xs)
+            if not all(np.array_equal(np.asarray(a), np.asarray(b)) for a, b in zip(found, wanted, strict=True)):
+                wrong.append(seed)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
