@@ -227,6 +227,16 @@ def test_dropout_and_running_statistics_are_refused() -> None:
                 )
 
 
+def test_an_update_under_a_derivative_is_refused() -> None:
+    def hyper(lr: Any) -> Any:
+        opt = fl.optim.SGD(lr)
+        step = lambda c, x: (opt.update(x, c[1], c[0]), None)  # noqa: E731
+        return fl.scan(step, (C, opt.init(C)), XS)[0][0].sum()
+
+    with pytest.raises(fl.TraceError, match="write the loop in Python"):
+        fl.grad(hyper)(np.float64(0.1))
+
+
 def test_a_carry_that_changes_is_told_inside_plans_too() -> None:
     with pytest.raises(fl.ShapeError, match="must keep its shapes and dtypes"):
         fl.jit(fl.grad(lambda c: fl.scan(lambda c, x: (fl.stack([c, c]), None), c, length=2)[0].sum()))(C)
