@@ -151,6 +151,23 @@ def test_loops_in_loops() -> None:
     assert fl.jit(outer(fl.scan)).plan(W, C, XS).steps < 8
 
 
+def test_one_body_may_stand_in_many_places() -> None:
+    def body(c: Any, x: Any) -> Any:
+        return fl.tanh(c @ W + x), c.sum()
+
+    def loss(scan: Any) -> Any:
+        def twice(_: Any, c: Any, xs: Any) -> Any:
+            first, ys = scan(body, c, xs)
+            last, zs = scan(body, first * 2.0, xs[::-1])
+            outer, _ = scan(lambda c, x: (scan(body, c, xs)[0] * x, c), last, xs)
+            return (outer * first).sum() + (ys * zs).sum()
+
+        return twice
+
+    assert fl.jit(loss(fl.scan))(W, C, XS).item() == loss(unrolled)(W, C, XS).item()
+    assert_close(fl.jit(all_grads(loss(fl.scan)))(W, C, XS), all_grads(loss(unrolled))(W, C, XS), 1e-13)
+
+
 def test_what_is_cut_off_in_the_body_stays_cut_off() -> None:
     def loss(scan: Any) -> Any:
         def body(c: Any, x: Any) -> Any:
