@@ -18,6 +18,7 @@ PYTHON: tuple[tuple[str, ...], ...] = (
     ("_images", "_ops", "linalg", "fft", "random"),
     ("_draws", "_running"),
     ("_transforms", "_jit", "_numpy", "testing", "landscapes"),
+    ("_scan",),
     ("optim",),
     ("nn",),
     ("train",),

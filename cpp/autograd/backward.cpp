@@ -4,7 +4,7 @@
 #include <unordered_set>
 
 #include "autograd/functions.h"
-#include "autograd/graph.h"
+#include "autograd/nested.h"
 #include "autograd/node.h"
 
 namespace fallline {
@@ -25,6 +25,21 @@ class Walk {
       at->second = at->second + g;
     }
   }
+  // Result number i of a call with several.
+  void add_result(const NodePtr& call, size_t i, const Var& g) {
+    Vars& results = results_[call.get()];
+    if (results.empty()) {
+      results.resize(call->nested->body->outputs.size());
+      add(call, g);
+    }
+    results[i] = results[i] ? results[i] + g : g;  // each way back gives a result another node
+  }
+  Vars take_results(const Node& call) {
+    const auto at = results_.find(&call);
+    Vars results = std::move(at->second);
+    results_.erase(at);
+    return results;
+  }
   bool next(NodePtr& node, Var& g) {
     if (queue_.empty()) return false;
     node = queue_.top();
@@ -38,6 +53,7 @@ class Walk {
  private:
   std::priority_queue<NodePtr, std::vector<NodePtr>, Newer> queue_;
   std::unordered_map<const Node*, Var> gradient_;
+  std::unordered_map<const Node*, Vars> results_;
 };
 
 void check_version(const Node& node, const Var& kept, uint32_t version) {
@@ -85,6 +101,19 @@ void pull_back(const Node& node, const Var& out, const Var& g, uint64_t oldest_t
   }
 }
 
+void pull_back_nested(const NodePtr& node, uint64_t oldest_target, Walk& walk) {
+  std::vector<bool> wanted;
+  for (int i = 0; i < node->input_count; ++i) {
+    const Node::Input& input = node->inputs[static_cast<size_t>(i)];
+    check_version(*node, input.kept, input.version);
+    wanted.push_back(input.node && input.node->number >= oldest_target);
+  }
+  for (const auto& [kept, version] : node->nested->constants) check_version(*node, kept, version);
+  const Vars gin = pull_nested(node, walk.take_results(*node), wanted);
+  for (size_t i = 0; i < gin.size(); ++i)
+    if (gin[i]) walk.add(node->inputs[i].node, gin[i]);
+}
+
 // In a record of the way back, an output must again know where it came from.
 Var with_node(const Var& out, const NodePtr& node) { return out ? Var(out.array(), node, out.value()) : out; }
 
@@ -95,7 +124,14 @@ void walk_back(Walk& walk, bool record, uint64_t oldest_target, Arrive&& arrive)
   Var g;
   while (walk.next(node, g)) {
     if (arrive(*node, g) || !node->primitive) continue;
-    pull_back(*node, record ? with_node(node->out, node) : node->out, g, oldest_target, walk);
+    if (node->nested) {
+      pull_back_nested(node, oldest_target, walk);
+    } else if (node->primitive == &result_primitive()) {
+      const NodePtr& call = node->inputs[0].node;
+      if (call->number >= oldest_target) walk.add_result(call, static_cast<size_t>(node->attrs->integer), g);
+    } else {
+      pull_back(*node, record ? with_node(node->out, node) : node->out, g, oldest_target, walk);
+    }
   }
 }
 

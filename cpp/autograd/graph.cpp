@@ -4,6 +4,8 @@
 #include <atomic>
 #include <string>
 
+#include "autograd/node.h"
+
 namespace fallline {
 namespace {
 thread_local Graph* current = nullptr;
@@ -11,10 +13,13 @@ std::atomic<int64_t> graphs{0};
 }  // namespace
 
 Graph* tracing() { return current; }
-Tracing::Tracing(Graph* graph) : before_(current) { current = graph; }
+Tracing::Tracing(Graph* graph) : before_(current) {
+  graph->around_ = before_;
+  current = graph;
+}
 Tracing::~Tracing() { current = before_; }
 
-Graph::Graph() : number_(graphs++) {}
+Graph::Graph(bool body) : number_(graphs++), body_(body) {}
 
 Var Graph::input(const Dims& shape, DType dtype) {
   Array array = Array::placeholder(shape, dtype);
@@ -24,21 +29,43 @@ Var Graph::input(const Dims& shape, DType dtype) {
   return Var(std::move(array), nullptr, name(value));
 }
 
+void Graph::begin() { begun_ = Node().number; }
+
+bool Graph::is_recorded(const Var& x) const { return x.tracked() && x.node()->oldest < begun_; }
+
+bool Graph::is_outer(const Var& x) const {
+  for (const Graph* graph = around_; graph; graph = graph->around_)
+    if (x.value() >> 32 == graph->number_) return body_;
+  return false;
+}
+
 int Graph::value_of(const Var& x) {
   if (x.value() >= 0 && x.value() >> 32 == number_) return static_cast<int>(x.value());
-  if (!x.array().buffer)
+  const bool outer = !x.array().buffer;
+  if (outer && !is_outer(x))
     throw TraceError("[trace] a value of a finished trace was used; return it from the function instead");
   const auto [at, is_new] = captured_.try_emplace(x.identity(), static_cast<int>(values.size()));
-  if (is_new) {
+  if (!is_new) return at->second;
+  alive_.push_back(x);
+  if (outer || (body_ && is_recorded(x))) {
+    values.push_back({Kind::kInput, Array::placeholder(x.shape(), x.dtype()).layout(), {}});
+    inputs.push_back(at->second);
+    closed.push_back(is_recorded(x) ? x : detach(x));
+  } else {
     values.push_back({Kind::kConstant, x.array().layout(), x.array()});
-    alive_.push_back(x);
   }
   return at->second;
 }
 
-int64_t Graph::record(const Primitive& primitive, const Var* in, int count, const Attrs& attrs, const Layout& layout) {
-  Step step{&primitive, {}, 0, attrs};
-  for (int i = 0; i < count; ++i) step.in.push_back(value_of(in[i]));
+int64_t Graph::record(const Primitive& primitive, const Var* in, int count, const Attrs& attrs, const Layout& layout,
+                      const NestedPtr& nested) {
+  Step step{&primitive, {}, 0, attrs, nested, {}};
+  for (int i = 0; i < count; ++i) {
+    step.in.push_back(value_of(in[i]));
+    if (!is_recorded(in[i])) continue;
+    step.recorded.resize(static_cast<size_t>(count));
+    step.recorded[static_cast<size_t>(i)] = true;
+  }
   step.out = static_cast<int>(values.size());
   values.push_back({Kind::kComputed, layout, {}});
   steps.push_back(std::move(step));

@@ -6,6 +6,8 @@
 
 namespace fallline {
 
+struct NestedCall;
+
 struct Node {
   struct Input {
     NodePtr node;  // null where nothing is remembered
@@ -21,8 +23,9 @@ struct Node {
   int input_count = 0;
   Var out;  // the output without its node (which would be a cycle), where vjp reads it
   uint32_t out_version = 0;
-  bool wants_gradient = false;  // a leaf made by the user
-  Var gradient;                 // and what backward has accumulated for it
+  std::shared_ptr<const NestedCall> nested;  // of a call with several outputs: autograd/nested.h
+  bool wants_gradient = false;               // a leaf made by the user
+  Var gradient;                              // and what backward has accumulated for it
 
   Node();
   ~Node();  // iterative: a chain of a million calls must not overflow the stack

@@ -4,16 +4,16 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <map>
 #include <sstream>
 
+#include "autograd/live.h"
+#include "autograd/loop.h"
 #include "autograd/peephole.h"
 #include "simd/flush.h"
 
 namespace fallline {
 namespace {
 
-constexpr int64_t kAlignment = 64;
 std::atomic<int64_t> plans_built{0}, plans_run{0};
 
 // Offsets into one arena, given out and taken back.
@@ -62,9 +62,7 @@ class Arena {
   int64_t end_ = 0;
 };
 
-int64_t slot_bytes(const Array& array) {
-  return (std::max<int64_t>(array.bytes(), 1) + kAlignment - 1) / kAlignment * kAlignment;
-}
+int64_t slot_bytes(const Array& array) { return padded(array.bytes()); }
 
 }  // namespace
 
@@ -81,7 +79,7 @@ std::vector<int> Plan::remove_repeated(const Graph& graph, std::vector<Graph::St
     auto& earlier = seen[{renamed.primitive, renamed.in}];
     const Graph::Step* twin = nullptr;
     for (const Graph::Step* candidate : earlier)
-      if (candidate->attrs == renamed.attrs) twin = candidate;
+      if (candidate->attrs == renamed.attrs && candidate->nested == renamed.nested) twin = candidate;
     if (twin) {
       same[static_cast<size_t>(step.out)] = twin->out;
     } else {
@@ -93,47 +91,35 @@ std::vector<int> Plan::remove_repeated(const Graph& graph, std::vector<Graph::St
   return same;
 }
 
-Plan::Plan(const Graph& graph, const std::vector<int>& outputs, const std::vector<Stream>& streams)
+Plan::~Plan() = default;
+
+Plan::Plan(const Graph& graph, const std::vector<int>& outputs, const std::vector<Stream>& streams, bool own_arena)
     : inputs_(graph.inputs) {
   std::vector<Graph::Step> steps;
   const std::vector<int> same = remove_repeated(graph, steps);
   for (int value : outputs) outputs_.push_back(same[static_cast<size_t>(value)]);
 
-  // Only what the outputs need.
-  std::vector<bool> needed(graph.values.size());
-  for (int value : outputs_) needed[static_cast<size_t>(value)] = true;
-  std::vector<Graph::Step> live;
-  for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
-    if (!needed[static_cast<size_t>(step->out)]) continue;
-    for (int value : step->in) needed[static_cast<size_t>(value)] = true;
-    live.push_back(*step);
-  }
-  std::reverse(live.begin(), live.end());
+  std::vector<Graph::Value> values = graph.values;
+  std::vector<Graph::Step> live = live_steps(steps, values, outputs_);
   merge_relu_into_pooling(live, outputs_);
   plans_built.fetch_add(1, std::memory_order_relaxed);
-  place(live, graph, streams);
+  place(live, values, streams);
+  if (!own_arena) return;
+  arena_ = Buffer::allocate(static_cast<size_t>(std::max<int64_t>(arena_bytes_, 1)));
+  attach(arena_->data());
 }
 
-void Plan::place(const std::vector<Graph::Step>& steps, const Graph& graph, const std::vector<Stream>& streams) {
-  find_roots(steps, graph);
+void Plan::place(const std::vector<Graph::Step>& steps, const std::vector<Graph::Value>& values,
+                 const std::vector<Stream>& streams) {
+  find_roots(steps, values);
   std::vector<Graph::Step> computed;
   for (const Graph::Step& step : steps)
-    if (graph.values[static_cast<size_t>(step.out)].layout.alias < 0) computed.push_back(step);
+    if (values[static_cast<size_t>(step.out)].layout.alias < 0) computed.push_back(step);
   streamed_ =
-      stream_last(computed, graph, outputs_, streams, [this](int value) { return static_cast<int>(root_of(value)); });
+      stream_last(computed, values, outputs_, streams, [this](int value) { return static_cast<int>(root_of(value)); });
   const std::vector<Neighbours> groups = find_groups(computed, arrays_);
+  make_loops(computed);
   lay_out(computed, groups);
-  arena_ = Buffer::allocate(static_cast<size_t>(std::max<int64_t>(arena_bytes_, 1)));
-  for (size_t i = 0; i < arrays_.size(); ++i) {
-    Array& array = arrays_[i];
-    const Root root = roots_[i];
-    const size_t r = static_cast<size_t>(root.value);
-    if (r != i && arrays_[r].data) {
-      array.data = arrays_[r].data + root.offset;
-    } else if (r == i && offset_[i] >= 0) {
-      array.data = arena_->data() + offset_[i];
-    }
-  }
   views_.resize(inputs_.size());
   for (size_t i = 0; i < inputs_.size(); ++i) {
     for (size_t v = 0; v < arrays_.size(); ++v) {
@@ -146,10 +132,53 @@ void Plan::place(const std::vector<Graph::Step>& steps, const Graph& graph, cons
   }
 }
 
+void Plan::attach(std::byte* arena) {
+  for (size_t i = 0; i < arrays_.size(); ++i) {
+    Array& array = arrays_[i];
+    const Root root = roots_[i];
+    const size_t r = static_cast<size_t>(root.value);
+    if (r != i && arrays_[r].data) {
+      array.data = arrays_[r].data + root.offset;
+    } else if (r == i && offset_[i] >= 0) {
+      array.data = arena + offset_[i];
+    }
+  }
+  for (const auto& [value, inner] : loops_) inner.loop->attach(arena + inner.offset);
+  for (Step& step : steps_) {
+    if (!step.loop) continue;
+    const Inner& inner = loops_.at(static_cast<int>(step.out - arrays_.data()));
+    step.results.clear();
+    for (int64_t offset : result_offsets(*inner.nested, step.attrs.integer))
+      step.results.push_back(step.out->data + offset);
+  }
+}
+
+bool Plan::is_input(int i) const {
+  const int root = roots_[static_cast<size_t>(outputs_[static_cast<size_t>(i)])].value;
+  return std::find(inputs_.begin(), inputs_.end(), root) != inputs_.end();
+}
+
 Plan::Step Plan::ready(const Graph::Step& step) const {
-  Step out{step.primitive, {}, &arrays_[static_cast<size_t>(step.out)], step.attrs, nullptr};
+  Step out;
+  out.primitive = step.primitive;
+  out.out = &arrays_[static_cast<size_t>(step.out)];
+  out.attrs = step.attrs;
   for (int value : step.in) out.in.push_back(&arrays_[static_cast<size_t>(value)]);
+  const auto inner = loops_.find(step.out);
+  if (inner != loops_.end()) out.loop = inner->second.loop.get();
   return out;
+}
+
+void Plan::make_loops(const std::vector<Graph::Step>& steps) {
+  for (const Graph::Step& step : steps) {
+    if (!step.nested) continue;
+    std::vector<int64_t> copied;
+    for (int value : step.in) {
+      const Array& x = arrays_[static_cast<size_t>(value)];
+      copied.push_back(x.row_major() ? 0 : x.bytes());
+    }
+    loops_[step.out] = {step.nested, std::make_unique<Loop>(*step.nested, std::move(copied)), 0};
+  }
 }
 
 // What lives in the group alone takes turns in a few blocks.
@@ -182,13 +211,15 @@ Plan::Step Plan::ready_group(const Graph::Step* begin, const Graph::Step* end) c
     }
     group->add(std::move(ready));
   }
-  return {nullptr, {}, nullptr, {}, std::move(group)};
+  Step out;
+  out.group = std::move(group);
+  return out;
 }
 
 // Every value as an array still without memory, and where the memory of a view begins.
-void Plan::find_roots(const std::vector<Graph::Step>& steps, const Graph& graph) {
-  for (size_t i = 0; i < graph.values.size(); ++i) {
-    const Graph::Value& value = graph.values[i];
+void Plan::find_roots(const std::vector<Graph::Step>& steps, const std::vector<Graph::Value>& values) {
+  for (size_t i = 0; i < values.size(); ++i) {
+    const Graph::Value& value = values[i];
     roots_.push_back({static_cast<int>(i), 0});
     arrays_.push_back(value.kind == Graph::Kind::kConstant
                           ? value.constant
@@ -196,7 +227,7 @@ void Plan::find_roots(const std::vector<Graph::Step>& steps, const Graph& graph)
     arrays_.back().strides = value.layout.strides;
   }
   for (const Graph::Step& step : steps) {
-    const Layout& layout = graph.values[static_cast<size_t>(step.out)].layout;
+    const Layout& layout = values[static_cast<size_t>(step.out)].layout;
     if (layout.alias < 0) continue;
     const Root from = roots_[static_cast<size_t>(step.in[static_cast<size_t>(layout.alias)])];
     roots_[static_cast<size_t>(step.out)] = {from.value,
@@ -225,6 +256,11 @@ void Plan::lay_out(const std::vector<Graph::Step>& steps, const std::vector<Neig
       offset_[out] = is_streamed(steps[s].out)              ? kStreamed
                      : last_use[out] == static_cast<int>(g) ? kInGroup
                                                             : arena.take(slot_bytes(arrays_[out]));
+      const auto inner = loops_.find(steps[s].out);
+      if (inner == loops_.end()) continue;
+      const int64_t bytes = inner->second.loop->memory();
+      inner->second.offset = arena.take(bytes);
+      arena.give(inner->second.offset, bytes);  // for whoever comes next
     }
     for (size_t s = begin; s < end; ++s) {
       for (int value : steps[s].in) {
@@ -247,6 +283,7 @@ void Plan::bind(int i, void* data) {
 
 void Plan::Step::run() const {
   if (group) return group->run();
+  if (loop) return loop->run(in.data(), results.data(), attrs.integer);
   if (reader.read) return matmul_tiles(*in[0], *in[1], reader);
   primitive->eval({in.data(), static_cast<int>(in.size())}, *out, attrs);
 }
@@ -259,10 +296,12 @@ void Plan::set_reader(int output, const TileReader& reader) {
 
 Plan::Counts Plan::counts() { return {plans_built.load(), plans_run.load()}; }
 
+void Plan::count_runs(int64_t runs) { plans_run.fetch_add(runs, std::memory_order_relaxed); }
+
 void Plan::run() {
   FlushToZero scope;
-  plans_run.fetch_add(1, std::memory_order_relaxed);
-  for (const Step& step : steps_) step.run();
+  count_runs(1);
+  run_steps();
 }
 
 std::vector<double> Plan::profile(int runs) {
@@ -292,8 +331,13 @@ std::string Plan::describe_step(int i) const {
   }
   text << step.primitive->name << "(";
   for (size_t k = 0; k < step.in.size(); ++k) text << (k ? ", " : "") << to_string(step.in[k]->shape);
-  text << ") -> " << (step.reader.read ? "update of " : "") << name_of(step.out->dtype) << " "
-       << to_string(step.out->shape) << (step.reader.read ? ", tile by tile" : "");
+  text << ") -> ";
+  if (step.loop) {
+    text << step.attrs.integer << " x " << step.loop->plan().step_count() << " steps";
+  } else {
+    text << (step.reader.read ? "update of " : "") << name_of(step.out->dtype) << " " << to_string(step.out->shape)
+         << (step.reader.read ? ", tile by tile" : "");
+  }
   return text.str();
 }
 

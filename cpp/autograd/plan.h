@@ -3,6 +3,7 @@
 #ifndef FALLLINE_AUTOGRAD_PLAN_H_
 #define FALLLINE_AUTOGRAD_PLAN_H_
 
+#include <map>
 #include <mutex>
 #include <string>
 
@@ -12,11 +13,16 @@
 
 namespace fallline {
 
+class Loop;
+
 class Plan {
  public:
   // `outputs` are values of the graph; they keep their memory until the next run. Those of `streams` for which it is
-  // possible are handed out tile by tile at the end of a run, and have no memory.
-  Plan(const Graph& graph, const std::vector<int>& outputs, const std::vector<Stream>& streams = {});
+  // possible are handed out tile by tile at the end of a run, and have no memory. A plan without an arena of its own is
+  // lent one of arena_bytes() before it runs.
+  explicit Plan(const Graph& graph, const std::vector<int>& outputs, const std::vector<Stream>& streams = {},
+                bool own_arena = true);
+  ~Plan();
   Plan(const Plan&) = delete;
   Plan& operator=(const Plan&) = delete;
 
@@ -31,12 +37,20 @@ class Plan {
   void set_reader(int output, const TileReader& reader);  // of an output that streams, before the first run
   int input_count() const { return static_cast<int>(inputs_.size()); }
   int output_count() const { return static_cast<int>(outputs_.size()); }
+  bool is_input(int i) const;  // whether output i lies in the memory of an input
+  void attach(std::byte* arena);
 
   // Runs every step. Subnormal numbers count as zero meanwhile.
   void run();
+  // The same where the caller flushes subnormal numbers and counts.
+  void run_steps() const {
+    for (const Step& step : steps_) step.run();
+  }
+  static void count_runs(int64_t runs);
 
   int64_t arena_bytes() const { return arena_bytes_; }
   int step_count() const { return static_cast<int>(steps_.size()); }
+  bool has_loops() const { return !loops_.empty(); }
   // Seconds that each step took: the least of several runs.
   std::vector<double> profile(int runs);
   std::string describe() const;
@@ -53,13 +67,20 @@ class Plan {
 
  private:
   struct Step {
-    const Primitive* primitive;
+    const Primitive* primitive = nullptr;
     std::vector<const Array*> in;
-    const Array* out;
+    const Array* out = nullptr;
     Attrs attrs;
-    std::unique_ptr<Group> group;  // instead of all that: neighbours that run block by block
-    TileReader reader = {};        // or who takes the result tile by tile
+    std::unique_ptr<Group> group;     // instead of all that: neighbours that run block by block
+    Loop* loop = nullptr;             // instead of the primitive's kernel: a body
+    std::vector<std::byte*> results;  // of the body
+    TileReader reader = {};           // who takes the result tile by tile, if somebody does
     void run() const;
+  };
+  struct Inner {  // the body of a step, and the place in the arena of all that is its own
+    NestedPtr nested;
+    std::unique_ptr<Loop> loop;
+    int64_t offset;
   };
   struct Root {  // where the memory of a view begins
     int value;
@@ -67,9 +88,11 @@ class Plan {
   };
 
   std::vector<int> remove_repeated(const Graph& graph, std::vector<Graph::Step>& steps);
-  void place(const std::vector<Graph::Step>& steps, const Graph& graph, const std::vector<Stream>& streams);
-  void find_roots(const std::vector<Graph::Step>& steps, const Graph& graph);
+  void place(const std::vector<Graph::Step>& steps, const std::vector<Graph::Value>& values,
+             const std::vector<Stream>& streams);
+  void find_roots(const std::vector<Graph::Step>& steps, const std::vector<Graph::Value>& values);
   size_t root_of(int value) const { return static_cast<size_t>(roots_[static_cast<size_t>(value)].value); }
+  void make_loops(const std::vector<Graph::Step>& steps);
   void lay_out(const std::vector<Graph::Step>& steps, const std::vector<Neighbours>& groups);
   Step ready(const Graph::Step& step) const;
   Step ready_group(const Graph::Step* begin, const Graph::Step* end) const;
@@ -81,6 +104,7 @@ class Plan {
   std::vector<std::vector<int>> views_;           // of each input: itself and what lies in its memory
   std::vector<int> inputs_, outputs_, streamed_;  // streamed_: per output, the value that comes in tiles, or -1
   std::vector<Step> steps_;
+  std::map<int, Inner> loops_;  // by the value that they compute
   std::shared_ptr<Buffer> arena_;
   int64_t arena_bytes_ = 0;
   std::mutex mutex_;

@@ -11,9 +11,9 @@ namespace {
 
 class Search {
  public:
-  Search(const std::vector<Graph::Step>& steps, const Graph& graph, const std::vector<int>& outputs,
-         const std::function<int(int)>& root)
-      : steps_(steps), graph_(graph), outputs_(outputs), root_(root) {}
+  Search(const std::vector<Graph::Step>& steps, const std::vector<Graph::Value>& values,
+         const std::vector<int>& outputs, const std::function<int(int)>& root)
+      : steps_(steps), values_(values), outputs_(outputs), root_(root) {}
 
   bool can_stream(const Graph::Step& step, const Stream& stream) const {
     const Layout& product = layout(step.out);
@@ -26,11 +26,11 @@ class Search {
   }
 
  private:
-  const Layout& layout(int value) const { return graph_.values[static_cast<size_t>(value)].layout; }
+  const Layout& layout(int value) const { return values_[static_cast<size_t>(value)].layout; }
   // A parameter might be among them, changed by a tile that came before.
   bool reads_constant(const Graph::Step& step) const {
     return std::any_of(step.in.begin(), step.in.end(), [&](int value) {
-      return graph_.values[static_cast<size_t>(root_(value))].kind == Graph::Kind::kConstant;
+      return values_[static_cast<size_t>(root_(value))].kind == Graph::Kind::kConstant;
     });
   }
   int readers(int value) const {
@@ -42,17 +42,18 @@ class Search {
   }
 
   const std::vector<Graph::Step>& steps_;
-  const Graph& graph_;
+  const std::vector<Graph::Value>& values_;
   const std::vector<int>& outputs_;
   const std::function<int(int)>& root_;
 };
 
 }  // namespace
 
-std::vector<int> stream_last(std::vector<Graph::Step>& steps, const Graph& graph, const std::vector<int>& outputs,
-                             const std::vector<Stream>& wanted, const std::function<int(int)>& root) {
+std::vector<int> stream_last(std::vector<Graph::Step>& steps, const std::vector<Graph::Value>& values,
+                             const std::vector<int>& outputs, const std::vector<Stream>& wanted,
+                             const std::function<int(int)>& root) {
   std::vector<int> streamed(outputs.size(), -1);
-  const Search search(steps, graph, outputs, root);
+  const Search search(steps, values, outputs, root);
   for (const Stream& stream : wanted) {
     const int value = root(outputs[static_cast<size_t>(stream.output)]);
     for (const Graph::Step& step : steps) {

@@ -23,8 +23,9 @@ constexpr int64_t kStreamElements = int64_t{1} << 22;
 // Moves to the end the steps whose results can be streamed: the readers change parameters, which no later step may
 // read. Returns for every output the value that streams into it, or -1. `steps` have no views; `root` tells where the
 // memory of a value begins.
-std::vector<int> stream_last(std::vector<Graph::Step>& steps, const Graph& graph, const std::vector<int>& outputs,
-                             const std::vector<Stream>& wanted, const std::function<int(int)>& root);
+std::vector<int> stream_last(std::vector<Graph::Step>& steps, const std::vector<Graph::Value>& values,
+                             const std::vector<int>& outputs, const std::vector<Stream>& wanted,
+                             const std::function<int(int)>& root);
 
 }  // namespace fallline
 

@@ -1,13 +1,10 @@
 // Traced functions and their plans.
-#include <chrono>
-#include <cstring>
 #include <mutex>
 #include <optional>
 
 #include "bindings/bind.h"
 
-#include "autograd/plan.h"
-#include "ops/move.h"
+#include "autograd/loop.h"
 
 namespace fallline {
 namespace {
@@ -71,7 +68,7 @@ std::optional<Vars> call(Plan& plan, const py::sequence& objects) {
     for (int i = 0; i < plan.output_count(); ++i) outputs.push_back(copy(Var(Array(plan.output(i)), nullptr)));
   };
   std::unique_lock<std::mutex> lock(plan.mutex(), std::try_to_lock);
-  if (lock.owns_lock() && plan.arena_bytes() < 16384) {
+  if (lock.owns_lock() && plan.arena_bytes() < 16384 && !plan.has_loops()) {
     run();
     return outputs;
   }
@@ -94,61 +91,31 @@ std::vector<std::pair<std::string, double>> profile(Plan& plan, const py::sequen
   return out;
 }
 
-std::byte* row_of(const Array& rows, int64_t i) {
-  return rows.data + i * (rows.shape[0] ? rows.bytes() / rows.shape[0] : 0);
+// Calls f with one placeholder per (shape, dtype); see trace_nested. Returns the body and what it took from outside.
+std::pair<std::shared_ptr<Nested>, Vars> trace_body(const py::function& f, const py::list& specs, int carries, int rows,
+                                                    bool once, bool recorded) {
+  std::vector<Spec> wanted;
+  for (py::handle spec : specs) {
+    const auto pair = py::cast<py::tuple>(spec);
+    wanted.push_back({to_dims(pair[0]), to_dtype(pair[1])});
+  }
+  const auto body = trace_nested([&](const Vars& inputs) { return to_vars(f(*py::cast(inputs))); }, wanted, recorded);
+  body->carries = carries;
+  body->rows = rows;
+  body->once = once;
+  return {body, body->graph->closed};
 }
 
-// After a run: the carry for the next one, and a row of what is gathered. All outputs are read before any input is
-// written, for an output may be a view of one.
-void gather(const Plan& plan, const std::vector<Array>& state, const std::vector<Array>& next,
-            const std::vector<Array>& gathered, int64_t step) {
-  const size_t carries = state.size();
-  for (size_t i = 0; i < carries; ++i) cast(plan.output(static_cast<int>(i)), next[i]);
-  for (size_t i = 0; i < gathered.size(); ++i) {
-    const Array& value = plan.output(static_cast<int>(carries + i));
-    Array row = value;
-    row.strides = row_major(row.shape);
-    row.buffer = gathered[i].buffer;
-    row.data = row_of(gathered[i], step);
-    cast(value, row);
-  }
-  for (size_t i = 0; i < carries; ++i) std::memcpy(state[i].data, next[i].data, static_cast<size_t>(state[i].bytes()));
-}
-
-// Runs the plan `length` times: the first `carries` outputs become the first inputs of the next run, the other inputs
-// are rows of `xs`, the other outputs are gathered as rows. Returns the last carry and the gathered rows.
-Vars scan(Plan& plan, const py::sequence& carry, const py::sequence& xs, int64_t length) {
-  std::vector<Array> state, next, rows, gathered;
-  for (const Var& x : to_vars(carry)) {
-    state.push_back(copy(detach(x)).array());
-    next.push_back(Array::empty(x.shape(), x.dtype()));
-  }
-  for (const Var& x : to_vars(xs)) rows.push_back(x.array().row_major() ? x.array() : copy(detach(x)).array());
-  const size_t carries = state.size();
-  for (int i = static_cast<int>(carries); i < plan.output_count(); ++i) {
-    Dims shape = {length};
-    for (int64_t n : plan.output(i).shape) shape.push_back(n);
-    gathered.push_back(Array::empty(shape, plan.output(i).dtype));
-  }
+Vars call_body(const std::shared_ptr<Nested>& body, const py::sequence& objects, int64_t length) {
+  const Vars inputs = to_vars(objects);
+  if (tracing()) return call_nested(body, inputs, length);
   py::gil_scoped_release release;
-  const std::lock_guard<std::mutex> lock(plan.mutex());
-  auto looked = std::chrono::steady_clock::now();
-  for (size_t i = 0; i < carries; ++i) plan.bind(static_cast<int>(i), state[i].data);
-  for (int64_t step = 0; step < length; ++step) {
-    for (size_t i = 0; i < rows.size(); ++i) plan.bind(static_cast<int>(carries + i), row_of(rows[i], step));
-    plan.run();
-    gather(plan, state, next, gathered, step);
-    if (step % 256 == 255 && std::chrono::steady_clock::now() - looked > std::chrono::milliseconds(100)) {
-      py::gil_scoped_acquire acquire;
-      if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-      looked = std::chrono::steady_clock::now();
-    }
-  }
-  Vars out;
-  for (const auto* arrays : {&state, &gathered}) {
-    for (const Array& array : *arrays) out.push_back(Var(array));
-  }
-  return out;
+  return call_nested(body, inputs, length);
+}
+
+void look_at_signals() {
+  const py::gil_scoped_acquire acquire;
+  if (PyErr_CheckSignals() != 0) throw py::error_already_set();
 }
 
 }  // namespace
@@ -163,11 +130,14 @@ void bind_plan(py::module_& m) {
            py::arg("targets") = std::vector<std::pair<int, Var>>())
       .def("call", call)
       .def("profile", profile)
-      .def("scan", scan)
       .def_property_readonly("arena_bytes", &Plan::arena_bytes)
       .def_property_readonly("steps", &Plan::step_count)
       .def("__str__", &Plan::describe);
   m.def("trace", trace);
+  py::class_<Nested, std::shared_ptr<Nested>>(m, "Body");
+  m.def("trace_body", trace_body);
+  m.def("call_body", call_body);
+  set_watch(look_at_signals);
   m.def("plan_counts", [] { return std::make_pair(Plan::counts().built, Plan::counts().run); });
   m.def("is_recording", &recording);
   m.def("is_tracing", [] { return tracing() != nullptr; });

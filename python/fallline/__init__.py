@@ -29,7 +29,7 @@ from fallline._core import DeviceError, DTypeError, ShapeError, TapeError, Trace
 from fallline._core import version as __version__
 from fallline._images import avg_pool2d, conv2d, max_pool2d
 from fallline._info import get_num_threads, info, set_default_dtype, set_num_threads
-from fallline._jit import jit, scan
+from fallline._jit import jit
 from fallline._ops import (
     abs,
     add,
@@ -122,6 +122,7 @@ from fallline._ops import (
     zeros,
     zeros_like,
 )
+from fallline._scan import checkpoint, scan
 from fallline._transforms import grad, no_grad, value_and_grad, vjp
 
 if TYPE_CHECKING:
@@ -157,6 +158,7 @@ __all__ = [
     "bool_",
     "broadcast_to",
     "ceil",
+    "checkpoint",
     "clip",
     "concat",
     "conv2d",

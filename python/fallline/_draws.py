@@ -22,14 +22,19 @@ _current: ContextVar[_Step | None] = ContextVar("dropout_key", default=None)
 
 
 @contextmanager
-def dropout_key(key: Array) -> Iterator[_Step]:
-    """Draw from this key, a uint64 array (key, counter), within the scope."""
-    step = _Step(key)
+def dropout_key(key: Array, *, within: bool = False) -> Iterator[_Step]:
+    """Draw from this key, a uint64 array (key, counter), within the scope; or go on with a step that is under way."""
+    step = (_current.get() if within else None) or _Step(key)
     token = _current.set(step)
     try:
         yield step
     finally:
         _current.reset(token)
+
+
+def in_step() -> bool:
+    """Return whether a step is under way, which has a key."""
+    return _current.get() is not None
 
 
 def next_draw() -> tuple[Array, int]:

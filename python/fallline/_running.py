@@ -15,9 +15,9 @@ _planned: ContextVar[Updates | None] = ContextVar("running_statistics", default=
 
 
 @contextmanager
-def planned_updates() -> Iterator[Updates]:
-    """Collect (buffer, new value) within the scope instead of writing."""
-    updates: Updates = []
+def planned_updates(*, within: bool = False) -> Iterator[Updates]:
+    """Collect (buffer, new value) within the scope instead of writing; or begin with what is planned already."""
+    updates: Updates = list(_planned.get() or []) if within else []
     token = _planned.set(updates)
     try:
         yield updates

@@ -104,7 +104,8 @@ def known(rule: str, t: Any) -> int:
     """Return t as a number; the constants of a step depend on it."""
     if isinstance(t, _core.Array) and not t._readable:
         raise _core.TraceError(
-            f"[{rule}] an update with derivatives cannot be traced over t: take the state's 't' from outside"
+            f"[{rule}] an update with derivatives cannot be traced over t: take the state's 't' from outside, "
+            "and write the loop in Python instead of fl.scan"
         )
     return int(t)
 
