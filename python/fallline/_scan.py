@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from fallline import _core
+from fallline import _core, _ops
 from fallline._array import Array, asarray
 from fallline._draws import dropout_key, in_step
 from fallline._jit import Keyed, describe, rebuild, with_key
@@ -47,7 +47,8 @@ def scan(f: Callable[..., Any], carry: Any, xs: Any = None, length: int | None =
     the carries of all runs are kept and nothing else: the way back is a loop too, which computes each run of `f` once
     more before it takes its derivative. With ``fl.checkpoint`` around a scan not even the carries are kept.
 
-    Dropout and running statistics cannot be used in `f`.
+    Dropout and running statistics cannot be used in `f`. An optimizer's ``update`` through which derivatives pass needs
+    its time as a number: such a loop is run step by step, each recorded.
 
     Examples
     --------
@@ -70,9 +71,14 @@ def scan(f: Callable[..., Any], carry: Any, xs: Any = None, length: int | None =
     given += (rows := [asarray(row) for row in rows])
     args, body = (carry, rebuild(xs, iter([row[0] for row in rows]))), _loop_of(f)
     recorded = _core.is_recording() and _any_recorded(given)
-    entry, _ = body._entry(args, {}, recorded)
-    if not recorded and _core.is_recording() and _any_recorded(entry.closed):  # known only now
-        entry, _ = body._entry(args, {}, True)
+    try:
+        entry, _ = body._entry(args, {}, recorded)
+        if not recorded and _core.is_recording() and _any_recorded(entry.closed):  # known only now
+            entry, _ = body._entry(args, {}, True)
+    except ValueNeeded:
+        if _core.is_tracing():
+            raise
+        return _written_out(f, carry, xs, rows, count)
     found: tuple[Any, Any] = entry.rebuild(_core.call_body(entry.body, [*given, *entry.closed], count))
     return found
 
@@ -213,6 +219,24 @@ def _loop_of(f: Callable[..., Any]) -> _Loop:
     if body is None:
         body = _loops[f] = _Loop(f, "scan")
     return body
+
+
+class ValueNeeded(_core.TraceError):
+    """Raised by what can be computed for the values of one step, and not for all steps of a loop at once."""
+
+
+def _written_out(f: Callable[..., Any], carry: Any, xs: Any, rows: list[Any], count: int) -> tuple[Any, Any]:
+    """Run the loop in Python."""
+    gathered: list[Any] = []
+    columns: list[list[Any]] = []
+    for i in range(count):
+        carry, y = f(carry, rebuild(xs, iter([row[i] for row in rows])))
+        found: list[Any] = []
+        describe(y, [], found, [])
+        gathered.append(y)
+        columns.append([asarray(a) for a in found])
+    joined = [_ops.stack(list(column)) for column in zip(*columns, strict=True)]
+    return carry, rebuild(gathered[0], iter(joined))
 
 
 def _any_recorded(arrays: list[Any]) -> bool:

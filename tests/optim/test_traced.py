@@ -159,3 +159,29 @@ def test_a_schedule_of_a_rule_in_python_cannot_be_traced() -> None:
     w = np.ones(2)
     with pytest.raises(fl.TraceError, match="schedule of 'lr' cannot be evaluated while t is traced"):
         fl.jit(opt.update)(w, opt.init(w), w)
+
+
+def test_derivatives_pass_through_a_scan_of_updates() -> None:
+    """The time of each update is a number, so the loop is run step by step."""
+    opt = fl.optim.Adam(0.1)
+    data = fl.asarray(np.random.default_rng(0).normal(size=(6, 8, 3)))
+
+    def train(carry: Any, batch: Any) -> Any:
+        w, state = carry
+        loss, g = fl.value_and_grad(lambda w: ((batch @ w - 1.0) ** 2).mean())(w)
+        return opt.update(g, state, w), loss
+
+    def by_scan(w: Any) -> Any:
+        return fl.scan(train, (w, opt.init(w)), data)[1].sum()
+
+    def by_hand(w: Any) -> Any:
+        carry, total = (w, opt.init(w)), 0.0
+        for batch in data:
+            carry, loss = train(carry, batch)
+            total = total + loss
+        return total
+
+    start = fl.asarray(np.zeros(3))
+    np.testing.assert_allclose(fl.grad(by_scan)(start), fl.grad(by_hand)(start), rtol=1e-14)
+    with pytest.raises(fl.TraceError, match="time|'t'"):
+        fl.jit(fl.grad(by_scan))(start)

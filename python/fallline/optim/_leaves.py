@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fallline import _core, _tree
+from fallline._scan import ValueNeeded
 
 __all__ = ["Leaves", "check", "order_of", "ordered_as"]
 
@@ -103,9 +104,9 @@ def recorded(value: Any) -> bool:
 def known(rule: str, t: Any) -> int:
     """Return t as a number; the constants of a step depend on it."""
     if isinstance(t, _core.Array) and not t._readable:
-        raise _core.TraceError(
+        raise ValueNeeded(
             f"[{rule}] an update with derivatives cannot be traced over t: take the state's 't' from outside, "
-            "and write the loop in Python instead of fl.scan"
+            "and write a loop inside a traced function in Python instead of fl.scan"
         )
     return int(t)
 
