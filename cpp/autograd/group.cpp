@@ -9,17 +9,17 @@
 namespace fallline {
 namespace {
 
-constexpr int kMostInputs = 4;
-
 bool is_flat(const Array& x, const Array& out) {
   if (x.dtype != out.dtype || x.size() != out.size()) return false;
   return x.shape == out.shape ? x.strides == out.strides : x.row_major() && out.row_major();
 }
 
+}  // namespace
+
 bool can_join(const Graph::Step& step, const std::vector<Array>& arrays) {
   const Primitive& primitive = *step.primitive;
   const Array& out = arrays[static_cast<size_t>(step.out)];
-  if (!primitive.flat || step.in.size() > kMostInputs || !is_dense(out.shape, out.strides)) return false;
+  if (!primitive.flat || step.in.size() > Group::kMostInputs || !is_dense(out.shape, out.strides)) return false;
   for (int value : step.in) {
     const Array& x = arrays[static_cast<size_t>(value)];
     const bool number = primitive.flat_numbers && x.size() == 1 && x.dtype == out.dtype;
@@ -27,8 +27,6 @@ bool can_join(const Graph::Step& step, const std::vector<Array>& arrays) {
   }
   return true;
 }
-
-}  // namespace
 
 std::vector<Neighbours> find_groups(const std::vector<Graph::Step>& steps, const std::vector<Array>& arrays) {
   std::vector<Neighbours> found;
@@ -53,18 +51,26 @@ void Group::add(Step step) {
   steps_.push_back(std::move(step));
 }
 
+// What is padded is computed in whole registers to the end: a masked store cannot be read back before it has reached
+// the cache, which in a chain of steps over few elements is most of the time.
 void Group::run_range(int64_t begin, int64_t end) const {
   const int64_t size = static_cast<int64_t>(size_of(dtype_)), block = kGroupBlock * size;
-  std::byte* slots = static_cast<std::byte*>(scratch(Scratch::kGroup, std::max<int64_t>(1, slots_ * block)));
-  for (int64_t at = begin; at < end; at += kGroupBlock) {
+  std::byte* slots = slots_ ? static_cast<std::byte*>(scratch(Scratch::kGroup, slots_ * block)) : nullptr;
+  const int64_t most = steps_.size() == 1 ? end - begin : kGroupBlock;  // one step alone leaves nothing for another
+  for (int64_t at = begin; at < end; at += most) {
     const auto memory = [&](const Place& place) {
       if (place.slot >= 0) return slots + place.slot * block;
       return place.array->data + (place.repeats ? 0 : at * size);
     };
+    const int64_t n = std::min(most, end - at),
+                  whole = (n * size + kRegisterBytes - 1) / kRegisterBytes * kRegisterBytes / size;
     for (const Step& step : steps_) {
       Operand in[kMostInputs];
-      for (size_t k = 0; k < step.in.size(); ++k) in[k] = {memory(step.in[k]), step.in[k].repeats ? 0 : 1};
-      step.primitive->flat(in, memory(step.out), std::min(kGroupBlock, end - at), dtype_);
+      for (int k = 0; k < step.count; ++k) {
+        const Place& place = step.in[static_cast<size_t>(k)];
+        in[k] = {memory(place), place.repeats ? 0 : 1};
+      }
+      step.primitive->flat(in, memory(step.out), step.padded ? whole : n, dtype_);
     }
   }
 }

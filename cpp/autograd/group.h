@@ -4,31 +4,39 @@
 #ifndef FALLLINE_AUTOGRAD_GROUP_H_
 #define FALLLINE_AUTOGRAD_GROUP_H_
 
+#include <array>
+
 #include "autograd/graph.h"
 
 namespace fallline {
 
-constexpr int64_t kGroupBlock = 1024;  // elements
+constexpr int64_t kGroupBlock = 1024;   // elements
+constexpr int64_t kRegisterBytes = 64;  // of the widest
 
-// The elementwise steps [begin, end) of a schedule; a group of one is an ordinary step.
+// The elementwise steps [begin, end) of a schedule.
 struct Neighbours {
   size_t begin, end;
 };
+// Whether a step can be part of a group.
+bool can_join(const Graph::Step& step, const std::vector<Array>& arrays);
 // Cuts a schedule (without views) into neighbours that may run as one group: float arrays of one dtype and size whose
 // elements lie in one order.
 std::vector<Neighbours> find_groups(const std::vector<Graph::Step>& steps, const std::vector<Array>& arrays);
 
 class Group {
  public:
+  static constexpr int kMostInputs = 4;
   struct Place {
-    const Array* array;
+    const Array* array = nullptr;
     int slot = -1;  // of the thread's blocks, where the value lives in this group alone
     bool repeats = false;
   };
   struct Step {
     const Primitive* primitive;
-    std::vector<Place> in;
+    std::array<Place, kMostInputs> in;
+    int count;  // of them
     Place out;
+    bool padded = false;  // everything read and written ends with room for a whole register
   };
 
   Group(int64_t size, DType dtype) : size_(size), dtype_(dtype) {}

