@@ -30,7 +30,13 @@ constexpr Primitive kMatmul = {
       if (p.wants(0)) p.gin[0] = matmul(p.g, transpose(p.in[1]));
       if (p.wants(1)) p.gin[1] = matmul(transpose(p.in[0]), p.g);
     },
-    kReadsA | kReadsB};
+    kReadsA | kReadsB,
+    nullptr,
+    false,
+    [](Inputs in, const Array& out) -> std::function<void()> {
+      if (out.ndim() != 2) return nullptr;
+      return prepared_matmul(in[0], in[1], false, nullptr, out);
+    }};
 
 constexpr Primitive kLinear = {  // x (n, in), weight (out, in), bias (out,)
     "linear",
@@ -49,7 +55,13 @@ constexpr Primitive kLinear = {  // x (n, in), weight (out, in), bias (out,)
       if (p.wants(1)) p.gin[1] = transpose(matmul(transpose(p.in[0]), p.g));  // in the memory order of a layer's weight
       if (p.wants(2)) p.gin[2] = sum(p.g, {0}, false);
     },
-    kReadsA | kReadsB};
+    kReadsA | kReadsB,
+    nullptr,
+    false,
+    [](Inputs in, const Array& out) -> std::function<void()> {
+      if (in[2].strides[0] != 1) return nullptr;
+      return prepared_matmul(in[0], in[1], true, &in[2], out);
+    }};
 
 }  // namespace
 

@@ -165,7 +165,11 @@ Plan::Step Plan::ready(const Graph::Step& step) const {
   out.attrs = step.attrs;
   for (int value : step.in) out.in.push_back(&arrays_[static_cast<size_t>(value)]);
   const auto inner = loops_.find(step.out);
-  if (inner != loops_.end()) out.loop = inner->second.loop.get();
+  if (inner != loops_.end()) {
+    out.loop = inner->second.loop.get();
+  } else if (step.primitive->prepare) {
+    out.call = step.primitive->prepare({out.in.data(), static_cast<int>(out.in.size())}, *out.out);
+  }
   return out;
 }
 
@@ -288,6 +292,7 @@ void Plan::Step::run() const {
   if (group) return group->run();
   if (loop) return loop->run(in.data(), results.data(), attrs.integer);
   if (reader.read) return matmul_tiles(*in[0], *in[1], reader);
+  if (call) return call();
   primitive->eval({in.data(), static_cast<int>(in.size())}, *out, attrs);
 }
 

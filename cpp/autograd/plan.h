@@ -74,6 +74,7 @@ class Plan {
     std::unique_ptr<Group> group;     // instead of all that: neighbours that run block by block
     Loop* loop = nullptr;             // instead of the primitive's kernel: a body
     std::vector<std::byte*> results;  // of the body
+    std::function<void()> call;       // or a call that is prepared
     TileReader reader = {};           // who takes the result tile by tile, if somebody does
     void run() const;
   };

@@ -2,6 +2,8 @@
 #ifndef FALLLINE_AUTOGRAD_PRIMITIVE_H_
 #define FALLLINE_AUTOGRAD_PRIMITIVE_H_
 
+#include <functional>
+
 #include "autograd/var.h"
 
 namespace fallline {
@@ -58,6 +60,9 @@ struct Primitive {
   // Of elementwise functions: n consecutive elements, all of one float dtype; for groups (autograd/group.h).
   void (*flat)(const Operand* in, void* out, int64_t n, DType dtype) = nullptr;
   bool flat_numbers = false;  // whether inputs may repeat
+
+  // For plans: a call with all that follows from shapes worked out, or null. It reads where the elements lie each time.
+  std::function<void()> (*prepare)(Inputs in, const Array& out) = nullptr;
 };
 
 // Shapes that several primitives have: that of the first input, in its memory order where it is dense...

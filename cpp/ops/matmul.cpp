@@ -66,6 +66,26 @@ void matmul(const Array& x, const Array& y, const Array* bias, const Array& out)
   }
 }
 
+std::function<void()> prepared_matmul(const Array& x, const Array& y, bool turn_y, const Array* bias,
+                                      const Array& out) {
+  MatmulArgs args{};
+  args.m = out.shape[0];
+  args.n = out.shape[1];
+  args.k = x.shape[1];
+  args.a_row = x.strides[0];
+  args.a_col = x.strides[1];
+  args.b_row = y.strides[turn_y ? 1 : 0];
+  args.b_col = y.strides[turn_y ? 0 : 1];
+  args.c_row = out.strides[0];
+  return [args, kind = float_index(out.dtype), &x, &y, bias, &out]() mutable {
+    args.a = x.data;
+    args.b = y.data;
+    args.c = out.data;
+    args.bias = bias ? bias->data : nullptr;
+    matmul_kernels().run[kind](args);
+  };
+}
+
 void matmul_tiles(const Array& x, const Array& y, const TileReader& reader) {
   MatmulArgs args = factors(x, y);
   args.a = x.data;

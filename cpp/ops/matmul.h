@@ -2,6 +2,8 @@
 #ifndef FALLLINE_OPS_MATMUL_H_
 #define FALLLINE_OPS_MATMUL_H_
 
+#include <functional>
+
 #include "ops/matmul_kernels.h"
 #include "tensor/array.h"
 
@@ -10,6 +12,9 @@ namespace fallline {
 // out (..., m, n) = x (..., m, k) @ y (..., k, n); the leading axes broadcast; float32 or float64. `bias`: n values
 // that each row's sums start from, or null.
 void matmul(const Array& x, const Array& y, const Array* bias, const Array& out);
+
+// The same call for two matrices, once and for all; bias, where there is one, has unit stride.
+std::function<void()> prepared_matmul(const Array& x, const Array& y, bool turn_y, const Array* bias, const Array& out);
 
 // Who takes a product tile by tile. Called by several threads, each with tiles of its own.
 struct TileReader {
