@@ -120,15 +120,41 @@ void Plan::place(const std::vector<Graph::Step>& steps, const std::vector<Graph:
   const std::vector<Neighbours> groups = find_groups(computed, arrays_);
   make_loops(computed);
   lay_out(computed, groups);
-  views_.resize(inputs_.size());
-  for (size_t i = 0; i < inputs_.size(); ++i) {
-    for (size_t v = 0; v < arrays_.size(); ++v) {
-      if (roots_[v].value == inputs_[i]) views_[i].push_back(static_cast<int>(v));
-    }
-  }
+  for (int input : inputs_) views_.push_back(views_of(input));
+  find_own_outputs();
   for (const Neighbours& group : groups) {
     const Graph::Step* first = computed.data() + group.begin;
     steps_.push_back(can_join(*first, arrays_) ? ready_group(first, computed.data() + group.end) : ready(*first));
+  }
+}
+
+std::vector<int> Plan::views_of(int root) const {
+  std::vector<int> found;
+  for (size_t v = 0; v < arrays_.size(); ++v)
+    if (roots_[v].value == root) found.push_back(static_cast<int>(v));
+  return found;
+}
+
+// Outputs that fill memory which no other output lies in, and that are too large to be copied for nothing.
+void Plan::find_own_outputs() {
+  constexpr int64_t kWorth = 4096;
+  for (int output : outputs_) {
+    const Array& array = arrays_[static_cast<size_t>(output)];
+    const size_t root = root_of(output);
+    const bool alone =
+        std::count_if(outputs_.begin(), outputs_.end(), [&](int other) { return root_of(other) == root; }) == 1;
+    const bool own = alone && offset_[root] >= 0 && !loops_.count(static_cast<int>(root)) &&
+                     array.bytes() == arrays_[root].bytes() && array.bytes() >= kWorth;
+    own_bytes_.push_back(own ? slot_bytes(array) : 0);
+  }
+}
+
+void Plan::place_output(int i, std::byte* memory) {
+  const int root = static_cast<int>(root_of(outputs_[static_cast<size_t>(i)]));
+  std::byte* const begin = memory ? memory : arena_->data() + offset_[static_cast<size_t>(root)];
+  for (int value : views_of(root)) {
+    const size_t v = static_cast<size_t>(value);
+    arrays_[v].data = begin + roots_[v].offset;
   }
 }
 

@@ -37,7 +37,10 @@ class Plan {
   void set_reader(int output, const TileReader& reader);  // of an output that streams, before the first run
   int input_count() const { return static_cast<int>(inputs_.size()); }
   int output_count() const { return static_cast<int>(outputs_.size()); }
-  bool is_input(int i) const;  // whether output i lies in the memory of an input
+  // Whether output i can be written to other memory than the arena, and the bytes that takes; 0 where it cannot.
+  int64_t own_bytes(int i) const { return own_bytes_[static_cast<size_t>(i)]; }
+  void place_output(int i, std::byte* memory);  // null: in the arena again
+  bool is_input(int i) const;                   // whether output i lies in the memory of an input
   void attach(std::byte* arena);
 
   // Runs every step. Subnormal numbers count as zero meanwhile.
@@ -93,6 +96,8 @@ class Plan {
              const std::vector<Stream>& streams);
   void find_roots(const std::vector<Graph::Step>& steps, const std::vector<Graph::Value>& values);
   size_t root_of(int value) const { return static_cast<size_t>(roots_[static_cast<size_t>(value)].value); }
+  void find_own_outputs();
+  std::vector<int> views_of(int root) const;
   void make_loops(const std::vector<Graph::Step>& steps);
   void lay_out(const std::vector<Graph::Step>& steps, const std::vector<Neighbours>& groups);
   Step ready(const Graph::Step& step) const;
@@ -102,6 +107,7 @@ class Plan {
   std::vector<Root> roots_;
   std::vector<int64_t> offset_;  // in the arena, of values that a step computes; or one of these:
   static constexpr int64_t kNone = -1, kInGroup = -2, kStreamed = -3;
+  std::vector<int64_t> own_bytes_;                // per output
   std::vector<std::vector<int>> views_;           // of each input: itself and what lies in its memory
   std::vector<int> inputs_, outputs_, streamed_;  // streamed_: per output, the value that comes in tiles, or -1
   std::vector<Step> steps_;

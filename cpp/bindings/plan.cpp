@@ -54,6 +54,27 @@ std::vector<Array> held(const Plan& plan, const Vars& inputs) {
   return out;
 }
 
+// Runs and appends the outputs. Large ones are written where they will stay; the others are copied out of the arena.
+void run_into(Plan& plan, Vars& outputs) {
+  std::vector<std::shared_ptr<Buffer>> own(static_cast<size_t>(plan.output_count()));
+  for (int i = 0; i < plan.output_count(); ++i) {
+    if (!plan.own_bytes(i)) continue;
+    own[static_cast<size_t>(i)] = Buffer::allocate(static_cast<size_t>(plan.own_bytes(i)));
+    plan.place_output(i, own[static_cast<size_t>(i)]->data());
+  }
+  plan.run();
+  for (int i = 0; i < plan.output_count(); ++i) {
+    Array value = plan.output(i);
+    if (!own[static_cast<size_t>(i)]) {
+      outputs.push_back(copy(Var(std::move(value), nullptr)));
+      continue;
+    }
+    value.buffer = own[static_cast<size_t>(i)];
+    outputs.push_back(Var(std::move(value), nullptr));
+    plan.place_output(i, nullptr);
+  }
+}
+
 // Binds the inputs, runs, and returns copies of the outputs; nothing where an input is recorded. Work of more than a
 // few microseconds leaves the interpreter to other threads.
 std::optional<Vars> call(Plan& plan, const py::sequence& objects) {
@@ -64,8 +85,7 @@ std::optional<Vars> call(Plan& plan, const py::sequence& objects) {
   Vars outputs;
   const auto run = [&] {
     for (size_t i = 0; i < arrays.size(); ++i) plan.bind(static_cast<int>(i), arrays[i].data);
-    plan.run();
-    for (int i = 0; i < plan.output_count(); ++i) outputs.push_back(copy(Var(Array(plan.output(i)), nullptr)));
+    run_into(plan, outputs);
   };
   std::unique_lock<std::mutex> lock(plan.mutex(), std::try_to_lock);
   if (lock.owns_lock() && plan.arena_bytes() < 16384 && !plan.has_loops()) {

@@ -90,12 +90,16 @@ void random_order(uint64_t key, uint64_t counter, const Array& out) {
   int64_t* const order = out.as<int64_t>();
   const Array drawn = Array::empty({n}, DType::kUint64);
   random_bits(key, counter, drawn);
-  const uint64_t* const bits = drawn.as<uint64_t>();
-  const auto place = [&](int64_t i) { return high_product(bits[i], static_cast<uint64_t>(i) + 1); };
-  for (int64_t i = 0; i < n; ++i) order[i] = i;
+  uint64_t* const place = drawn.as<uint64_t>();
+  for_chunks(n, kSweepGrain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      place[i] = high_product(place[i], static_cast<uint64_t>(i) + 1);
+      order[i] = i;
+    }
+  });
   for (int64_t i = n - 1; i > 0; --i) {
-    if (i > kAhead) hwy::Prefetch(order + place(i - kAhead));
-    std::swap(order[i], order[place(i)]);
+    if (i > kAhead) hwy::Prefetch(order + place[i - kAhead]);
+    std::swap(order[i], order[place[i]]);
   }
 }
 

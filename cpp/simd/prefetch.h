@@ -5,14 +5,15 @@
 #include <hwy/cache_control.h>
 
 #include <cstddef>
+#include <cstdint>
 
 namespace fallline {
 
 // Asks for the lines of [p, p + bytes).
 inline void prefetch_bytes(const std::byte* p, std::size_t bytes) {
-  constexpr std::size_t kLine = 64;
-  for (std::size_t i = 0; i < bytes; i += kLine) hwy::Prefetch(p + i);
-  if (bytes > 1) hwy::Prefetch(p + bytes - 1);
+  constexpr std::uintptr_t kLine = 64;
+  const std::byte* const end = p + bytes;
+  for (p -= reinterpret_cast<std::uintptr_t>(p) % kLine; p < end; p += kLine) hwy::Prefetch(p);
 }
 
 }  // namespace fallline

@@ -13,26 +13,26 @@ namespace {
 
 // Rows of the next batch are asked for while this one is worked on, if they are short: lines under way are few.
 constexpr int64_t kShortRow = 256;
+// The machine itself guesses how a long row goes on, once it has seen the beginning.
+constexpr int64_t kRowStart = 512;
 
 // For rows as short as a label or a few features a call of memcpy costs more than the copy.
 template <class Word>
-void copy_word(std::byte* to, const std::byte* from) {
-  std::memcpy(to, from, sizeof(Word));
+void copy_words(std::byte* to, const std::byte* from, int64_t step, const int64_t* order, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) std::memcpy(to + i * sizeof(Word), from + order[i] * step, sizeof(Word));
 }
 struct Words {
   uint64_t both[2];
 };
 
-void copy_row(std::byte* to, const std::byte* from, int64_t bytes) {
-  switch (bytes) {
-    case 4:
-      return copy_word<uint32_t>(to, from);
-    case 8:
-      return copy_word<uint64_t>(to, from);
-    case 16:
-      return copy_word<Words>(to, from);
-    default:
-      std::memcpy(to, from, static_cast<size_t>(bytes));
+void copy_rows(std::byte* to, const std::byte* from, int64_t step, const int64_t* order, int64_t n, int64_t bytes) {
+  if (bytes == sizeof(uint32_t)) return copy_words<uint32_t>(to, from, step, order, n);
+  if (bytes == sizeof(uint64_t)) return copy_words<uint64_t>(to, from, step, order, n);
+  if (bytes == sizeof(Words)) return copy_words<Words>(to, from, step, order, n);
+  const size_t start = static_cast<size_t>(std::min(bytes, kRowStart)), length = static_cast<size_t>(bytes);
+  for (int64_t i = 0; i < n; ++i) {
+    if (i + 1 < n) prefetch_bytes(from + order[i + 1] * step, start);
+    std::memcpy(to + i * bytes, from + order[i] * step, length);
   }
 }
 
@@ -54,16 +54,15 @@ BatchRows::BatchRows(Array rows, const Array& wanted)
 std::byte* BatchRows::batch(const int64_t* order, int64_t begin) {
   if (!order && same_dtype_ && rows_.row_major()) return rows_.data + begin * step_;
   const int64_t length = std::max<int64_t>(count(one_.shape), 1), n = staged_.shape[0];
-  for_chunks(n, std::max<int64_t>(1, 4 * kSweepGrain / length),
+  for_chunks(n, std::max<int64_t>(1, kSweepGrain / length),
              [&](int64_t first, int64_t last) { gather(order, begin, first, last); });
   if (order && bytes_ <= kShortRow) ask_for(order, begin + n);
   return staged_.data;
 }
 
 void BatchRows::gather(const int64_t* order, int64_t begin, int64_t first, int64_t last) {
-  if (plain_) {
-    for (int64_t i = first; i < last; ++i) copy_row(staged_.data + i * bytes_, row(order, begin + i), bytes_);
-    return;
+  if (plain_ && order) {
+    return copy_rows(staged_.data + first * bytes_, rows_.data, step_, order + begin + first, last - first, bytes_);
   }
   for (int64_t i = first; i < last; ++i) {
     Array from = rows_.view(one_);

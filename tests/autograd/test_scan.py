@@ -252,7 +252,7 @@ def test_an_update_under_a_derivative_is_run_step_by_step_and_refused_in_plans()
 
     total = np.asarray(XS).sum()
     np.testing.assert_allclose(fl.grad(hyper)(np.float64(0.1)), -total, rtol=1e-13)
-    with pytest.raises(fl.TraceError, match="in Python instead of fl.scan"):
+    with pytest.raises(fl.TraceError, match=r"in Python instead of fl\.scan"):
         fl.jit(fl.grad(hyper))(np.float64(0.1))
 
 
