@@ -24,6 +24,79 @@ std::pair<std::shared_ptr<Graph>, std::vector<int>> trace(const py::function& f,
   return {graph, outputs};
 }
 
+// The key of a call: what its trace depends on, and the arrays in it. Plain containers of arrays and numbers only; of
+// anything else `add` returns false.
+class Signature {
+ public:
+  Signature(py::list key, py::list arrays) : key_(std::move(key)), arrays_(std::move(arrays)) {}
+
+  bool add(PyObject* node) {
+    if (const Var* x = as_array(node)) return add_array(node, x->shape(), x->dtype());
+    if (py::isinstance<py::array>(node)) return add_numpy(py::reinterpret_borrow<py::array>(node));
+    if (PyFloat_CheckExact(node) || PyLong_CheckExact(node) || PyBool_Check(node) || PyUnicode_CheckExact(node) ||
+        node == Py_None) {
+      push(reinterpret_cast<PyObject*>(Py_TYPE(node)));
+      push(node);
+      return true;
+    }
+    if (PyTuple_CheckExact(node)) return add_children(node, PyTuple_GET_SIZE(node), PyTuple_GetItem);
+    if (PyList_CheckExact(node)) return add_children(node, PyList_GET_SIZE(node), PyList_GetItem);
+    return PyDict_CheckExact(node) && add_dict(node);
+  }
+
+ private:
+  void push(PyObject* object) {
+    if (PyList_Append(key_.ptr(), object) != 0) throw py::error_already_set();
+  }
+  bool add_array(PyObject* node, const Dims& shape, DType dtype) {
+    static const auto* const names = [] {  // never freed: they must outlive the interpreter's last calls
+      auto* all = new std::vector<py::str>;
+      for (int i = 0; i < kDTypes; ++i) all->emplace_back(name_of(static_cast<DType>(i)));
+      return all;
+    }();
+    push(to_tuple(shape).ptr());
+    push((*names)[static_cast<size_t>(dtype)].ptr());
+    arrays_.append(py::handle(node));
+    return true;
+  }
+  bool add_numpy(const py::array& array) {
+    Dims shape;
+    for (py::ssize_t i = 0; i < array.ndim(); ++i) shape.push_back(array.shape(i));
+    try {
+      return add_array(array.ptr(), shape, to_dtype(array.dtype()));
+    } catch (const DTypeError&) {
+      return false;
+    }
+  }
+  template <class Item>
+  bool add_children(PyObject* node, Py_ssize_t size, Item item) {
+    push(reinterpret_cast<PyObject*>(Py_TYPE(node)));
+    push(py::int_(size).ptr());
+    for (Py_ssize_t i = 0; i < size; ++i)
+      if (!add(item(node, i))) return false;
+    return true;
+  }
+  bool add_dict(PyObject* node) {
+    PyObject *name, *value;
+    push(reinterpret_cast<PyObject*>(Py_TYPE(node)));
+    for (Py_ssize_t at = 0; PyDict_Next(node, &at, &name, &value);) push(name);
+    for (Py_ssize_t at = 0; PyDict_Next(node, &at, &name, &value);)
+      if (!add(value)) return false;
+    return true;
+  }
+
+  py::list key_, arrays_;
+};
+
+// Both lists stay as they are where the answer is no.
+bool describe(py::handle node, const py::list& key, const py::list& arrays) {
+  const auto keys = static_cast<Py_ssize_t>(key.size()), count = static_cast<Py_ssize_t>(arrays.size());
+  if (Signature(key, arrays).add(node.ptr())) return true;
+  PyList_SetSlice(key.ptr(), keys, PY_SSIZE_T_MAX, nullptr);
+  PyList_SetSlice(arrays.ptr(), count, PY_SSIZE_T_MAX, nullptr);
+  return false;
+}
+
 // `targets`: the arrays that some outputs, by their place, are meant for; those may be streamed.
 std::shared_ptr<Plan> make_plan(const Graph& graph, const std::vector<int>& outputs,
                                 const std::vector<std::pair<int, Var>>& targets) {
@@ -154,6 +227,7 @@ void bind_plan(py::module_& m) {
       .def_property_readonly("steps", &Plan::step_count)
       .def("__str__", &Plan::describe);
   m.def("trace", trace);
+  m.def("describe", describe);
   py::class_<Nested, std::shared_ptr<Nested>>(m, "Body");
   m.def("trace_body", trace_body);
   m.def("call_body", call_body);

@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Iterator, Mapping
 from functools import update_wrapper
-from operator import is_
+from operator import is_, itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -229,14 +229,18 @@ def _trace(f: Callable[..., Any], args: Any, kwargs: Any, arrays: list[Any], ali
     if not state["keyed"]:
         graph.forget_input(0)
     plan = None if state["tracked"] else _core.Plan(graph, outputs)
-    return _Entry(plan, len(arrays), lambda found: rebuild(out, iter(found)), list(buffers), state["keyed"], alive)
+    alone = isinstance(out, _ARRAYS)
+    made = itemgetter(0) if alone else lambda found: rebuild(out, iter(found))
+    return _Entry(plan, len(arrays), made, list(buffers), state["keyed"], alive)
 
 
 def describe(node: Any, key: list[Any], arrays: list[Any] | None, alive: list[Any]) -> None:
     """Add to the key all that a trace depends on; collect arrays, or take them by identity where there is no list."""
+    if arrays is not None and _core.describe(node, key, arrays):
+        return
     kind = type(node)
     if kind is Array or isinstance(node, _ARRAYS):
-        key += [node.shape, node.dtype]
+        key += [node.shape, node.dtype.name]
         if arrays is None:
             key.append(id(node))
             alive.append(node)
