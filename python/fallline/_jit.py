@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterator, Mapping
-from functools import update_wrapper
-from operator import is_, itemgetter
+from functools import partial, update_wrapper
+from operator import getitem, is_, itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +20,7 @@ __all__ = ["Plan", "jit"]
 # Tuples, for the time of a call goes into these checks.
 _ARRAYS, _LISTS, _PLAIN = (Array, np.ndarray, np.generic), (list, tuple), (bool, int, float)
 _FIXED = (*_ARRAYS, types.FunctionType)
+_OURS = tuple(f"fallline.{name}" for name in ("_transforms", "_ops", "_array", "_scan", "_jit", "nn", "optim"))
 _NUMBERS = frozenset((bool, int, float, complex, str, bytes, type(None)))
 
 
@@ -296,11 +297,12 @@ def _surroundings(f: Callable[..., Any], seen: set[int] | None = None) -> list[C
     if code is None or id(f) in seen:
         return []
     seen.add(id(f))
-    readers: list[Callable[[], Any]] = [
-        *(lambda cell=cell: cell.cell_contents for cell in f.__closure__ or ()),
-        *(lambda name=name: f.__globals__[name] for name in code.co_names if name in f.__globals__),
-        *((lambda name=name: getattr(f, name)) for name in ("__defaults__", "__kwdefaults__") if getattr(f, name)),
-    ]
+    readers: list[Callable[[], Any]] = [partial(getattr, cell, "cell_contents") for cell in f.__closure__ or ()]
+    if not f.__module__.startswith(_OURS):  # our own functions hold those of the user, and change nothing else
+        named = [name for name in code.co_names if name in f.__globals__]
+        readers += [partial(getitem, f.__globals__, name) for name in named]
+        readers += [partial(getattr, f, "__defaults__")] if f.__defaults__ else []
+        readers += [partial(getitem, f.__kwdefaults__, name) for name in f.__kwdefaults__ or ()]
     kept: list[Callable[[], Any]] = []
     for read in readers:
         try:

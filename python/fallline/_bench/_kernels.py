@@ -52,7 +52,8 @@ def _cases(effort: Effort) -> Iterator[Case]:
         yield name, partial(_cross_entropy, rows, classes), partial(sweep, rows * classes, 2)
     yield "x + y of 10", partial(_add, recorded=False), None
     yield "x + y of 10, recorded", partial(_add, recorded=True), None
-    yield "100 operations on 10, forward and backward", _hundred, None
+    yield "100 operations on 10, forward and backward", partial(_hundred, traced=False), None
+    yield "100 operations on 10, forward and backward, traced", partial(_hundred, traced=True), None
 
 
 def _here() -> tuple[Any, Any]:
@@ -172,7 +173,7 @@ def _add(*, recorded: bool) -> dict[str, Call | None]:
     return calls
 
 
-def _hundred() -> dict[str, Call | None]:
+def _hundred(*, traced: bool) -> dict[str, Call | None]:
     torch, jax = _here()
     x = _numbers(10)
 
@@ -181,13 +182,12 @@ def _hundred() -> dict[str, Call | None]:
             x = x * 0.5 + 0.25
         return x.sum()
 
-    gradient, fx = fl.grad(chain), fl.asarray(x)
-    compiled = fl.jit(gradient)
-    calls: dict[str, Call | None] = {"fallline": lambda: gradient(fx), "fallline jit": lambda: compiled(fx)}
-    if torch:
+    gradient, fx = fl.jit(fl.grad(chain)) if traced else fl.grad(chain), fl.asarray(x)
+    calls: dict[str, Call | None] = {"fallline": lambda: gradient(fx)}
+    if torch and not traced:
         tx = torch.tensor(x, requires_grad=True)
         calls["PyTorch"] = lambda: torch.autograd.grad(chain(tx), tx)
-    if jax:
+    if jax and traced:
         theirs, jx = jax.jit(jax.grad(chain)), jax.numpy.asarray(x)
         calls["JAX jit"] = lambda: theirs(jx).block_until_ready()
     return calls

@@ -15,8 +15,9 @@ STEPS, LR, START = 2000, 1e-4, (-1.2, 1.0)
 
 
 def rows(effort: Effort, wanted: Wanted) -> Iterator[Row]:
-    """Yield the row of eager steps and the row of steps inside a loop node."""
-    for name, build in (("S13 Rosenbrock, eager", _eager), ("S13 Rosenbrock, scan", _scan)):
+    """Yield the rows of eager steps, of traced steps, and of steps inside a loop node."""
+    builders = {"eager": _eager, "jit": _jit, "scan": _scan}
+    for name, build in ((f"S13 Rosenbrock, {how}", build) for how, build in builders.items()):
         if not wanted(name):
             continue
         runners = build()
@@ -66,6 +67,20 @@ def _eager() -> dict[str, Callable[[int], tuple[float, float]]]:
             return p.detach()
 
         found["PyTorch eager"] = _timed(theirs)
+    return found
+
+
+def _jit() -> dict[str, Callable[[int], tuple[float, float]]]:
+    gradient = fl.grad(valley)
+    ours = fl.jit(lambda p: p - LR * gradient(p))
+
+    def walk(steps: int) -> Any:
+        p = fl.asarray(START)
+        for _ in range(steps):
+            p = ours(p)
+        return p
+
+    found = {"fallline": _timed(walk)}
     if installed(["jax"]):
         import jax
 
