@@ -51,6 +51,7 @@ void bind_train(py::module_& m);
 void bind_nn(py::module_& m);
 void bind_info(py::module_& m);
 void bind_number_slots(py::module_& m);
+void bind_indexing(py::module_& m);
 
 }  // namespace fallline
 

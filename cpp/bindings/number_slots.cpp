@@ -1,5 +1,5 @@
 // The operators of fl.Array, put into the type's number slots by hand: pybind11's dispatch costs as much as the work.
-#include "bindings/bind.h"
+#include "bindings/slots.h"
 
 namespace fallline {
 namespace {
@@ -10,37 +10,6 @@ using BinaryFunction = Var (*)(const Var&, const Var&);
 bool is_operand(PyObject* p) {
   return as_array(p) || PyFloat_Check(p) || PyLong_Check(p) || py::isinstance<py::array>(p) || PyList_Check(p) ||
          PyTuple_Check(p) || py::hasattr(p, "dtype");
-}
-
-// The C++ exception in flight as the Python error that pybind11 registers for it.
-PyObject* fail(const py::handle& module, const char* type, const char* what) {
-  PyErr_SetString(module.attr(type).ptr(), what);
-  return nullptr;
-}
-py::module_* core = nullptr;
-
-template <class F>
-PyObject* guarded(F&& f) {
-  try {
-    return f();
-  } catch (py::error_already_set& e) {
-    e.restore();
-    return nullptr;
-  } catch (const ShapeError& e) {
-    return fail(*core, "ShapeError", e.what());
-  } catch (const DTypeError& e) {
-    return fail(*core, "DTypeError", e.what());
-  } catch (const TraceError& e) {
-    return fail(*core, "TraceError", e.what());
-  } catch (const std::bad_alloc&) {
-    return PyErr_NoMemory();
-  } catch (const std::invalid_argument& e) {
-    PyErr_SetString(PyExc_ValueError, e.what());
-    return nullptr;
-  } catch (const std::exception& e) {
-    PyErr_SetString(PyExc_RuntimeError, e.what());
-    return nullptr;
-  }
 }
 
 template <BinaryFunction f>
@@ -107,7 +76,6 @@ PyObject* compare_slot(PyObject* left, PyObject* right, int op) {
 }  // namespace
 
 void bind_number_slots(py::module_& m) {
-  core = new py::module_(m);  // for the life of the process
   auto* type = reinterpret_cast<PyTypeObject*>(m.attr("Array").ptr());
   const auto method = [&](const char* name, const auto& f) {
     m.attr("Array").attr(name) = py::cpp_function(f, py::name(name), py::is_method(m.attr("Array")), py::is_operator());

@@ -143,36 +143,11 @@ def _is_integer_array(part: Any) -> bool:
 
 
 def _basic(x: Array, parts: tuple[Any, ...]) -> Array:
-    """Apply basic indices as one slice and one reshape."""
-    given = sum(part is not None and part is not Ellipsis for part in parts)
-    if given > x.ndim:
-        raise IndexError(f"[index] {given} indices for an array of shape {x.shape}")
-    if sum(part is Ellipsis for part in parts) > 1:
-        raise IndexError("[index] at most one ellipsis (...) is possible")
-    if not any(part is Ellipsis for part in parts):
-        parts = (*parts, Ellipsis)
-    cuts: list[tuple[int, int, int]] = []  # start, length and step along each axis
-    shape: list[int] = []
-    for part in parts:
-        axis = len(cuts)
-        if part is None:
-            shape.append(1)
-        elif part is Ellipsis:
-            rest = x.shape[axis : axis + x.ndim - given]
-            cuts += [(0, length, 1) for length in rest]
-            shape += rest
-        elif isinstance(part, slice):
-            start, stop, step = part.indices(x.shape[axis])
-            cuts.append((start, len(range(start, stop, step)), step))
-            shape.append(cuts[-1][1])
-        else:
-            i = operator.index(part)
-            if not -x.shape[axis] <= i < x.shape[axis]:
-                raise IndexError(f"[index] {i} is out of range for axis {axis} of length {x.shape[axis]}")
-            cuts.append((i % x.shape[axis], 1, 1))
-    if cuts != [(0, length, 1) for length in x.shape]:
-        x = _core.slice(x, *zip(*cuts, strict=True))
-    return x if x.shape == tuple(shape) else _core.reshape(x, shape)
+    """Apply basic indices, as one slice and one reshape."""
+    key = tuple(p if p is None or p is Ellipsis or isinstance(p, slice) else operator.index(p) for p in parts)
+    found = _core.plain_index(x, key)
+    assert found is not None
+    return found
 
 
 def _as_numpy(parts: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -191,7 +166,7 @@ def _result_shape(x: Array, parts: tuple[Any, ...]) -> tuple[int, ...]:
 def _iterate(x: Array) -> Iterator[Array]:
     if x.ndim == 0:
         raise TypeError("[iter] a 0-d array cannot be iterated over")
-    return (getitem(x, i) for i in range(x.shape[0]))
+    return (x[i] for i in range(x.shape[0]))
 
 
 def _scalar(x: Array, what: str) -> Any:
@@ -226,7 +201,6 @@ def _to_index(x: Array) -> int:
 
 
 METHODS: dict[str, Any] = {
-    "__getitem__": getitem,
     "__setitem__": setitem,
     "__iter__": _iterate,
     "__repr__": _repr,
@@ -249,3 +223,4 @@ METHODS: dict[str, Any] = {
 }
 for _name, _method in METHODS.items():
     setattr(Array, _name, _method)
+_core.set_subscript(getitem)
