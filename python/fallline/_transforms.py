@@ -145,11 +145,17 @@ def backward(self: Array, gradient: Any = None, *, create_graph: bool = False) -
 Array.backward = backward  # type: ignore[method-assign]
 
 
+_LEAVES = frozenset((Array, np.ndarray, float, int))
+
+
 def _start(args: tuple[Any, ...], i: int, stack: ExitStack) -> tuple[Any, dict[str, Array]]:
     """Begin a record at the leaves of one argument; a module holds them until the stack closes."""
     if not -len(args) <= i < len(args):
         raise ValueError(f"[grad] argnums names argument {i}, but {len(args)} were given")
     tree = args[i]
+    if type(tree) in _LEAVES:  # no walk through a tree
+        leaf = _start_leaf("", tree)
+        return leaf, {"": leaf}
     leaves = {path: _start_leaf(path, leaf) for path, leaf in _tree.flatten(tree).items()}
     return _hold(tree, "", leaves, stack), leaves
 
@@ -184,6 +190,8 @@ def _hold(tree: Any, path: str, leaves: dict[str, Array], stack: ExitStack) -> A
 
 
 def _rebuild(tree: Any, leaves: dict[str, Array], gradients: Any) -> Any:
+    if type(tree) in _LEAVES:
+        return next(gradients)
     return _tree.unflatten(tree, {path: next(gradients) for path in leaves})
 
 
