@@ -124,6 +124,8 @@ def torch(net: Net, x: np.ndarray, y: np.ndarray, *, compiled: bool = False) -> 
     def value(bx: Any, by: Any) -> Any:
         return measure(model(bx), by)
 
+    if compiled:
+        pt._dynamo.reset()  # else it gives up after a few nets that it takes for one function
     loss_of = pt.compile(value) if compiled else value
     rule = pt.optim.Adam if net.optimizer == "adam" else pt.optim.SGD
 
