@@ -46,13 +46,14 @@ def limit(net: Net) -> float:
 
 
 def _row(net: Net, effort: Effort) -> Row:
-    longest = max(ENOUGH, int(min(50_000, effort.seconds / limit(net), 2**25 / net.batch / prod(net.sample))))
+    seconds = (4 if effort.thorough else 1) * effort.seconds  # an epoch of some hundred steps
+    longest = max(ENOUGH, int(min(50_000, seconds / limit(net), 2**25 / net.batch / prod(net.sample))))
     x, y = net.data(max(longest, COMPARED))
     trainers = {name: make(net, x, y) for name, make in contenders(net, effort).items()}
     losses = {name: train(COMPARED)[1] for name, train in trainers.items()}
     check_equal({name: v for name, v in losses.items() if name != "scikit-learn"}, 2e-3, net.name)
     trainers["fallline, shuffled"] = _trainers.fallline(net, x, y, shuffle=True, progress=True)
-    steps = {name: _steps_for(name, train, effort.seconds, longest) for name, train in trainers.items()}
+    steps = {name: _steps_for(name, train, seconds, longest) for name, train in trainers.items()}
 
     def timed(name: str, train: Any) -> Callable[[], float]:
         return lambda: train(steps[name])[0] / steps[name]
