@@ -98,7 +98,7 @@ bool describe(py::handle node, const py::list& key, const py::list& arrays) {
 }
 
 // `targets`: the arrays that some outputs, by their place, are meant for; those may be streamed.
-std::shared_ptr<Plan> make_plan(const Graph& graph, const std::vector<int>& outputs,
+std::shared_ptr<Plan> planned(const Graph& graph, const std::vector<int>& outputs,
                                 const std::vector<std::pair<int, Var>>& targets) {
   std::vector<Stream> streams;
   for (const auto& [output, target] : targets) streams.push_back({output, target.array().layout()});
@@ -219,7 +219,7 @@ void bind_plan(py::module_& m) {
       .def("forget_input",
            [](Graph& graph, size_t i) { graph.inputs.erase(graph.inputs.begin() + static_cast<std::ptrdiff_t>(i)); });
   py::class_<Plan, std::shared_ptr<Plan>>(m, "Plan")
-      .def(py::init(&make_plan), py::arg("graph"), py::arg("outputs"),
+      .def(py::init(&planned), py::arg("graph"), py::arg("outputs"),
            py::arg("targets") = std::vector<std::pair<int, Var>>())
       .def("call", call)
       .def("profile", profile)
