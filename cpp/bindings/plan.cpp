@@ -99,7 +99,7 @@ bool describe(py::handle node, const py::list& key, const py::list& arrays) {
 
 // `targets`: the arrays that some outputs, by their place, are meant for; those may be streamed.
 std::shared_ptr<Plan> planned(const Graph& graph, const std::vector<int>& outputs,
-                                const std::vector<std::pair<int, Var>>& targets) {
+                              const std::vector<std::pair<int, Var>>& targets) {
   std::vector<Stream> streams;
   for (const auto& [output, target] : targets) streams.push_back({output, target.array().layout()});
   return std::make_shared<Plan>(graph, outputs, streams);
