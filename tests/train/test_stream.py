@@ -39,7 +39,11 @@ def test_a_streamed_gradient_has_no_memory() -> None:
 
 @pytest.mark.parametrize(
     ("rule", "dtype", "threads"),
-    [(fl.optim.SGD, np.float64, 1), (fl.optim.Adam, np.float32, 2), (fl.optim.AMSGrad, np.float32, 3)],
+    [
+        (fl.optim.Adam, np.float32, 2),
+        pytest.param(fl.optim.SGD, np.float64, 1, marks=pytest.mark.slow),
+        pytest.param(fl.optim.AMSGrad, np.float32, 3, marks=pytest.mark.slow),
+    ],
 )
 def test_it_trains_to_the_same_bits(rule: Any, dtype: Any, threads: int) -> None:
     x, y = data(dtype)
@@ -60,6 +64,7 @@ def test_it_trains_to_the_same_bits(rule: Any, dtype: Any, threads: int) -> None
     assert norm == pytest.approx(whole_norm, rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["scalar", "avx2"])
 def test_norms_do_not_depend_on_the_target(target: str) -> None:
     if target not in fl.info()["simd_targets"]:
@@ -72,6 +77,7 @@ def test_norms_do_not_depend_on_the_target(target: str) -> None:
     assert norms[0] == norms[1]
 
 
+@pytest.mark.slow
 def test_weights_that_the_other_gradient_reads_are_not_streamed() -> None:
     """The gradient of a in (a b) is a product with b itself, which may change first."""
 
@@ -93,6 +99,7 @@ def test_weights_that_the_other_gradient_reads_are_not_streamed() -> None:
     np.testing.assert_array_equal(nets[0].b, nets[1].b)
 
 
+@pytest.mark.slow
 def test_a_diverged_epoch_gives_the_parameters_back() -> None:
     x, y = data(np.float32)
     net = model(np.float32)
