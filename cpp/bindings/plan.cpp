@@ -135,7 +135,13 @@ void run_into(Plan& plan, Vars& outputs) {
     own[static_cast<size_t>(i)] = Buffer::allocate(static_cast<size_t>(plan.own_bytes(i)));
     plan.place_output(i, own[static_cast<size_t>(i)]->data());
   }
-  plan.run();
+  try {
+    plan.run();
+  } catch (...) {  // such as an index that is out of range: nothing may point to what is freed now
+    for (int i = 0; i < plan.output_count(); ++i)
+      if (plan.own_bytes(i)) plan.place_output(i, nullptr);
+    throw;
+  }
   for (int i = 0; i < plan.output_count(); ++i) {
     Array value = plan.output(i);
     if (!own[static_cast<size_t>(i)]) {
