@@ -1,6 +1,8 @@
 // Products of matrices and of batches of them.
 #include "ops/matmul.h"
 
+#include <utility>
+
 namespace fallline {
 namespace {
 
@@ -68,14 +70,9 @@ void matmul(const Array& x, const Array& y, const Array* bias, const Array& out)
 
 std::function<void()> prepared_matmul(const Array& x, const Array& y, bool turn_y, const Array* bias,
                                       const Array& out) {
-  MatmulArgs args{};
-  args.m = out.shape[0];
+  MatmulArgs args = factors(x, y);
   args.n = out.shape[1];
-  args.k = x.shape[1];
-  args.a_row = x.strides[0];
-  args.a_col = x.strides[1];
-  args.b_row = y.strides[turn_y ? 1 : 0];
-  args.b_col = y.strides[turn_y ? 0 : 1];
+  if (turn_y) std::swap(args.b_row, args.b_col);
   args.c_row = out.strides[0];
   return [args, kind = float_index(out.dtype), &x, &y, bias, &out]() mutable {
     args.a = x.data;
