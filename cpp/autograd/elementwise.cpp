@@ -58,23 +58,20 @@ FL_BINARY_OPS(FL_ROW)
 
 // The kernels of one row on consecutive elements.
 template <class F>
-void flat_unary(const Operand* in, void* out, int64_t n, DType dtype) {
-  elementwise_kernels().unary[static_cast<int>(Row<F>::op)][float_index(dtype)](in[0].data, out, n);
+ElementwiseKernel flat_unary(DType dtype) {
+  return elementwise_kernels().unary[static_cast<int>(Row<F>::op)][float_index(dtype)];
 }
 template <class F>
-void flat_unary_grad(const Operand* in, void* out, int64_t n, DType dtype) {
-  const auto kernel = elementwise_kernels().unary_grad[static_cast<int>(Row<F>::op)][float_index(dtype)];
-  kernel(in[0].data, in[1].data, in[2].data, out, n);
+ElementwiseKernel flat_unary_grad(DType dtype) {
+  return elementwise_kernels().unary_grad[static_cast<int>(Row<F>::op)][float_index(dtype)];
 }
 template <class F>
-void flat_binary(const Operand* in, void* out, int64_t n, DType dtype) {
-  const auto kernel = elementwise_kernels().binary[static_cast<int>(Row<F>::op)][float_index(dtype)];
-  kernel(in[0].data, in[0].step, in[1].data, in[1].step, out, n);
+ElementwiseKernel flat_binary(DType dtype) {
+  return elementwise_kernels().binary[static_cast<int>(Row<F>::op)][float_index(dtype)];
 }
 template <class F, int kArgument>
-void flat_binary_grad(const Operand* in, void* out, int64_t n, DType dtype) {
-  const auto kernel = elementwise_kernels().binary_grad[static_cast<int>(Row<F>::op)][kArgument][float_index(dtype)];
-  kernel(in[0].data, in[1].data, in[2].data, in[3].data, out, n);
+ElementwiseKernel flat_binary_grad(DType dtype) {
+  return elementwise_kernels().binary_grad[static_cast<int>(Row<F>::op)][kArgument][float_index(dtype)];
 }
 
 // `x` in the memory order of `like`, so that kernels over consecutive elements may be used.
@@ -86,18 +83,27 @@ Array in_order_of(const Array& x, const Array& like) {
   return out;
 }
 
+// A gradient that is the same everywhere, as that of a sum, stays one element.
+Array gradient_in_order_of(const Array& g, const Array& like) { return g.one_element() ? g : in_order_of(g, like); }
+
+template <class F>
+Layout like_inputs(Inputs in, const Attrs&) {
+  return elementwise_layout(in, in[0].dtype, Row<F>::name);
+}
+
 // g * df(x, y) in one kernel: the fast form of a rule, used while the gradient itself is not recorded. Its bits equal
 // those of the recorded form.
 template <class F>
 constexpr Primitive kUnaryGrad = {Row<F>::name,
-                                  like_first,
+                                  like_inputs<F>,
                                   [](Inputs in, const Array& out, const Attrs&) {
-                                    unary_grad(Row<F>::op, in_order_of(in[0], out), in_order_of(in[1], out),
+                                    unary_grad(Row<F>::op, gradient_in_order_of(in[0], out), in_order_of(in[1], out),
                                                in_order_of(in[2], out), out);
                                   },
                                   nullptr,
                                   kReadsNone,
-                                  flat_unary_grad<F>};
+                                  flat_unary_grad<F>,
+                                  0b1};
 
 template <class F>
 constexpr Primitive kUnary = {Row<F>::name,
@@ -105,10 +111,10 @@ constexpr Primitive kUnary = {Row<F>::name,
                               [](Inputs in, const Array& out, const Attrs&) { unary(Row<F>::op, in[0], out); },
                               [](Pullback& p) {
                                 const Var &x = p.in[0], &y = p.out;
-                                if (recording()) {
+                                if (recording() || Row<F>::keeps == kReadsNone) {
                                   p.gin[0] = p.g * F::df(x, y);
                                 } else {
-                                  const Var& other = x ? x : (y ? y : p.g);
+                                  const Var& other = x ? x : y;
                                   p.gin[0] = apply(kUnaryGrad<F>, {p.g, x ? x : other, y ? y : other});
                                 }
                               },
@@ -117,15 +123,16 @@ constexpr Primitive kUnary = {Row<F>::name,
 
 template <class F, int kArgument>
 constexpr Primitive kBinaryGrad = {Row<F>::name,
-                                   like_first,
+                                   like_inputs<F>,
                                    [](Inputs in, const Array& out, const Attrs&) {
-                                     binary_grad(Row<F>::op, kArgument, in_order_of(in[0], out),
+                                     binary_grad(Row<F>::op, kArgument, gradient_in_order_of(in[0], out),
                                                  in_order_of(in[1], out), in_order_of(in[2], out),
                                                  in_order_of(in[3], out), out);
                                    },
                                    nullptr,
                                    kReadsNone,
-                                   flat_binary_grad<F, kArgument>};
+                                   flat_binary_grad<F, kArgument>,
+                                   0b1};
 
 template <class F, int kArgument>
 void pull_binary(Pullback& p) {
@@ -148,7 +155,8 @@ void pull_binary(Pullback& p) {
     if (recording()) {
       p.gin[kArgument] = p.g * derivative();
     } else {
-      const auto operand = [&](uint32_t bit, const Var& v) { return kReads & bit ? v : p.g; };
+      const Var& other = kReads & kReadsA ? x : kReads & kReadsB ? y : z;
+      const auto operand = [&](uint32_t bit, const Var& v) { return kReads & bit ? v : other; };
       p.gin[kArgument] =
           apply(kBinaryGrad<F, kArgument>, {p.g, operand(kReadsA, x), operand(kReadsB, y), operand(kReadsOut, z)});
     }
@@ -166,7 +174,7 @@ constexpr Primitive kBinary = {
     },
     Row<F>::keeps,
     flat_binary<F>,
-    true};
+    0b11};
 
 // ----- elementwise without derivatives -----
 

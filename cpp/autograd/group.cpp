@@ -20,10 +20,10 @@ bool can_join(const Graph::Step& step, const std::vector<Array>& arrays) {
   const Primitive& primitive = *step.primitive;
   const Array& out = arrays[static_cast<size_t>(step.out)];
   if (!primitive.flat || step.in.size() > Group::kMostInputs || !is_dense(out.shape, out.strides)) return false;
-  for (int value : step.in) {
-    const Array& x = arrays[static_cast<size_t>(value)];
-    const bool number = primitive.flat_numbers && x.size() == 1 && x.dtype == out.dtype;
-    if (!number && !is_flat(x, out)) return false;
+  for (size_t i = 0; i < step.in.size(); ++i) {
+    const Array& x = arrays[static_cast<size_t>(step.in[i])];
+    const bool repeats = primitive.repeats >> i & 1 && x.one_element() && x.dtype == out.dtype;
+    if (!repeats && !is_flat(x, out)) return false;
   }
   return true;
 }
@@ -46,37 +46,68 @@ std::vector<Neighbours> find_groups(const std::vector<Graph::Step>& steps, const
   return found;
 }
 
+std::vector<Neighbours> find_turns(const std::vector<Neighbours>& groups, const std::vector<Graph::Step>& steps,
+                                   const std::vector<Array>& arrays) {
+  std::vector<Neighbours> found;
+  for (const Neighbours& group : groups) {
+    const bool blocks = arrays[static_cast<size_t>(steps[group.begin].out)].size() > kGroupBlock;
+    for (size_t i = group.begin; i < group.end; i = found.back().end) found.push_back({i, blocks ? group.end : i + 1});
+  }
+  return found;
+}
+
 void Group::add(Step step) {
   slots_ = std::max(slots_, step.out.slot + 1);
+  const size_t count = static_cast<size_t>(step.count);
+  Call call{step.kernel, end_of(step, size_), step.out.array, {}, count > 2};
+  for (size_t k = 0; k < kMostInputs; ++k) {
+    const Place& place = step.in[k < count ? k : 0];
+    call.in[k] = {place.array, place.step};
+  }
+  calls_.push_back(call);
   steps_.push_back(std::move(step));
 }
 
 // What is padded is computed in whole registers to the end: a masked store cannot be read back before it has reached
 // the cache, which in a chain of steps over few elements is most of the time.
+int64_t Group::end_of(const Step& step, int64_t n) const {
+  const int64_t lanes = kRegisterBytes / element_bytes_;
+  return step.padded ? (n + lanes - 1) / lanes * lanes : n;
+}
+
+void Group::run_block() const {
+  for (const Call& call : calls_) {
+    Operand in[kMostInputs];
+    const auto fetch = [&](size_t k) { in[k] = {call.in[k].array->data, call.in[k].step}; };
+    fetch(0), fetch(1);  // the second perhaps in vain, which costs less than to count
+    if (call.many) fetch(2), fetch(3);
+    call.kernel(in, call.out->data, call.length);
+  }
+}
+
 void Group::run_range(int64_t begin, int64_t end) const {
-  const int64_t size = static_cast<int64_t>(size_of(dtype_)), block = kGroupBlock * size;
+  const int64_t block = kGroupBlock * element_bytes_;
   std::byte* slots = slots_ ? static_cast<std::byte*>(scratch(Scratch::kGroup, slots_ * block)) : nullptr;
   const int64_t most = steps_.size() == 1 ? end - begin : kGroupBlock;  // one step alone leaves nothing for another
   for (int64_t at = begin; at < end; at += most) {
+    const int64_t n = std::min(most, end - at);
     const auto memory = [&](const Place& place) {
       if (place.slot >= 0) return slots + place.slot * block;
-      return place.array->data + (place.repeats ? 0 : at * size);
+      return place.array->data + place.step * at * element_bytes_;
     };
-    const int64_t n = std::min(most, end - at),
-                  whole = (n * size + kRegisterBytes - 1) / kRegisterBytes * kRegisterBytes / size;
     for (const Step& step : steps_) {
       Operand in[kMostInputs];
       for (int k = 0; k < step.count; ++k) {
         const Place& place = step.in[static_cast<size_t>(k)];
-        in[k] = {memory(place), place.repeats ? 0 : 1};
+        in[k] = {memory(place), place.step};
       }
-      step.primitive->flat(in, memory(step.out), step.padded ? whole : n, dtype_);
+      step.kernel(in, memory(step.out), end_of(step, n));
     }
   }
 }
 
 void Group::run() const {
-  if (size_ <= kGroupBlock) return run_range(0, size_);
+  if (size_ <= kGroupBlock) return run_block();
   const auto range = [this](int64_t begin, int64_t end) { run_range(begin, end); };
   for_chunks(size_, kSweepGrain, range, kPieceNs * static_cast<int64_t>(steps_.size()));
 }

@@ -32,8 +32,8 @@ constexpr Primitive kMatmul = {
     },
     kReadsA | kReadsB,
     nullptr,
-    false,
-    [](Inputs in, const Array& out) -> std::function<void()> {
+    0,
+    [](Inputs in, const Array& out, const Attrs&) -> std::function<void()> {
       if (out.ndim() != 2) return nullptr;
       return prepared_matmul(in[0], in[1], false, nullptr, out);
     }};
@@ -57,8 +57,8 @@ constexpr Primitive kLinear = {  // x (n, in), weight (out, in), bias (out,)
     },
     kReadsA | kReadsB,
     nullptr,
-    false,
-    [](Inputs in, const Array& out) -> std::function<void()> {
+    0,
+    [](Inputs in, const Array& out, const Attrs&) -> std::function<void()> {
       if (in[2].strides[0] != 1) return nullptr;
       return prepared_matmul(in[0], in[1], true, &in[2], out);
     }};

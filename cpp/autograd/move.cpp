@@ -1,6 +1,8 @@
 // The primitives that only move elements: views, copies, gathers and joins.
 #include "ops/move.h"
 
+#include <cstring>
+
 #include "autograd/promotion.h"
 #include "ops/plain.h"
 
@@ -61,6 +63,17 @@ constexpr Primitive kBroadcast = {  // dims: the new shape
     },
     nullptr, [](Pullback& p) { p.gin[0] = p.g; }, kReadsNone};
 
+// Where in the result of unslice the input lies.
+Layout place_of(const Array& part, const Array& out, const Attrs& a) {
+  Layout place = out.layout();
+  place.shape = part.shape;
+  for (int i = 0; i < out.ndim(); ++i) {
+    place.offset += a.starts[i] * out.strides[i];
+    place.strides[i] = a.steps[i] * out.strides[i];
+  }
+  return place;
+}
+
 constexpr Primitive kUnslice = {  // zeros of shape `dims` with the input placed at `starts`, `steps` apart
     "unslice",
     [](Inputs in, const Attrs& a) {
@@ -68,15 +81,22 @@ constexpr Primitive kUnslice = {  // zeros of shape `dims` with the input placed
     },
     [](Inputs in, const Array& out, const Attrs& a) {
       fill_zero(out);
-      Layout part = out.layout();
-      part.shape = in[0].shape;
-      for (int i = 0; i < out.ndim(); ++i) {
-        part.offset += a.starts[i] * out.strides[i];
-        part.strides[i] = a.steps[i] * out.strides[i];
-      }
-      cast(in[0], out.view(part));
+      cast(in[0], out.view(place_of(in[0], out, a)));
     },
-    [](Pullback& p) { p.gin[0] = slice(p.g, p.attrs.starts, p.in_shape[0], p.attrs.steps); }, kReadsNone};
+    [](Pullback& p) { p.gin[0] = slice(p.g, p.attrs.starts, p.in_shape[0], p.attrs.steps); },
+    kReadsNone,
+    nullptr,
+    0,
+    [](Inputs in, const Array& out, const Attrs& a) -> std::function<void()> {
+      const Array& part = in[0];
+      const Layout place = place_of(part, out, a);
+      if (part.size() != 1 && !(place.strides == part.strides && is_dense(part.shape, part.strides))) return nullptr;
+      const int64_t offset = place.offset * static_cast<int64_t>(size_of(out.dtype));
+      return [&part, &out, offset, bytes = static_cast<size_t>(part.bytes())] {
+        fill_zero(out);
+        std::memcpy(out.data + offset, part.data, bytes);
+      };
+    }};
 
 constexpr Primitive kSlice = {  // starts, steps, and dims: lengths
     "slice",

@@ -119,7 +119,7 @@ void Plan::place(const std::vector<Graph::Step>& steps, const std::vector<Graph:
       stream_last(computed, values, outputs_, streams, [this](int value) { return static_cast<int>(root_of(value)); });
   const std::vector<Neighbours> groups = find_groups(computed, arrays_);
   make_loops(computed);
-  lay_out(computed, groups);
+  lay_out(computed, find_turns(groups, computed, arrays_));
   for (int input : inputs_) views_.push_back(views_of(input));
   find_own_outputs();
   for (const Neighbours& group : groups) {
@@ -194,7 +194,7 @@ Plan::Step Plan::ready(const Graph::Step& step) const {
   if (inner != loops_.end()) {
     out.loop = inner->second.loop.get();
   } else if (step.primitive->prepare) {
-    out.call = step.primitive->prepare({out.in.data(), static_cast<int>(out.in.size())}, *out.out);
+    out.call = step.primitive->prepare({out.in.data(), static_cast<int>(out.in.size())}, *out.out, step.attrs);
   }
   return out;
 }
@@ -221,7 +221,8 @@ Plan::Step Plan::ready_group(const Graph::Step* begin, const Graph::Step* end) c
   std::map<size_t, int> slot;
   std::vector<bool> taken;
   for (const Graph::Step* step = begin; step != end; ++step) {
-    Group::Step ready{step->primitive, {}, 0, {&arrays_[static_cast<size_t>(step->out)]}};
+    Group::Step ready{
+        step->primitive, step->primitive->flat(first.dtype), {}, 0, {&arrays_[static_cast<size_t>(step->out)]}, false};
     if (offset_[static_cast<size_t>(step->out)] == kInGroup) {
       const auto free = std::find(taken.begin(), taken.end(), false);
       ready.out.slot = static_cast<int>(free - taken.begin());
@@ -233,8 +234,9 @@ Plan::Step Plan::ready_group(const Graph::Step* begin, const Graph::Step* end) c
     for (int value : step->in) {
       const Array& x = arrays_[static_cast<size_t>(value)];
       const auto in_slot = slot.find(root_of(value));
-      const bool repeats = x.size() != first.size() || (x.size() == 1 && step->primitive->flat_numbers);
-      ready.in[static_cast<size_t>(ready.count++)] = {&x, in_slot == slot.end() ? -1 : in_slot->second, repeats};
+      const bool repeats = step->primitive->repeats >> ready.count & 1 && x.one_element();
+      ready.in[static_cast<size_t>(ready.count++)] = {&x, in_slot == slot.end() ? -1 : in_slot->second,
+                                                      repeats ? 0 : 1};
       ready.padded &= repeats || in_slot != slot.end() || offset_[root_of(value)] >= 0;
     }
     for (int value : step->in) {

@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "autograd/var.h"
+#include "ops/elementwise.h"
 
 namespace fallline {
 
@@ -44,12 +45,6 @@ struct Pullback {
 constexpr uint32_t kReadsNone = 0, kReadsA = 1, kReadsB = 2, kReadsC = 4, kReadsOut = 1u << 31;
 constexpr uint32_t kReadsX = kReadsA, kReadsY = kReadsOut;  // of a unary op: y = f(x)
 
-// One input of a flat call: consecutive elements (step 1), or one that is repeated (step 0).
-struct Operand {
-  const void* data;
-  int64_t step;
-};
-
 struct Primitive {
   const char* name;
   Layout (*shape)(Inputs in, const Attrs& attrs);                 // or throws ShapeError, DTypeError
@@ -57,12 +52,13 @@ struct Primitive {
   void (*vjp)(Pullback& p);                                       // in recorded functions; null: no derivative
   uint32_t keeps;                                                 // the inputs and the output that vjp reads
 
-  // Of elementwise functions: n consecutive elements, all of one float dtype; for groups (autograd/group.h).
-  void (*flat)(const Operand* in, void* out, int64_t n, DType dtype) = nullptr;
-  bool flat_numbers = false;  // whether inputs may repeat
+  // Of elementwise functions: the kernel over consecutive elements, all of one float dtype; for groups
+  // (autograd/group.h).
+  ElementwiseKernel (*flat)(DType dtype) = nullptr;
+  uint32_t repeats = 0;  // the inputs that may be one element, repeated
 
   // For plans: a call with all that follows from shapes worked out, or null. It reads where the elements lie each time.
-  std::function<void()> (*prepare)(Inputs in, const Array& out) = nullptr;
+  std::function<void()> (*prepare)(Inputs in, const Array& out, const Attrs& attrs) = nullptr;
 };
 
 // Shapes that several primitives have: that of the first input, in its memory order where it is dense...

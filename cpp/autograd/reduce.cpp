@@ -30,6 +30,10 @@ template <ReduceOp op>
 void eval_reduce(Inputs in, const Array& out, const Attrs& a) {
   reduce(op, in[0], a.dims, out);
 }
+template <ReduceOp op>
+std::function<void()> prepare_reduce(Inputs in, const Array& out, const Attrs& a) {
+  return prepared_reduce(op, in[0], a.dims, out);
+}
 
 // A reduced array with its axes back as length 1, so that it broadcasts against the input.
 Var restored(const Var& y, const Dims& axes, const Dims& in_shape) {
@@ -39,9 +43,14 @@ Var restored(const Var& y, const Dims& axes, const Dims& in_shape) {
 }
 
 constexpr Primitive kSum = {
-    "sum", reduced_sum, eval_reduce<ReduceOp::kSum>,
+    "sum",
+    reduced_sum,
+    eval_reduce<ReduceOp::kSum>,
     [](Pullback& p) { p.gin[0] = broadcast_to(restored(p.g, p.attrs.dims, p.in_shape[0]), p.in_shape[0]); },
-    kReadsNone};
+    kReadsNone,
+    nullptr,
+    0,
+    prepare_reduce<ReduceOp::kSum>};
 
 // Equal extremes share the gradient equally.
 void pull_extreme(Pullback& p) {

@@ -14,7 +14,10 @@ struct NoGrad {
 void bind_autograd(py::module_& m) {
   m.def("start_record", [](const Var& x) { return start_record(x); });
   m.def("close_record", close_record);
-  m.def("ones", [](const Var& x) { return copy(ones(x.shape(), x.dtype())); });
+  m.def("ones", [](const Var& x) {
+    const Var one = ones(x.shape(), x.dtype());
+    return x.shape().empty() ? one : copy(one);
+  });
   m.def("detach", [](py::handle x) { return settle(detach(to_var(x))); });
   m.def("recording", recording);
   m.def("gradients", [](const Vars& outputs, const Vars& cotangents, const Vars& targets) {

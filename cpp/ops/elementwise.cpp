@@ -15,33 +15,43 @@ FL_BEGIN_TARGET
 #include "ops/unary.inc.h"
 #include "ops/binary.inc.h"
 
+template <class T>
+FL_FN Each<T> each(const Operand& x) {
+  return {static_cast<const T*>(x.data)};
+}
+template <class T>
+FL_FN Same<T> same(const Operand& x) {
+  return {Pack<T>(*static_cast<const T*>(x.data))};
+}
+
+template <class T>
+FL_FN Either<T> either(const Operand& x) {
+  return {static_cast<const T*>(x.data), x.step};
+}
+
 template <class Op, class T>
 struct Unary {
   static FL_FN Pack<T> call(Pack<T> x) { return Op::f(x); }
-  static void run(const void* x, void* out, int64_t n) {
-    sweep<Unary>(n, static_cast<T*>(out), Each<T>{static_cast<const T*>(x)});
-  }
+  static void run(const Operand* in, void* out, int64_t n) { sweep<Unary>(n, static_cast<T*>(out), each<T>(in[0])); }
 };
 
 template <class Op, class T>
 struct UnaryGrad {
   static FL_FN Pack<T> call(Pack<T> g, Pack<T> x, Pack<T> y) { return g * Op::df(x, y); }
-  static void run(const void* g, const void* x, const void* y, void* out, int64_t n) {
-    sweep<UnaryGrad>(n, static_cast<T*>(out), Each<T>{static_cast<const T*>(g)}, Each<T>{static_cast<const T*>(x)},
-                     Each<T>{static_cast<const T*>(y)});
+  static void run(const Operand* in, void* out, int64_t n) {
+    sweep<UnaryGrad>(n, static_cast<T*>(out), either<T>(in[0]), each<T>(in[1]), each<T>(in[2]));
   }
 };
 
 template <class Op, class T>
 struct Binary {
   static FL_FN Pack<T> call(Pack<T> x, Pack<T> y) { return Op::f(x, y); }
-  static void run(const void* x, int64_t x_step, const void* y, int64_t y_step, void* out, int64_t n) {
-    const T *a = static_cast<const T*>(x), *b = static_cast<const T*>(y);
+  static void run(const Operand* in, void* out, int64_t n) {
     T* z = static_cast<T*>(out);
-    if (x_step && y_step) return sweep<Binary>(n, z, Each<T>{a}, Each<T>{b});
-    if (x_step) return sweep<Binary>(n, z, Each<T>{a}, Same<T>{Pack<T>(*b)});
-    if (y_step) return sweep<Binary>(n, z, Same<T>{Pack<T>(*a)}, Each<T>{b});
-    sweep<Binary>(n, z, Same<T>{Pack<T>(*a)}, Same<T>{Pack<T>(*b)});
+    if (in[0].step && in[1].step) return sweep<Binary>(n, z, each<T>(in[0]), each<T>(in[1]));
+    if (in[0].step) return sweep<Binary>(n, z, each<T>(in[0]), same<T>(in[1]));
+    if (in[1].step) return sweep<Binary>(n, z, same<T>(in[0]), each<T>(in[1]));
+    sweep<Binary>(n, z, same<T>(in[0]), same<T>(in[1]));
   }
 };
 
@@ -53,9 +63,8 @@ struct BinaryGrad {
     else
       return g * Op::dfb(x, y, z);
   }
-  static void run(const void* g, const void* x, const void* y, const void* z, void* out, int64_t n) {
-    sweep<BinaryGrad>(n, static_cast<T*>(out), Each<T>{static_cast<const T*>(g)}, Each<T>{static_cast<const T*>(x)},
-                      Each<T>{static_cast<const T*>(y)}, Each<T>{static_cast<const T*>(z)});
+  static void run(const Operand* in, void* out, int64_t n) {
+    sweep<BinaryGrad>(n, static_cast<T*>(out), either<T>(in[0]), each<T>(in[1]), each<T>(in[2]), each<T>(in[3]));
   }
 };
 
@@ -94,22 +103,23 @@ const T* stage(const T* p, int64_t step, int64_t n, T* block) {
 }
 
 template <class T>
-void run_unary(ElementwiseKernels::Unary kernel, const Array& x, const Array& out) {
+void run_unary(ElementwiseKernel kernel, const Array& x, const Array& out) {
   const Dims x_strides = broadcast_strides(x.shape, x.strides, out.shape);
   for_each_run<2>(out.shape, {&out.strides, &x_strides}, [&](const int64_t* at, int64_t n, const int64_t* step) {
     const T* from = x.as<T>() + at[1];
     T* to = out.as<T>() + at[0];
-    if (step[1] == 1 || n == 1) return kernel(from, to, n);
+    if (const Operand in{from, 1}; step[1] == 1 || n == 1) return kernel(&in, to, n);
     T block[kBlock];
     for (int64_t i = 0; i < n; i += kBlock) {
       const int64_t m = std::min(kBlock, n - i);
-      kernel(stage(from + i * step[1], step[1], m, block), to + i, m);
+      const Operand in{stage(from + i * step[1], step[1], m, block), 1};
+      kernel(&in, to + i, m);
     }
   });
 }
 
 template <class T>
-void run_binary(ElementwiseKernels::Binary kernel, const Array& x, const Array& y, const Array& out) {
+void run_binary(ElementwiseKernel kernel, const Array& x, const Array& y, const Array& out) {
   const Dims x_strides = broadcast_strides(x.shape, x.strides, out.shape);
   const Dims y_strides = broadcast_strides(y.shape, y.strides, out.shape);
   for_each_run<3>(out.shape, {&out.strides, &x_strides, &y_strides},
@@ -117,13 +127,14 @@ void run_binary(ElementwiseKernels::Binary kernel, const Array& x, const Array& 
                     const T *a = x.as<T>() + at[1], *b = y.as<T>() + at[2];
                     T* to = out.as<T>() + at[0];
                     const bool a_plain = step[1] == 0 || step[1] == 1, b_plain = step[2] == 0 || step[2] == 1;
-                    if (a_plain && b_plain) return kernel(a, step[1], b, step[2], to, n);
+                    if (const Operand in[] = {{a, step[1]}, {b, step[2]}}; a_plain && b_plain) return kernel(in, to, n);
                     T a_block[kBlock], b_block[kBlock];
                     for (int64_t i = 0; i < n; i += kBlock) {
                       const int64_t m = std::min(kBlock, n - i);
                       const T* p = a_plain ? a + i * step[1] : stage(a + i * step[1], step[1], m, a_block);
                       const T* q = b_plain ? b + i * step[2] : stage(b + i * step[2], step[2], m, b_block);
-                      kernel(p, a_plain ? step[1] : 1, q, b_plain ? step[2] : 1, to + i, m);
+                      const Operand in[] = {{p, a_plain ? step[1] : 1}, {q, b_plain ? step[2] : 1}};
+                      kernel(in, to + i, m);
                     }
                   });
 }
@@ -145,9 +156,11 @@ void binary(BinaryOp op, const Array& x, const Array& y, const Array& out) {
 void unary_grad(UnaryOp op, const Array& g, const Array& x, const Array& y, const Array& out) {
   const auto kernel = elementwise_kernels().unary_grad[static_cast<int>(op)][float_index(out.dtype)];
   const int64_t size = static_cast<int64_t>(size_of(out.dtype));
+  const int64_t step = g.one_element() ? 0 : 1;
   for_chunks(out.size(), kSweepGrain, [&](int64_t begin, int64_t end) {
     const int64_t at = begin * size;
-    kernel(g.data + at, x.data + at, y.data + at, out.data + at, end - begin);
+    const Operand in[] = {{g.data + step * at, step}, {x.data + at, 1}, {y.data + at, 1}};
+    kernel(in, out.data + at, end - begin);
   });
 }
 
@@ -155,9 +168,11 @@ void binary_grad(BinaryOp op, int argument, const Array& g, const Array& x, cons
                  const Array& out) {
   const auto kernel = elementwise_kernels().binary_grad[static_cast<int>(op)][argument][float_index(out.dtype)];
   const int64_t size = static_cast<int64_t>(size_of(out.dtype));
+  const int64_t step = g.one_element() ? 0 : 1;
   for_chunks(out.size(), kSweepGrain, [&](int64_t begin, int64_t end) {
     const int64_t at = begin * size;
-    kernel(g.data + at, x.data + at, y.data + at, z.data + at, out.data + at, end - begin);
+    const Operand in[] = {{g.data + step * at, step}, {x.data + at, 1}, {y.data + at, 1}, {z.data + at, 1}};
+    kernel(in, out.data + at, end - begin);
   });
 }
 

@@ -57,23 +57,27 @@ enum class BinaryOp : int {
 constexpr int kUnaryOps = static_cast<int>(UnaryOp::kCount);
 constexpr int kBinaryOps = static_cast<int>(BinaryOp::kCount);
 
-// Kernels over n consecutive elements; a step of 0 repeats the first element, a step of 1 walks. [0] float, [1] double.
+// One input of a kernel: consecutive elements (step 1), or one that is repeated (step 0).
+struct Operand {
+  const void* data;
+  int64_t step;
+};
+
+// Kernels over n consecutive elements; only g and the arguments of binary functions may repeat. [0] float, [1] double.
+using ElementwiseKernel = void (*)(const Operand* in, void* out, int64_t n);
 struct ElementwiseKernels {
-  using Unary = void (*)(const void* x, void* out, int64_t n);
-  using UnaryGrad = void (*)(const void* g, const void* x, const void* y, void* out, int64_t n);
-  using Binary = void (*)(const void* x, int64_t x_step, const void* y, int64_t y_step, void* out, int64_t n);
-  using BinaryGrad = void (*)(const void* g, const void* x, const void* y, const void* z, void* out, int64_t n);
-  Unary unary[kUnaryOps][2];
-  UnaryGrad unary_grad[kUnaryOps][2];  // out = g * df(x, y)
-  Binary binary[kBinaryOps][2];
-  BinaryGrad binary_grad[kBinaryOps][2][2];  // [op][0: by x, 1: by y][type]: out = g * dfa(x, y, z)
+  ElementwiseKernel unary[kUnaryOps][2];            // x
+  ElementwiseKernel unary_grad[kUnaryOps][2];       // g, x, y: out = g * df(x, y)
+  ElementwiseKernel binary[kBinaryOps][2];          // x, y
+  ElementwiseKernel binary_grad[kBinaryOps][2][2];  // [op][0: by x, 1: by y][type]; g, x, y, z: out = g * dfa(x, y, z)
 };
 const ElementwiseKernels& elementwise_kernels();  // for the active target
 
 // Floating-point arrays, all of the output's dtype; inputs have any strides and broadcast, the output is dense.
 void unary(UnaryOp op, const Array& x, const Array& out);
 void binary(BinaryOp op, const Array& x, const Array& y, const Array& out);
-// All of one shape and memory order; x, y, z that df does not read may be anything of the kind (g, say).
+// All of one shape and memory order, but g may be one element repeated; x, y, z that df does not read may be anything
+// of the kind.
 void unary_grad(UnaryOp op, const Array& g, const Array& x, const Array& y, const Array& out);
 void binary_grad(BinaryOp op, int argument, const Array& g, const Array& x, const Array& y, const Array& z,
                  const Array& out);

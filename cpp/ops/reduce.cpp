@@ -59,6 +59,13 @@ void reduce_whole(ReduceOp op, const Array& x, int64_t outer, int64_t n, int64_t
   });
 }
 
+ReduceKernels::Kernel kernel_of(ReduceOp op, DType dtype) {
+  const ReduceKernels& kernels = reduce_kernels();
+  const ReduceKernels::Kernel* const rows[] = {kernels.sum,       kernels.prod,   kernels.max,   kernels.min,
+                                               kernels.logsumexp, kernels.argmax, kernels.argmin};
+  return rows[static_cast<int>(op)][float_index(dtype)];
+}
+
 int64_t stride_of(const Array& x, int64_t axis) { return x.strides[static_cast<int>(axis)]; }
 
 // x with the reduced axes side by side in a row-major copy or view: (outer, n, inner).
@@ -100,10 +107,16 @@ void reduce(ReduceOp op, const Array& x, const Dims& axes, const Array& out) {
   const Array from = arranged(x, axes, outer, n, inner);
   if (out.size() == 0) return;
   if (!is_float(x.dtype)) return reduce_whole(op, from, outer, n, inner, out);
-  const ReduceKernels& kernels = reduce_kernels();
-  const ReduceKernels::Kernel* const rows[] = {kernels.sum,       kernels.prod,   kernels.max,   kernels.min,
-                                               kernels.logsumexp, kernels.argmax, kernels.argmin};
-  rows[static_cast<int>(op)][float_index(x.dtype)](from.data, out.data, outer, n, inner);
+  kernel_of(op, x.dtype)(from.data, out.data, outer, n, inner);
+}
+
+std::function<void()> prepared_reduce(ReduceOp op, const Array& x, const Dims& axes, const Array& out) {
+  int64_t outer, n, inner;
+  if (!is_float(x.dtype) || out.size() == 0 || !x.row_major()) return nullptr;
+  const int k = axes.size();
+  if (k && axes[k - 1] - axes[0] != k - 1) return nullptr;
+  arranged(x, axes, outer, n, inner);
+  return [kernel = kernel_of(op, x.dtype), &x, &out, outer, n, inner] { kernel(x.data, out.data, outer, n, inner); };
 }
 
 }  // namespace fallline

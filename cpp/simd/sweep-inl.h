@@ -27,11 +27,19 @@ struct Same {
   FL_FN Pack<T> load(int64_t) const { return x; }
   FL_FN Pack<T> load_n(int64_t, size_t) const { return x; }
 };
+template <class T>
+struct Either {  // as the step says, 1 or 0
+  const T* p;
+  int64_t step;
+  FL_FN Pack<T> load(int64_t i) const { return step ? Pack<T>::load(p + i) : Pack<T>(*p); }
+  FL_FN Pack<T> load_n(int64_t i, size_t n) const { return step ? Pack<T>::load_n(p + i, n) : Pack<T>(*p); }
+};
 
 // out[i] = F::call(in[i]...)
 template <class F, class T, class... In>
 FL_FN void sweep(int64_t n, T* out, In... in) {
   constexpr int64_t kLanes = static_cast<int64_t>(Pack<T>::kLanes);
+  if (n == kLanes) return F::call(in.load(0)...).store(out);  // what a plan of few elements calls again and again
   int64_t i = 0;
   for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
     const Pack<T> y0 = F::call(in.load(i)...), y1 = F::call(in.load(i + kLanes)...);

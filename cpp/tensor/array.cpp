@@ -20,6 +20,12 @@ Array Array::placeholder(const Dims& shape, DType dtype) {
   return out;
 }
 
+bool Array::one_element() const {
+  for (int i = 0; i < ndim(); ++i)
+    if (shape[i] != 1 && strides[i] != 0) return false;
+  return true;
+}
+
 Array Array::view(const Layout& layout) const {
   Array out;
   out.buffer = buffer;

@@ -32,6 +32,9 @@ struct Array {
     return reinterpret_cast<T*>(data);
   }
 
+  // Whether one place in memory is seen everywhere.
+  bool one_element() const;
+
   // The same memory seen otherwise.
   Array view(const Layout& layout) const;
 };
