@@ -1,5 +1,6 @@
 // The primitives that work element by element. Their derivatives come from the formula files, broadcasting is undone
 // once, in backward.cpp.
+#include "autograd/peephole.h"
 #include "autograd/promotion.h"
 #include "ops/elementwise.h"
 #include "ops/plain.h"
@@ -280,6 +281,7 @@ Var multiply(const Var& x, const Var& y) { return call_binary<taped::Multiply>(k
 Var maximum(const Var& x, const Var& y) { return call_binary<taped::Maximum>(kIntMaximum, x, y); }
 Var minimum(const Var& x, const Var& y) { return call_binary<taped::Minimum>(kIntMinimum, x, y); }
 Var power(const Var& x, const Var& y) { return call_binary<taped::Power>(kIntPower, x, y); }
+const Primitive& subtract_primitive() { return kBinary<taped::Subtract>; }
 Var divide(const Var& x, const Var& y) {
   const DType dtype = common(x, y);
   return call(kBinary<taped::Divide>, x, y, is_float(dtype) ? dtype : default_dtype());

@@ -59,8 +59,6 @@ struct Pooled {
   }
 };
 
-}  // namespace
-
 void merge_relu_into_pooling(std::vector<Step>& steps, const std::vector<int>& outputs) {
   Readers readers(steps, outputs);
   std::vector<const Step*> gone;
@@ -84,6 +82,40 @@ void merge_relu_into_pooling(std::vector<Step>& steps, const std::vector<int>& o
   for (const Step& step : steps)
     if (!is_gone(step)) kept.push_back(step);
   steps = std::move(kept);
+}
+
+// x + (-y) is x - y.
+void merge_negations(std::vector<Step>& steps, const std::vector<int>& outputs) {
+  std::unordered_map<int, int> negated;  // by the value that holds -y: y
+  for (Step& step : steps) {
+    if (is(step, "negative", 1)) negated[step.out] = step.in[0];
+    if (negated.empty() || !is(step, "add", 2)) continue;
+    const auto left = negated.find(step.in[0]), right = negated.find(step.in[1]);
+    if (right != negated.end()) {
+      step.in[1] = right->second;
+    } else if (left != negated.end()) {
+      step.in = {step.in[1], left->second};
+    } else {
+      continue;
+    }
+    step.primitive = &subtract_primitive();
+  }
+  if (negated.empty()) return;
+  Readers readers(steps, outputs);
+  const auto unread = [&](const Step& step) {
+    return negated.count(step.out) && readers.of(step.out).empty() && !readers.is_output(step.out);
+  };
+  std::vector<Step> kept;
+  for (const Step& step : steps)
+    if (!unread(step)) kept.push_back(step);
+  steps = std::move(kept);
+}
+
+}  // namespace
+
+void merge_steps(std::vector<Step>& steps, const std::vector<int>& outputs) {
+  merge_relu_into_pooling(steps, outputs);
+  merge_negations(steps, outputs);
 }
 
 }  // namespace fallline

@@ -101,7 +101,7 @@ Plan::Plan(const Graph& graph, const std::vector<int>& outputs, const std::vecto
 
   std::vector<Graph::Value> values = graph.values;
   std::vector<Graph::Step> live = live_steps(steps, values, outputs_);
-  merge_relu_into_pooling(live, outputs_);
+  merge_steps(live, outputs_);
   plans_built.fetch_add(1, std::memory_order_relaxed);
   place(live, values, streams);
   if (!own_arena) return;

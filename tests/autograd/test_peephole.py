@@ -108,3 +108,19 @@ def test_groups_take_one_order_of_elements() -> None:
 
     for found, expected in zip(fl.jit(f)(x, y), f(x, y), strict=True):
         same_bits(found, expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_adding_what_is_negated_becomes_a_subtraction(dtype: Any) -> None:
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(size=(5, 7)).astype(dtype), rng.normal(size=7).astype(dtype)
+    x[0, :4], y[:4] = (0.0, -0.0, 0.0, -0.0), (0.0, 0.0, -0.0, -0.0)
+    for f in (lambda x, y: x + -y, lambda x, y: -y + x, lambda x, y: -x + -y):
+        g = fl.jit(f)
+        same_bits(g(x, y), f(fl.asarray(x), fl.asarray(y)))
+        assert "subtract" in str(g.plan(x, y))
+        assert "add" not in str(g.plan(x, y))
+    both = fl.jit(lambda x, y: (x + -y, -y))
+    difference, negated = both(x, y)
+    same_bits(difference, x - y)
+    same_bits(negated, -y)
