@@ -57,7 +57,7 @@ void bind_batch_plan(py::module_& m) {
            })
       .def("write_buffers", &BatchPlan::write_buffers)
       .def("output", [](const BatchPlan& self, int i) { return copy(Var(Array(self.output(i)), nullptr)); })
-      .def("__str__", [](BatchPlan& self) { return self.plan().describe(); });
+      .def_property_readonly("plan", &BatchPlan::plan);
 }
 
 }  // namespace

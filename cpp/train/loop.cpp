@@ -45,7 +45,7 @@ double BatchPlan::scalar(int i) const {
 
 Trainer::Trainer(std::shared_ptr<BatchPlan> plan, std::shared_ptr<BatchPlan> last, const Parameters& parameters) {
   const auto part = [&](std::shared_ptr<BatchPlan>& p) {
-    return Part{p, std::make_unique<Update>(parameters, p->plan(), p->scalars())};
+    return Part{p, std::make_unique<Update>(parameters, *p->plan(), p->scalars())};
   };
   whole_ = part(plan);
   if (last) last_ = part(last);

@@ -33,7 +33,7 @@ class BatchPlan {
   double scalar(int i) const;
   const Array& output(int i) const { return plan_->output(i); }
   int gradient_count() const { return plan_->output_count() - scalars_ - static_cast<int>(buffers_.size()); }
-  Plan& plan() { return *plan_; }
+  const std::shared_ptr<Plan>& plan() const { return plan_; }
 
  private:
   struct Rows {

@@ -206,7 +206,6 @@ class BatchPlan:
         arg4: collections.abc.Sequence[Array],
         /,
     ) -> None: ...
-    def __str__(self) -> str: ...
     def gather_and_run(
         self,
         arg0: Any,
@@ -228,6 +227,8 @@ class BatchPlan:
     def write_buffers(self) -> None: ...
     @property
     def batch(self) -> int: ...
+    @property
+    def plan(self) -> Plan: ...
 
 class Parameters:
     def __init__(

@@ -29,7 +29,7 @@ def model(dtype: Any) -> fl.nn.Module:
 def arena_bytes(stream: bool) -> int:
     x, y = data(np.float32)
     task = Task(model(np.float32), fl.nn.losses.get("mse"), {})
-    text = str(training_plan(task, ROWS, fl.asarray(x), fl.asarray(y), None, stream=stream))
+    text = str(training_plan(task, ROWS, fl.asarray(x), fl.asarray(y), None, stream=stream).plan)
     return int(text.split("arena ")[1].split()[0])
 
 

@@ -5,6 +5,7 @@ from fallline.train._batches import BatchSizeSchedule, scale_learning_rate
 from fallline.train._files import load, save
 from fallline.train._fit import evaluate, fit, predict
 from fallline.train._history import DivergedError, History
+from fallline.train._plan import plan
 from fallline.train._statistics import update_running_statistics
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "evaluate",
     "fit",
     "load",
+    "plan",
     "predict",
     "save",
     "scale_learning_rate",

@@ -121,7 +121,7 @@ def fit(
     for name, array in {"x": xs, "y": ys, "sample_weight": weight}.items():
         if array is not None:
             check_finite(name, array)
-    _check_parameters(model)
+    check_parameters(model)
     check_targets(task, xs, ys)
     if held:
         check_targets(task, *held)
@@ -326,7 +326,7 @@ def _validation(validation: Any) -> tuple[Array, Array]:
     return x, y
 
 
-def _check_parameters(model: Module) -> None:
+def check_parameters(model: Module) -> None:
     parameters = model.parameters()
     if not parameters:
         raise ValueError("[fit] the model has no parameters: assign arrays or modules to its attributes")
