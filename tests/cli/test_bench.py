@@ -35,8 +35,8 @@ def test_the_table_shows_limits_ratios_and_losses() -> None:
     ]
     head, _, quick, lost, _, note = _bench.markdown(rows).splitlines()
     assert head == "| kernel | fallline | NumPy | JAX | limit | best peer / fallline | fallline / limit |"
-    assert quick == "| quick | 2.00 | 8.00 | 3.00 | 1.00 | 1.5 | 2.0 |"
-    assert lost == "| lost | 2.00 | 1.00 |  |  | 0.5 |  |"
+    assert quick == "| quick | 2.00 | 8.00 | 3.00 | 1.00 | 1.50 | 2.00 |"
+    assert lost == "| lost | 2.00 | 1.00 |  |  | 0.500 |  |"
     assert note == "lost: why"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from fallline import __version__, get_num_threads, info
 from fallline._bench._measure import peak, sweep
 
-PEERS = ("numpy", "torch", "jax", "optax", "scikit-learn")
+PEERS = ("numpy", "torch", "jax", "optax", "scikit-learn", "mlx")
 
 
 def describe() -> str:

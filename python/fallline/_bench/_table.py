@@ -24,11 +24,9 @@ def markdown(rows: Sequence[Row]) -> str:
 
 def _cells(row: Row, names: Sequence[str]) -> list[str]:
     peer = row.best_peer
-    ratio = (
-        "" if peer is None else f"{peer[1] / row.ours:.1f}" if peer[1] < 100 * row.ours else f"{peer[1] / row.ours:.0f}"
-    )
+    ratio = "" if peer is None else _number(peer[1] / row.ours)
     times = [_number(row.times.get(name)) for name in names]
-    return [row.case, *times, _number(row.limit), ratio, "" if not row.limit else f"{row.ours / row.limit:.1f}"]
+    return [row.case, *times, _number(row.limit), ratio, "" if not row.limit else _number(row.ours / row.limit)]
 
 
 def _number(value: float | None) -> str:

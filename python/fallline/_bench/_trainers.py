@@ -247,3 +247,43 @@ def _jax_start(net: Net, init: Any) -> Any:
 
     weights = [jnp.asarray(w) for w in net.weights()]
     return weights, init(weights)
+
+
+def mlx(net: Net, x: np.ndarray, y: np.ndarray) -> Train:
+    """Train dense layers with MLX: the step and the update compiled, called from Python."""
+    import mlx.core as mx
+    from mlx import nn, optimizers
+
+    starts = {str(i): mx.array(w) for i, w in enumerate(net.weights())}
+    mx_x, mx_y = mx.array(x), mx.array(y)
+    measure = nn.losses.mse_loss if net.loss == "mse" else nn.losses.cross_entropy
+    hyperbolic = ("tanh",) in net.layers
+
+    def loss(weights: dict[str, Any], bx: Any, by: Any) -> Any:
+        for i in range(0, len(weights), 2):
+            if i:
+                bx = mx.tanh(bx) if hyperbolic else mx.maximum(bx, 0)
+            bx = mx.addmm(weights[str(i + 1)], bx, weights[str(i)].T)
+        return measure(bx, by, reduction="mean")
+
+    rule = optimizers.Adam(net.lr, bias_correction=True) if net.optimizer == "adam" else optimizers.SGD(net.lr)
+    rule.init(starts)
+    fresh = rule.state
+
+    def step(weights: Any, state: Any, bx: Any, by: Any) -> Any:
+        value, grads = mx.value_and_grad(loss)(weights, bx, by)
+        rule.state = state
+        return value, rule.apply_gradients(grads, weights), rule.state
+
+    compiled = mx.compile(step)
+
+    def run(steps: int) -> tuple[float, float]:
+        weights, state, total = starts, fresh, 0.0
+        begin = time.perf_counter()
+        for i in range(0, steps * net.batch, net.batch):
+            value, weights, state = compiled(weights, state, mx_x[i : i + net.batch], mx_y[i : i + net.batch])
+            mx.eval(value, weights, state)
+            total += value.item()
+        return time.perf_counter() - begin, total / steps
+
+    return run
