@@ -3,9 +3,9 @@
     python benchmarks/run.py [PART ...] [--only TEXT] [--quick] [--rounds N] [--output FILE]
 
 Parts: steps, landscape, optimizers, kernels, around; all of them by default. Install the peers that shall take part:
-torch, jax and optax, scikit-learn, mlx, numexpr. `FALLLINE_DATA` names the folder with mnist.npz for the row that trains
-LeNet-5. With `--output docs/benchmarks.md` the tables replace those of that page (training steps also those of the
-README) between their marks, and the picture is drawn beside it.
+torch, jax and optax, scikit-learn, mlx, numexpr. `FALLLINE_DATA` names the folder with mnist.npz for the row that
+trains LeNet-5. With `--output docs/benchmarks.md` the tables replace those of that page (training steps also those of
+the README) between their marks, and the picture is drawn beside it.
 """
 
 from __future__ import annotations
