@@ -1,4 +1,4 @@
-// Windows for every SIMD target. A thread takes a channel of a few dozen images; sums have one order: rows, columns.
+// Windows for every SIMD target. A thread takes a channel of many images; sums have one order: rows, columns.
 #include "ops/window_kernels.h"
 
 #include <algorithm>
@@ -167,26 +167,35 @@ using ReluMax = MaxWindow<T, Rectified>;
 template <class T>
 using ReluMaxInput = MaxInput<T, Rectified>;
 
-// The images of a piece. Groups of images come first, as in convolutions, so that a thread finds them in its cache.
-constexpr int64_t kWindowImages = 64;
+// The images of a piece: all of them, for they lie side by side and runs of memory are best not cut, unless too few
+// channels leave threads without work.
+inline int64_t images_of_piece(const WindowJob& job) {
+  constexpr int64_t kLeast = 64;
+  int64_t images = job.n;
+  while (images > kLeast && job.c * ((job.n + images - 1) / images) < 2 * num_threads()) images = (images + 1) / 2;
+  return images;
+}
 
 // Does x, v or out of an operation have a row for every window, or one for every pixel?
 enum class Per { kWindow, kPixel };
 
 template <class T, template <class> class Operation, Per kV, Per kOut>
 struct WindowRun {
+  const WindowJob& job;
+  int64_t images;  // of a piece
+
   static void pieces(void* context, int64_t begin, int64_t end) {
-    const WindowJob& job = *static_cast<const WindowJob*>(context);
-    for (int64_t i = begin; i < end; ++i) piece(job, i % job.c, i / job.c * kWindowImages);
+    const WindowRun& self = *static_cast<const WindowRun*>(context);
+    for (int64_t i = begin; i < end; ++i) piece(self.job, i % self.job.c, i / self.job.c * self.images, self.images);
   }
 
-  static void piece(const WindowJob& job, int64_t channel, int64_t image) {
+  static void piece(const WindowJob& job, int64_t channel, int64_t image, int64_t most) {
     const Window& window = job.window;
     const int64_t pixels = channel * job.h * job.w * job.n, windows = channel * job.oh * job.ow * job.n;
     const T* x = static_cast<const T*>(job.x) + (job.x ? pixels : 0);
     const T* v = static_cast<const T*>(job.v) + (job.v ? (kV == Per::kPixel ? pixels : windows) : 0);
     T* out = static_cast<T*>(job.out) + (kOut == Per::kPixel ? pixels : windows);
-    const int64_t images = std::min(kWindowImages, job.n - image);
+    const int64_t images = std::min(most, job.n - image);
     if (kOut == Per::kPixel && !(job.apart && job.covers)) {
       for (int64_t pixel = 0; pixel < job.h * job.w; ++pixel) std::fill_n(out + pixel * job.n + image, images, T(0));
     }
@@ -221,9 +230,9 @@ struct WindowRun {
   }
 
   static void run(const WindowJob& job) {
-    const int64_t groups = (job.n + kWindowImages - 1) / kWindowImages;
-    const int64_t work = job.oh * job.ow * window_size(job) * std::min(job.n, kWindowImages) / 8;
-    for_chunks(job.c * groups, 1, pieces, const_cast<WindowJob*>(&job), work);
+    WindowRun self{job, images_of_piece(job)};
+    const int64_t groups = (job.n + self.images - 1) / self.images;
+    for_chunks(job.c * groups, 1, pieces, &self, job.oh * job.ow * window_size(job) * self.images / 8);
   }
   static int64_t window_size(const WindowJob& job) { return job.window.size[0] * job.window.size[1]; }
 };
