@@ -36,15 +36,21 @@ inline void set_fp_control(uint64_t) {}
 #endif
 
 // While one lives, subnormal operands and results count as zero on this thread and on pool threads that work for it.
+// Inside of another it leaves the control word alone, for writing it stops what is under way.
 class FlushToZero {
  public:
-  FlushToZero() : before_(fp_control()) { set_fp_control(before_ | kFlushBits); }
-  ~FlushToZero() { set_fp_control(before_); }
+  FlushToZero() : before_(fp_control()), outer_((before_ & kFlushBits) != kFlushBits) {
+    if (outer_) set_fp_control(before_ | kFlushBits);
+  }
+  ~FlushToZero() {
+    if (outer_) set_fp_control(before_);
+  }
   FlushToZero(const FlushToZero&) = delete;
   FlushToZero& operator=(const FlushToZero&) = delete;
 
  private:
   uint64_t before_;
+  bool outer_;
 };
 
 }  // namespace fallline

@@ -1,10 +1,12 @@
 // How is an epoch run without Python?
 #include "train/loop.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 
 #include "ops/plain.h"
+#include "simd/flush.h"
 
 namespace fallline {
 
@@ -62,10 +64,35 @@ void Trainer::start(int64_t samples, Array order, Array hypers, int64_t t, uint6
   record_ = Array::empty({steps(), whole_.plan->scalars() + 1}, DType::kFloat64);
 }
 
-Trainer::State Trainer::advance(double seconds) {
+namespace {
+
+// Whether the time is up. For short steps the clock is read less and less often, for that takes as long as one of their
+// kernels.
+class Deadline {
+ public:
+  explicit Deadline(double seconds)
+      : last_(Clock::now()), end_(last_ + std::chrono::duration_cast<Clock::duration>(Seconds(seconds))) {}
+  bool passed() {
+    if (--steps_ > 0) return false;
+    const Clock::time_point now = Clock::now();
+    between_ = now - last_ < std::chrono::microseconds(50) ? 2 * between_ : std::max<int64_t>(1, between_ / 2);
+    last_ = now;
+    steps_ = between_;
+    return now >= end_;
+  }
+
+ private:
   using Clock = std::chrono::steady_clock;
-  const auto deadline =
-      Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+  using Seconds = std::chrono::duration<double>;
+  Clock::time_point last_, end_;
+  int64_t between_ = 1, steps_ = 1;
+};
+
+}  // namespace
+
+Trainer::State Trainer::advance(double seconds) {
+  Deadline deadline(seconds);
+  const FlushToZero scope;
   const int64_t batch = whole_.plan->batch(), width = record_.shape[1];
   while (done_ < steps()) {
     const int64_t begin = done_ * batch;
@@ -81,7 +108,7 @@ Trainer::State Trainer::advance(double seconds) {
     if (!std::isfinite(row[width - 1])) return State::kDiverged;
     plan.write_buffers();
     ++done_;
-    if (Clock::now() >= deadline) break;
+    if (deadline.passed()) break;
   }
   return done_ == steps() ? State::kFinished : State::kRunning;
 }

@@ -56,7 +56,7 @@ Update::Update(const Parameters& parameters, Plan& plan, int first)
       plan.set_reader(output, {&read_tile, &tiled_.back()});
     } else {
       tensors_.push_back(tensor);
-      swept_.push_back({&w, &plan.output(output), Array()});
+      swept_.push_back({&w, &plan.output(output), same_order(plan.output(output), w), Array()});
     }
   }
   end_ = lay_out(tensors_.data(), static_cast<int64_t>(tensors_.size()), precision_);
@@ -106,7 +106,7 @@ void Update::sweep(double scale) {
   for (size_t i = 0; i < swept_.size(); ++i) {
     Swept& swept = swept_[i];
     tensors_[i].g = swept.g->data;
-    if (same_order(*swept.g, *swept.w) && scale == 1) continue;
+    if (swept.in_order && scale == 1) continue;
     if (!swept.staged.buffer) {
       swept.staged = Array::empty(swept.w->shape, dtype_);
       swept.staged.strides = swept.w->strides;

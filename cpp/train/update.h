@@ -33,7 +33,8 @@ class Update {
  private:
   struct Swept {
     const Array *w, *g;
-    Array staged;  // the gradient in the parameter's memory order, where it has another
+    bool in_order;  // whether the gradient has the parameter's memory order
+    Array staged;   // else, and where it is scaled: the gradient in that order
   };
   struct Tiled {
     const Update* update;
