@@ -116,12 +116,12 @@ class Correct(ast.NodeTransformer):
         return node
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:
-        """Take the docstring away, since it stands in the sources; let Array have a buffer."""
+        """Take the docstring away, since it stands in the sources; let Array have a buffer and no constructor."""
         self.owner = node.name
         if ast.get_docstring(node) is not None:
             node.body = node.body[1:] or [ast.Pass()]
         if node.name == "Array":
-            named = ("__buffer__", "__release_buffer__")
+            named = ("__new__", "__buffer__", "__release_buffer__")
             node.body = [child for child in node.body if getattr(child, "name", "") not in named]
             node.body += ast.parse(BUFFER).body
         self.generic_visit(node)

@@ -9,13 +9,11 @@
 #include "autograd/functions.h"
 #include "autograd/graph.h"
 #include "autograd/var.h"
+#include "bindings/array_object.h"
 
 namespace fallline {
 
 namespace py = pybind11;
-
-// Null unless `object` is a fallline Array.
-const Var* as_array(py::handle object);
 
 // Arrays as they are; Python numbers weak; NumPy arrays, buffers and anything with __array__ or __dlpack__ without a
 // copy where byte order and alignment allow; lists by NumPy's rules, with floats in the default dtype.
