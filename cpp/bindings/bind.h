@@ -20,6 +20,20 @@ namespace py = pybind11;
 // Throws DTypeError for what is none of these.
 Var to_var(py::handle object);
 
+// An argument as to_var sees it; an Array is not copied, since counting its owners costs as much as a small sum.
+class Argument {
+ public:
+  explicit Argument(py::handle object) : array_(as_array(object)) {
+    if (!array_) array_ = &(made_ = to_var(object));
+  }
+  Argument(const Argument&) = delete;
+  const Var& operator*() const { return *array_; }
+
+ private:
+  Var made_;
+  const Var* array_;  // in the object, which has to outlive this
+};
+
 // A NumPy array as a view: same memory, kept alive; read-only stays read-only.
 Array borrow(const py::array& array);
 

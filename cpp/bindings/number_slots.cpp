@@ -16,14 +16,15 @@ template <BinaryFunction f>
 PyObject* binary_slot(PyObject* left, PyObject* right) {
   return guarded([&]() -> PyObject* {
     if (!is_operand(left) || !is_operand(right)) Py_RETURN_NOTIMPLEMENTED;
-    const Var x = to_var(left), y = to_var(right);
+    const Argument first(left), second(right);
+    const Var &x = *first, &y = *second;
     return to_python(unlocked(x.array().size() + y.array().size(), [&] { return f(x, y); }));
   });
 }
 
 template <Var (*f)(const Var&)>
 PyObject* unary_slot(PyObject* object) {
-  return guarded([&] { return to_python(settle(f(to_var(object)))); });
+  return guarded([&] { return to_python(settle(f(*Argument(object)))); });
 }
 
 // For calls by name, where an error has to be thrown again.
