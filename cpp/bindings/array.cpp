@@ -1,5 +1,5 @@
 // fl.Array: the attributes that are close to the memory. Methods that are functions are added in Python.
-#include "bindings/bind.h"
+#include "bindings/slots.h"
 
 #include "ops/plain.h"
 
@@ -35,34 +35,48 @@ Var wrap(py::handle object, bool requires_grad) {
   return requires_grad ? leaf(x.array()) : x;
 }
 
+using Get = py::object (*)(const Var&);
+
+// An attribute that is read without pybind11's dispatch, which takes longer than a small sum.
+PyGetSetDef attribute(const char* name, Get f) {
+  const getter get = [](PyObject* self, void* closure) {
+    return guarded([&] { return reinterpret_cast<Get>(closure)(*as_array(self)).release().ptr(); });
+  };
+  return {name, get, nullptr, nullptr, reinterpret_cast<void*>(f)};
+}
+
+PyGetSetDef* attributes() {
+  static PyGetSetDef table[] = {
+      attribute("shape", [](const Var& x) -> py::object { return to_tuple(x.shape()); }),
+      attribute("ndim", [](const Var& x) -> py::object { return py::int_(x.shape().size()); }),
+      attribute("size", [](const Var& x) -> py::object { return py::int_(x.array().size()); }),
+      attribute("nbytes", [](const Var& x) -> py::object { return py::int_(x.array().bytes()); }),
+      attribute("dtype", [](const Var& x) -> py::object { return to_numpy(x.dtype()); }),
+      attribute("itemsize", [](const Var& x) -> py::object { return py::int_(size_of(x.dtype())); }),
+      attribute("strides", [](const Var& x) -> py::object { return to_tuple(x.array().strides); }),
+      attribute("_readable", [](const Var& x) -> py::object { return py::bool_(x.array().buffer != nullptr); }),
+      attribute("_writable",
+                [](const Var& x) -> py::object { return py::bool_(x.array().buffer && x.array().buffer->writable()); }),
+      attribute("_tracked", [](const Var& x) -> py::object { return py::bool_(x.tracked()); }),
+      attribute("requires_grad", [](const Var& x) -> py::object { return py::bool_(x.tracked()); }),
+      {}};
+  return table;
+}
+
 }  // namespace
 
 void bind_array(py::module_& m) {
-  const py::handle type(reinterpret_cast<PyObject*>(make_array_type()));
+  const py::handle type(reinterpret_cast<PyObject*>(make_array_type(attributes())));
   m.attr("Array") = type;
   const auto method = [&](const char* name, const auto& f) {
     type.attr(name) = py::cpp_function(f, py::name(name), py::is_method(type));
   };
-  const py::handle property(reinterpret_cast<PyObject*>(&PyProperty_Type));
-  const auto readonly = [&](const char* name, const auto& get) {
-    type.attr(name) = property(py::cpp_function(get, py::is_method(type)), py::none(), py::none(), "");
-  };
-  readonly("shape", [](const Var& x) { return to_tuple(x.shape()); });
-  readonly("ndim", [](const Var& x) { return x.shape().size(); });
-  readonly("size", [](const Var& x) { return x.array().size(); });
-  readonly("nbytes", [](const Var& x) { return x.array().bytes(); });
-  readonly("dtype", [](const Var& x) { return to_numpy(x.dtype()); });
-  readonly("itemsize", [](const Var& x) { return size_of(x.dtype()); });
-  readonly("strides", [](const Var& x) { return to_tuple(x.array().strides); });
-  readonly("_readable", [](const Var& x) { return x.array().buffer != nullptr; });
-  readonly("_writable", [](const Var& x) { return x.array().buffer && x.array().buffer->writable(); });
-  readonly("_tracked", [](const Var& x) { return x.tracked(); });
-  readonly("requires_grad", [](const Var& x) { return x.tracked(); });
   const auto gradient = [](const Var& x) -> py::object {
     const Var g = leaf_gradient(x);
     return g ? py::cast(g) : py::none();
   };
   const auto set_gradient = [](const Var& x, py::object g) { set_leaf_gradient(x, g.is_none() ? Var() : to_var(g)); };
+  const py::handle property(reinterpret_cast<PyObject*>(&PyProperty_Type));
   type.attr("grad") = property(py::cpp_function(gradient, py::is_method(type)),
                                py::cpp_function(set_gradient, py::is_method(type)), py::none(), "");
   method("item", item);

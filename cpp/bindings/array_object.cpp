@@ -94,14 +94,17 @@ void* slot(F* f) {
 
 PyTypeObject* array_type = nullptr;
 
-PyTypeObject* make_array_type() {
+PyTypeObject* make_array_type(PyGetSetDef* attributes) {
   static PyMemberDef members[] = {
       {"__weaklistoffset__", T_PYSSIZET, offsetof(ArrayObject, weak_references), READONLY, nullptr}, {}};
-  static PyType_Slot slots[] = {
-      {Py_tp_new, slot(refuse_new)},       {Py_tp_dealloc, slot(deallocate)},           {Py_tp_members, members},
-      {Py_bf_getbuffer, slot(get_buffer)}, {Py_bf_releasebuffer, slot(release_buffer)}, {0, nullptr}};
-  static PyType_Spec spec = {"fallline._core.Array", sizeof(ArrayObject), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
-                             slots};
+  PyType_Slot slots[] = {{Py_tp_new, slot(refuse_new)},
+                         {Py_tp_dealloc, slot(deallocate)},
+                         {Py_tp_members, members},
+                         {Py_tp_getset, attributes},
+                         {Py_bf_getbuffer, slot(get_buffer)},
+                         {Py_bf_releasebuffer, slot(release_buffer)},
+                         {0, nullptr}};
+  PyType_Spec spec = {"fallline._core.Array", sizeof(ArrayObject), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots};
   PyObject* const made = PyType_FromSpec(&spec);
   if (!made) throw py::error_already_set();
   return array_type = reinterpret_cast<PyTypeObject*>(made);

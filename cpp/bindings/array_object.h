@@ -16,7 +16,7 @@ struct ArrayObject {
 };
 
 extern PyTypeObject* array_type;  // made by make_array_type, for the life of the process
-PyTypeObject* make_array_type();
+PyTypeObject* make_array_type(PyGetSetDef* attributes);
 
 // Null unless `object` is a fallline Array.
 inline const Var* as_array(pybind11::handle object) {
