@@ -41,6 +41,15 @@ import numpy as np
 RESULTS = {
     "shape": "tuple[int, ...]",
     "strides": "tuple[int, ...]",
+    "dtype": "np.dtype[Any]",
+    "itemsize": "int",
+    "nbytes": "int",
+    "ndim": "int",
+    "size": "int",
+    "requires_grad": "bool",
+    "_readable": "bool",
+    "_tracked": "bool",
+    "_writable": "bool",
     "grad": "Array | None",
     "__bool__": "bool",
     "__int__": "int",
@@ -116,13 +125,16 @@ class Correct(ast.NodeTransformer):
         return node
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:
-        """Take the docstring away, since it stands in the sources; let Array have a buffer."""
+        """Take the docstring away, since it stands in the sources; let Array have a buffer and no constructor."""
         self.owner = node.name
         if ast.get_docstring(node) is not None:
             node.body = node.body[1:] or [ast.Pass()]
         if node.name == "Array":
-            named = ("__buffer__", "__release_buffer__")
+            named = ("__new__", "__buffer__", "__release_buffer__")
             node.body = [child for child in node.body if getattr(child, "name", "") not in named]
+            slots = [name for name, member in vars(_core.Array).items() if inspect.isgetsetdescriptor(member)]
+            for name in sorted(set(slots) & set(RESULTS)):  # the generator takes no notice of them
+                node.body += ast.parse(f"@property\ndef {name}(self) -> {RESULTS[name]}: ...").body
             node.body += ast.parse(BUFFER).body
         self.generic_visit(node)
         self.owner = ""

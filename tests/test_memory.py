@@ -6,6 +6,7 @@ import array
 import copy
 import ctypes
 import gc
+import io
 import pickle
 import sys
 import weakref
@@ -230,3 +231,55 @@ def test_requires_grad_starts_a_record_on_the_same_memory() -> None:
     (z * z).sum().backward()
     assert z.grad.tolist() == [4, 4, 4]
     assert y.grad is None
+
+
+class Named(fl.Array):
+    pass
+
+
+class Started(fl.Array):
+    def __init__(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("make", [
+    fl.Array, Named, Started, lambda: fl.Array.__new__(fl.Array), lambda: Named.__new__(Named),
+    lambda: object.__new__(Named),
+], ids=range(6))  # fmt: skip
+def test_an_array_without_memory_cannot_be_made(make: Any) -> None:
+    with pytest.raises(TypeError, match=r"fl\.asarray|not safe"):
+        make()
+
+
+def test_a_weak_reference_ends_with_the_array() -> None:
+    x = fl.zeros(3)
+    gone = weakref.ref(x)
+    assert gone() is x
+    del x
+    assert gone() is None
+
+
+def test_arrays_let_go_of_their_class() -> None:
+    before = sys.getrefcount(fl.Array)
+    held = [fl.zeros(3) + i for i in range(1000)]
+    del held
+    assert sys.getrefcount(fl.Array) < before + 100
+
+
+def test_buffers_are_given_in_the_form_asked_for_or_not_at_all() -> None:
+    x = fl.asarray(np.arange(6, dtype=np.float32).reshape(2, 3))
+    assert bytes(x) == np.asarray(x).tobytes() and bytes(x.T) == np.asarray(x.T).tobytes()
+    assert np.frombuffer(x, np.float32).tolist() == x.reshape(-1).tolist()
+    with pytest.raises(BufferError, match="C-contiguous"):
+        np.frombuffer(x.T, np.float32)
+    fixed = np.zeros(3)
+    fixed.flags.writeable = False
+    assert memoryview(fl.asarray(fixed)).readonly
+    with pytest.raises((BufferError, TypeError), match=r"Writable|read-write"):
+        io.BytesIO(bytes(24)).readinto(fl.asarray(fixed))
+
+
+def test_the_memory_of_a_traced_array_cannot_be_had() -> None:
+    with pytest.raises(BufferError) as error:
+        fl.jit(lambda x: memoryview(x))(fl.zeros(3))
+    assert isinstance(error.value.__cause__, fl.TraceError)

@@ -78,8 +78,7 @@ ElementwiseKernel flat_binary_grad(DType dtype) {
 // `x` in the memory order of `like`, so that kernels over consecutive elements may be used.
 Array in_order_of(const Array& x, const Array& like) {
   if (x.shape == like.shape && x.strides == like.strides) return x;
-  Array out = Array::empty(like.shape, like.dtype);
-  out.strides = like.strides;
+  Array out = Array::empty(like.layout());
   cast(x, out);
   return out;
 }
@@ -221,8 +220,9 @@ constexpr Primitive kCast = {  // dtype: the new one; integer: the old one, for 
     [](Pullback& p) { p.gin[0] = astype(p.g, static_cast<DType>(p.attrs.integer)); }, kReadsNone};
 
 // What two weak values make is weak.
-Var weakened(const Var& out, const Var& x, const Var& y) {
-  return x.weak() && y.weak() ? Var(out.array(), nullptr, out.value(), true) : out;
+Var weakened(Var out, const Var& x, const Var& y) {
+  if (!x.weak() || !y.weak()) return out;
+  return Var(out.array(), nullptr, out.value(), true);
 }
 
 Var call(const Primitive& primitive, const Var& x, const Var& y, DType dtype) {

@@ -71,7 +71,7 @@ Node::~Node() {
 Var::Var(double number) : Var(weak_scalar(number, DType::kFloat64)) {}
 Var::Var(int number) : Var(weak_scalar(number, DType::kInt64)) {}
 Var weak(Array array) { return Var(std::move(array), nullptr, -1, true); }
-Var settle(const Var& x) {
+Var settle(Var x) {
   if (!x.weak()) return x;
   return detach(astype(x, is_float(x.dtype()) ? default_dtype() : x.dtype()));
 }
@@ -115,8 +115,7 @@ Var apply(const Primitive& primitive, const Var* in, int count, const Attrs& att
     if (layout.alias >= 0) {
       out = arrays[layout.alias]->view(layout);
     } else {
-      out = Array::empty(layout.shape, layout.dtype);
-      out.strides = layout.strides;
+      out = Array::empty(layout);
       primitive.eval(inputs, out, attrs);
     }
   }

@@ -19,7 +19,7 @@ class Var {
  public:
   Var() = default;
   explicit Var(Array array, NodePtr node = nullptr, int64_t value = -1, bool weak = false)
-      : p_(std::make_shared<const Data>(Data{std::move(array), std::move(node), value, weak})) {}
+      : p_(std::make_shared<const Data>(std::move(array), std::move(node), value, weak)) {}
   // A plain number is weak: it takes the dtype of what it meets, as in NumPy, and the default dtype on its own
   // (settle). It is held as float64 or int64, so that no digit is lost before it is known which dtype it meets.
   Var(double number);
@@ -41,12 +41,13 @@ class Var {
     NodePtr node;
     int64_t value;
     bool weak;
+    Data(Array&& a, NodePtr&& n, int64_t v, bool w) : array(std::move(a)), node(std::move(n)), value(v), weak(w) {}
   };
   std::shared_ptr<const Data> p_;
 };
 
 Var weak(Array array);
-Var settle(const Var& x);  // a weak value in the default dtype; anything else as it is
+Var settle(Var x);  // a weak value in the default dtype; anything else as it is
 
 DType default_dtype();
 void set_default_dtype(DType dtype);  // float32 or float64

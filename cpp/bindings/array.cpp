@@ -1,22 +1,10 @@
 // fl.Array: the attributes that are close to the memory. Methods that are functions are added in Python.
-#include "bindings/bind.h"
+#include "bindings/slots.h"
 
 #include "ops/plain.h"
 
 namespace fallline {
 namespace {
-
-py::buffer_info buffer_of(const Var& x) {
-  check_readable(x, "buffer");
-  const Array& a = x.array();
-  std::vector<py::ssize_t> shape, strides;
-  for (int i = 0; i < a.ndim(); ++i) {
-    shape.push_back(a.shape[i]);
-    strides.push_back(a.strides[i] * static_cast<py::ssize_t>(size_of(a.dtype)));
-  }
-  return py::buffer_info(a.data, static_cast<py::ssize_t>(size_of(a.dtype)), info(a.dtype).format, a.ndim(), shape,
-                         strides, !a.buffer->writable());
-}
 
 // One element as a Python number.
 py::object item(const Var& x) {
@@ -47,36 +35,56 @@ Var wrap(py::handle object, bool requires_grad) {
   return requires_grad ? leaf(x.array()) : x;
 }
 
+using Get = py::object (*)(const Var&);
+
+// An attribute that is read without pybind11's dispatch, which takes longer than a small sum.
+PyGetSetDef attribute(const char* name, Get f) {
+  const getter get = [](PyObject* self, void* closure) {
+    return guarded([&] { return reinterpret_cast<Get>(closure)(*as_array(self)).release().ptr(); });
+  };
+  return {name, get, nullptr, nullptr, reinterpret_cast<void*>(f)};
+}
+
+PyGetSetDef* attributes() {
+  static PyGetSetDef table[] = {
+      attribute("shape", [](const Var& x) -> py::object { return to_tuple(x.shape()); }),
+      attribute("ndim", [](const Var& x) -> py::object { return py::int_(x.shape().size()); }),
+      attribute("size", [](const Var& x) -> py::object { return py::int_(x.array().size()); }),
+      attribute("nbytes", [](const Var& x) -> py::object { return py::int_(x.array().bytes()); }),
+      attribute("dtype", [](const Var& x) -> py::object { return to_numpy(x.dtype()); }),
+      attribute("itemsize", [](const Var& x) -> py::object { return py::int_(size_of(x.dtype())); }),
+      attribute("strides", [](const Var& x) -> py::object { return to_tuple(x.array().strides); }),
+      attribute("_readable", [](const Var& x) -> py::object { return py::bool_(x.array().buffer != nullptr); }),
+      attribute("_writable",
+                [](const Var& x) -> py::object { return py::bool_(x.array().buffer && x.array().buffer->writable()); }),
+      attribute("_tracked", [](const Var& x) -> py::object { return py::bool_(x.tracked()); }),
+      attribute("requires_grad", [](const Var& x) -> py::object { return py::bool_(x.tracked()); }),
+      {}};
+  return table;
+}
+
 }  // namespace
 
 void bind_array(py::module_& m) {
-  py::class_<Var>(m, "Array", py::buffer_protocol())
-      .def_buffer(buffer_of)
-      .def_property_readonly("shape", [](const Var& x) { return to_tuple(x.shape()); })
-      .def_property_readonly("ndim", [](const Var& x) { return x.shape().size(); })
-      .def_property_readonly("size", [](const Var& x) { return x.array().size(); })
-      .def_property_readonly("nbytes", [](const Var& x) { return x.array().bytes(); })
-      .def_property_readonly("dtype", [](const Var& x) { return to_numpy(x.dtype()); })
-      .def_property_readonly("itemsize", [](const Var& x) { return size_of(x.dtype()); })
-      .def_property_readonly("strides", [](const Var& x) { return to_tuple(x.array().strides); })
-      .def_property_readonly("_readable", [](const Var& x) { return x.array().buffer != nullptr; })
-      .def_property_readonly("_writable", [](const Var& x) { return x.array().buffer && x.array().buffer->writable(); })
-      .def_property_readonly("_tracked", [](const Var& x) { return x.tracked(); })
-      .def_property_readonly("requires_grad", [](const Var& x) { return x.tracked(); })
-      .def_property(
-          "grad",
-          [](const Var& x) -> py::object {
-            const Var g = leaf_gradient(x);
-            return g ? py::cast(g) : py::none();
-          },
-          [](const Var& x, py::object g) { set_leaf_gradient(x, g.is_none() ? Var() : to_var(g)); })
-      .def("item", item)
-      .def("__len__",
-           [](const Var& x) {
-             if (x.shape().empty()) throw DTypeError("[len] a 0-d array has no length");
-             return x.shape()[0];
-           })
-      .def("_write", write);
+  const py::handle type(reinterpret_cast<PyObject*>(make_array_type(attributes())));
+  m.attr("Array") = type;
+  const auto method = [&](const char* name, const auto& f) {
+    type.attr(name) = py::cpp_function(f, py::name(name), py::is_method(type));
+  };
+  const auto gradient = [](const Var& x) -> py::object {
+    const Var g = leaf_gradient(x);
+    return g ? py::cast(g) : py::none();
+  };
+  const auto set_gradient = [](const Var& x, py::object g) { set_leaf_gradient(x, g.is_none() ? Var() : to_var(g)); };
+  const py::handle property(reinterpret_cast<PyObject*>(&PyProperty_Type));
+  type.attr("grad") = property(py::cpp_function(gradient, py::is_method(type)),
+                               py::cpp_function(set_gradient, py::is_method(type)), py::none(), "");
+  method("item", item);
+  method("__len__", [](const Var& x) {
+    if (x.shape().empty()) throw DTypeError("[len] a 0-d array has no length");
+    return x.shape()[0];
+  });
+  method("_write", write);
   m.def("wrap", wrap, py::arg("object"), py::arg("requires_grad") = false);
   m.def("empty", [](py::object shape, py::object dtype) { return Var(Array::empty(to_dims(shape), to_dtype(dtype))); });
   m.def("shares_memory", [](const Var& x, const Var& y) { return x.array().buffer == y.array().buffer; });

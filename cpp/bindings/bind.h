@@ -9,18 +9,30 @@
 #include "autograd/functions.h"
 #include "autograd/graph.h"
 #include "autograd/var.h"
+#include "bindings/array_object.h"
 
 namespace fallline {
 
 namespace py = pybind11;
 
-// Null unless `object` is a fallline Array.
-const Var* as_array(py::handle object);
-
 // Arrays as they are; Python numbers weak; NumPy arrays, buffers and anything with __array__ or __dlpack__ without a
 // copy where byte order and alignment allow; lists by NumPy's rules, with floats in the default dtype.
 // Throws DTypeError for what is none of these.
 Var to_var(py::handle object);
+
+// An argument as to_var sees it; an Array is not copied, since counting its owners costs as much as a small sum.
+class Argument {
+ public:
+  explicit Argument(py::handle object) : array_(as_array(object)) {
+    if (!array_) array_ = &(made_ = to_var(object));
+  }
+  Argument(const Argument&) = delete;
+  const Var& operator*() const { return *array_; }
+
+ private:
+  Var made_;
+  const Var* array_;  // in the object, which has to outlive this
+};
 
 // A NumPy array as a view: same memory, kept alive; read-only stays read-only.
 Array borrow(const py::array& array);

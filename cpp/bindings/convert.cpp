@@ -6,11 +6,6 @@
 namespace fallline {
 namespace {
 
-PyTypeObject* array_type() {
-  static PyTypeObject* type = reinterpret_cast<PyTypeObject*>(py::type::of<Var>().ptr());
-  return type;
-}
-
 // Whether the elements can be read where they lie: native byte order, whole strides, aligned to the item.
 bool usable_in_place(const py::array& array) {
   const auto size = array.itemsize();
@@ -30,14 +25,6 @@ void release_object(void* owner) {
 py::object numpy(const char* name) { return py::module_::import("numpy").attr(name); }
 
 }  // namespace
-
-// Read directly where it is an Array itself: pybind11's own cast costs as much as a small operation.
-const Var* as_array(py::handle object) {
-  if (Py_TYPE(object.ptr()) == array_type())
-    return static_cast<const Var*>(reinterpret_cast<py::detail::instance*>(object.ptr())->simple_value_holder[0]);
-  if (!PyObject_TypeCheck(object.ptr(), array_type())) return nullptr;
-  return py::cast<const Var*>(object);  // an instance of a subclass
-}
 
 DType to_dtype(py::handle object) {
   const py::dtype wanted = py::dtype::from_args(py::reinterpret_borrow<py::object>(object));

@@ -101,7 +101,7 @@ std::optional<Var> plain_index(const Var& x, PyObject* key) {
 PyObject* subscript(PyObject* self, PyObject* key) {
   const Var* x = as_array(self);
   return guarded([&]() -> PyObject* {
-    if (const std::optional<Var> found = plain_index(*x, key)) return py::cast(*found).release().ptr();
+    if (const std::optional<Var> found = plain_index(*x, key)) return to_python(*found);
     return PyObject_CallFunctionObjArgs(other_keys, self, key, nullptr);
   });
 }
@@ -119,11 +119,10 @@ void bind_indexing(py::module_& m) {
       if (!found) throw py::error_already_set();
       return py::reinterpret_steal<py::object>(found);
     };
-    py::type::of<Var>().attr("__getitem__") =
-        py::cpp_function(method, py::name("__getitem__"), py::is_method(py::type::of<Var>()));
-    auto* type = reinterpret_cast<PyTypeObject*>(py::type::of<Var>().ptr());
-    type->tp_as_mapping->mp_subscript = subscript;
-    PyType_Modified(type);
+    const py::handle type(reinterpret_cast<PyObject*>(array_type));
+    type.attr("__getitem__") = py::cpp_function(method, py::name("__getitem__"), py::is_method(type));
+    array_type->tp_as_mapping->mp_subscript = subscript;
+    PyType_Modified(array_type);
   });
 }
 

@@ -16,14 +16,15 @@ template <BinaryFunction f>
 PyObject* binary_slot(PyObject* left, PyObject* right) {
   return guarded([&]() -> PyObject* {
     if (!is_operand(left) || !is_operand(right)) Py_RETURN_NOTIMPLEMENTED;
-    const Var x = to_var(left), y = to_var(right);
-    return py::cast(unlocked(x.array().size() + y.array().size(), [&] { return f(x, y); })).release().ptr();
+    const Argument first(left), second(right);
+    const Var &x = *first, &y = *second;
+    return to_python(unlocked(x.array().size() + y.array().size(), [&] { return f(x, y); }));
   });
 }
 
 template <Var (*f)(const Var&)>
 PyObject* unary_slot(PyObject* object) {
-  return guarded([&] { return py::cast(settle(f(to_var(object)))).release().ptr(); });
+  return guarded([&] { return to_python(settle(f(*Argument(object)))); });
 }
 
 // For calls by name, where an error has to be thrown again.
@@ -76,7 +77,6 @@ PyObject* compare_slot(PyObject* left, PyObject* right, int op) {
 }  // namespace
 
 void bind_number_slots(py::module_& m) {
-  auto* type = reinterpret_cast<PyTypeObject*>(m.attr("Array").ptr());
   const auto method = [&](const char* name, const auto& f) {
     m.attr("Array").attr(name) = py::cpp_function(f, py::name(name), py::is_method(m.attr("Array")), py::is_operator());
   };
@@ -120,7 +120,7 @@ void bind_number_slots(py::module_& m) {
   method("__abs__", [](const Var& x) { return settle(abs(x)); });
   method("__invert__", [](const Var& x) { return settle(invert(x)); });
 
-  PyNumberMethods* number = type->tp_as_number;
+  PyNumberMethods* number = array_type->tp_as_number;
 #define FL_OPERATOR(name, slot, f) number->slot = binary_slot<f>;
   FL_OPERATORS(FL_OPERATOR)
 #undef FL_OPERATOR
@@ -129,8 +129,8 @@ void bind_number_slots(py::module_& m) {
   number->nb_positive = unary_slot<positive>;
   number->nb_absolute = unary_slot<abs>;
   number->nb_invert = unary_slot<invert>;
-  type->tp_richcompare = compare_slot;
-  PyType_Modified(type);
+  array_type->tp_richcompare = compare_slot;
+  PyType_Modified(array_type);
 }
 
 }  // namespace fallline

@@ -18,12 +18,8 @@ struct Runs {
 
   Runs(const Dims& shape, const std::array<const Dims*, N>& strides) {
     int order[kMaxDims];
-    const int ndim = shape.size();
-    for (int i = 0; i < ndim; ++i) order[i] = i;
-    const Dims& first = *strides[0];
-    for (int i = 1; i < ndim; ++i)  // insertion sort, stable
-      for (int j = i; j > 0 && first[order[j - 1]] < first[order[j]]; --j) std::swap(order[j - 1], order[j]);
-    for (int i = 0; i < ndim; ++i) {
+    order_of_memory(*strides[0], order);
+    for (int i = 0; i < shape.size(); ++i) {
       const int axis = order[i];
       if (shape[axis] == 1) continue;
       if (axes > 0 && mergeable(strides, axis, shape[axis])) {

@@ -12,7 +12,7 @@ namespace {
 Array image_order(const Array& x) {
   Layout layout{x.dtype, x.shape, -1, 0, image_strides(x.shape)};
   if (x.strides == layout.strides) return x;
-  const Array out = Array::empty(x.shape, x.dtype).view(layout);
+  const Array out = Array::empty(layout);
   window_kernels().gather[float_index(x.dtype)](x.data, x.shape.begin(), x.strides.begin(), out.data);
   return out;
 }

@@ -3,11 +3,13 @@
 
 namespace fallline {
 
-Array Array::empty(const Dims& shape, DType dtype) {
-  Array out = placeholder(shape, dtype);
-  out.buffer = Buffer::allocate(static_cast<size_t>(out.bytes()));
-  out.data = out.buffer->data();
-  return out;
+Array Array::empty(const Dims& shape, DType dtype) { return empty(placeholder(shape, dtype).layout()); }
+
+Array Array::empty(const Layout& layout) {
+  const size_t bytes = static_cast<size_t>(count(layout.shape)) * size_of(layout.dtype);
+  std::shared_ptr<Buffer> memory = Buffer::allocate(bytes);
+  std::byte* const data = memory->data();
+  return {std::move(memory), data, layout.dtype, layout.shape, layout.strides};
 }
 
 Array Array::placeholder(const Dims& shape, DType dtype) {

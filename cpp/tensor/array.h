@@ -17,6 +17,7 @@ struct Array {
   Dims strides;  // in elements
 
   static Array empty(const Dims& shape, DType dtype);
+  static Array empty(const Layout& layout);  // memory of its own for a layout without gaps
   static Array placeholder(const Dims& shape, DType dtype);
   template <class T>
   static Array scalar(T value, DType dtype);

@@ -2,12 +2,13 @@
 #include "tensor/buffer.h"
 
 #include <new>
-#include <vector>
+#include <utility>
 
 namespace fallline {
 namespace {
 
 constexpr size_t kAlignment = 64;
+constexpr size_t kFront = 2 * kAlignment;  // room for a Buffer, which lies in one block with its memory
 
 void* system_allocate(size_t bytes) { return ::operator new(bytes, std::align_val_t(kAlignment)); }
 void system_free(void* data) { ::operator delete(data, std::align_val_t(kAlignment)); }
@@ -29,69 +30,100 @@ class BlockCache {
     return base + steps * quarter;
   }
 
+  // A block has room for `bytes`, and for kFront more.
   void* take(size_t bytes) {
     int index;
     const size_t size = round_up(bytes, index);
-    if (index < kClasses && !free_[index].empty()) {
-      void* data = free_[index].back();
-      free_[index].pop_back();
-      cached_ -= size;
-      return data;
-    }
-    return system_allocate(size);
+    if (index >= kClasses || !free_[index]) return system_allocate(kFront + size);
+    Free* const block = free_[index];
+    free_[index] = block->next;
+    cached_ -= size;
+    return block;
   }
 
-  void give(void* data, size_t bytes) {
+  void give(void* block, size_t bytes) {
     int index;
     const size_t size = round_up(bytes, index);
-    if (index >= kClasses || cached_ + size > kMaxCachedBytes) return system_free(data);
-    free_[index].push_back(data);
+    if (index >= kClasses || cached_ + size > kMaxCachedBytes) return system_free(block);
+    free_[index] = new (block) Free{free_[index]};
     cached_ += size;
   }
 
   ~BlockCache() {
-    for (auto& blocks : free_)
-      for (void* data : blocks) system_free(data);
-    alive() = false;
-  }
-  static bool& alive() {
-    thread_local bool value = true;
-    return value;
+    for (Free* block : free_)
+      while (block) system_free(std::exchange(block, block->next));
   }
 
  private:
-  std::vector<void*> free_[kClasses];
+  struct Free {  // in the block itself
+    Free* next;
+  };
+  Free* free_[kClasses] = {};
   size_t cached_ = 0;
 };
 
+thread_local BlockCache* thread_cache = nullptr;
+thread_local bool thread_ends = false;
+
 // Null once the thread's cache has been destroyed: Python objects may be freed later than that.
 BlockCache* cache() {
-  if (!BlockCache::alive()) return nullptr;
-  thread_local BlockCache value;
-  return &value;
+  if (thread_cache || thread_ends) return thread_cache;
+  struct Owner {
+    BlockCache blocks;
+    ~Owner() {
+      thread_cache = nullptr;
+      thread_ends = true;
+    }
+  };
+  thread_local Owner owner;
+  return thread_cache = &owner.blocks;
 }
+
+// Puts what std::allocate_shared makes, an object and the counts of its owners, in front of `memory` bytes of its own.
+template <class T>
+struct InFront {
+  using value_type = T;
+  size_t memory;
+
+  explicit InFront(size_t bytes) : memory(bytes) {}
+  template <class U>
+  InFront(const InFront<U>& other) : memory(other.memory) {}
+  T* allocate(size_t) {
+    static_assert(sizeof(T) <= kFront);
+    BlockCache* const blocks = cache();
+    return static_cast<T*>(blocks ? blocks->take(memory) : BlockCache().take(memory));
+  }
+  void deallocate(T* object, size_t) {
+    if (BlockCache* const blocks = cache()) return blocks->give(object, memory);
+    system_free(object);
+  }
+  template <class U>
+  bool operator==(const InFront<U>&) const {
+    return true;
+  }
+  template <class U>
+  bool operator!=(const InFront<U>&) const {
+    return false;
+  }
+};
 
 }  // namespace
 
 std::shared_ptr<Buffer> Buffer::allocate(size_t bytes) {
-  BlockCache* blocks = cache();
-  int index;
-  void* data = blocks ? blocks->take(bytes) : system_allocate(BlockCache::round_up(bytes, index));
-  return std::make_shared<Buffer>(data, bytes, true, nullptr, nullptr);
+  return std::allocate_shared<Buffer>(InFront<Buffer>(bytes), bytes);
 }
 
 std::shared_ptr<Buffer> Buffer::borrow(void* data, size_t bytes, bool writable, void* owner, Release release) {
   return std::make_shared<Buffer>(data, bytes, writable, owner, release);
 }
 
+Buffer::Buffer(size_t bytes) : Buffer(nullptr, bytes, true, nullptr, nullptr) {
+  const auto end = reinterpret_cast<uintptr_t>(this + 1);
+  data_ = reinterpret_cast<void*>((end + kAlignment - 1) / kAlignment * kAlignment);
+}
+
 Buffer::~Buffer() {
-  if (release_) {
-    release_(owner_);
-  } else if (BlockCache* blocks = cache()) {
-    blocks->give(data_, bytes_);
-  } else {
-    system_free(data_);
-  }
+  if (release_) release_(owner_);
 }
 
 }  // namespace fallline

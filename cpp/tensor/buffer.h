@@ -19,6 +19,7 @@ class Buffer {
   static std::shared_ptr<Buffer> allocate(size_t bytes);
   static std::shared_ptr<Buffer> borrow(void* data, size_t bytes, bool writable, void* owner, Release release);
 
+  explicit Buffer(size_t bytes);  // for allocate: the memory follows the object
   Buffer(void* data, size_t bytes, bool writable, void* owner, Release release)
       : data_(data), bytes_(bytes), owner_(owner), release_(release), writable_(writable) {}
   ~Buffer();

@@ -29,19 +29,18 @@ bool is_row_major(const Dims& shape, const Dims& strides) {
   return true;
 }
 
-namespace {
-
-// The axes from the one with the longest steps to the one with the shortest.
-void order_of_memory(const Dims& shape, const Dims& strides, int* axes) {
-  for (int i = 0; i < shape.size(); ++i) axes[i] = i;
-  std::stable_sort(axes, axes + shape.size(), [&](int a, int b) { return strides[a] > strides[b]; });
+// By insertion: std::stable_sort asks for memory, which takes longer than to order a few axes.
+void order_of_memory(const Dims& strides, int* axes) {
+  for (int i = 0; i < strides.size(); ++i) {
+    int j = i;
+    for (; j > 0 && strides[axes[j - 1]] < strides[i]; --j) axes[j] = axes[j - 1];
+    axes[j] = i;
+  }
 }
-
-}  // namespace
 
 bool is_dense(const Dims& shape, const Dims& strides) {
   int axes[kMaxDims];
-  order_of_memory(shape, strides, axes);
+  order_of_memory(strides, axes);
   int64_t step = 1;
   for (int i = shape.size() - 1; i >= 0; --i) {
     const int axis = axes[i];
@@ -54,7 +53,7 @@ bool is_dense(const Dims& shape, const Dims& strides) {
 
 Dims dense_like(const Dims& shape, const Dims& like) {
   int axes[kMaxDims];
-  order_of_memory(shape, like, axes);
+  order_of_memory(like, axes);
   Dims strides = shape;
   int64_t step = 1;
   for (int i = shape.size() - 1; i >= 0; --i) {
@@ -79,6 +78,7 @@ Dims broadcast(const Dims& a, const Dims& b, const char* op) {
 }
 
 Dims broadcast_strides(const Dims& shape, const Dims& strides, const Dims& to) {
+  if (shape == to) return strides;
   Dims out = Dims::filled(to.size(), 0);
   for (int i = 1; i <= shape.size(); ++i)
     if (shape[shape.size() - i] == to[to.size() - i]) out[to.size() - i] = strides[shape.size() - i];

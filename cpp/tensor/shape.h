@@ -52,6 +52,8 @@ class Dims {
 int64_t count(const Dims& shape);   // the number of elements; 1 for a 0-d array
 Dims row_major(const Dims& shape);  // strides of a C-contiguous array
 bool is_row_major(const Dims& shape, const Dims& strides);
+// The axes from the one with the longest steps to the one with the shortest; equal ones stay in their order.
+void order_of_memory(const Dims& strides, int* axes);
 // Every element exactly once in some order of the axes, so that a flat sweep sees each: (3, 4) with strides (1, 3).
 bool is_dense(const Dims& shape, const Dims& strides);
 // Strides with the axes in the order of memory that `like` has, without gaps.
