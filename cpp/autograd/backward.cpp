@@ -65,7 +65,7 @@ void check_version(const Node& node, const Var& kept, uint32_t version) {
 
 // Calls the primitive's vjp and hands the results to the inputs, summed over the axes that were broadcast.
 void pull_back(const Node& node, const Var& out, const Var& g, uint64_t oldest_target, Walk& walk) {
-  constexpr int kFew = 8;
+  constexpr int kFew = 4;
   Var few_in[kFew], few_gin[kFew];
   Dims few_shapes[kFew];
   const size_t count = static_cast<size_t>(node.input_count);

@@ -44,24 +44,35 @@ def value_and_grad(
     >>> value.item(), g.tolist()
     (14.0, [2.0, 4.0, 6.0])
     """
-    several = not isinstance(argnums, int)
+    one = argnums if isinstance(argnums, int) else None
     chosen = tuple(argnums) if not isinstance(argnums, int) else (argnums,)
 
     @wraps(f)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        with ExitStack() as stack:
-            starts = [_start(args, i, stack) for i in chosen]
-            replaced = list(args)
-            for i, (tree, _) in zip(chosen, starts, strict=True):
-                replaced[i] = tree
+        replaced = list(args)
+        single = one is not None and -len(args) <= one < len(args) and type(args[one]) in _LEAVES
+        if one is not None and single:  # no walk through a tree
+            leaves = [_start_leaf("", args[one])]
+            replaced[one] = leaves[0]
             out = f(*replaced, **kwargs)
-            value, aux = out if has_aux else (out, None)
-            value = _checked_scalar(value)
-        leaves = [leaf for _, found in starts for leaf in found.values()]
-        gradients = iter(_core.gradients([value], [_core.ones(value)], leaves))
-        trees = [_rebuild(args[i], found, gradients) for i, (_, found) in zip(chosen, starts, strict=True)]
+        else:
+            with ExitStack() as stack:
+                starts = [_start(args, i, stack) for i in chosen]
+                for i, (tree, _) in zip(chosen, starts, strict=True):
+                    replaced[i] = tree
+                out = f(*replaced, **kwargs)
+            leaves = [leaf for _, found in starts for leaf in found.values()]
+        value, aux = out if has_aux else (out, None)
+        value = _checked_scalar(value)
+        gradients = _core.gradients([value], [_core.ones(value)], leaves)
         value = _core.close_record(value, leaves)
-        return ((value, aux) if has_aux else value), (tuple(trees) if several else trees[0])
+        if single:
+            found: Any = gradients[0]
+        else:
+            rest = iter(gradients)
+            trees = [_rebuild(args[i], named, rest) for i, (_, named) in zip(chosen, starts, strict=True)]
+            found = tuple(trees) if one is None else trees[0]
+        return ((value, aux) if has_aux else value), found
 
     return wrapped
 
@@ -145,7 +156,8 @@ def backward(self: Array, gradient: Any = None, *, create_graph: bool = False) -
 Array.backward = backward  # type: ignore[method-assign]
 
 
-_LEAVES = frozenset((Array, np.ndarray, float, int))
+_SCALARS = (Array, np.ndarray, float, int)
+_LEAVES = frozenset(_SCALARS)
 
 
 def _start(args: tuple[Any, ...], i: int, stack: ExitStack) -> tuple[Any, dict[str, Array]]:
@@ -161,7 +173,7 @@ def _start(args: tuple[Any, ...], i: int, stack: ExitStack) -> tuple[Any, dict[s
 
 
 def _start_leaf(path: str, leaf: Any) -> Array:
-    array = asarray(leaf)
+    array = leaf if type(leaf) is Array else asarray(leaf)
     if array.dtype.kind != "f":
         array = _core.astype(array, _core.default_dtype()) if isinstance(leaf, int) else array
     if array.dtype.kind != "f":
@@ -196,12 +208,12 @@ def _rebuild(tree: Any, leaves: dict[str, Array], gradients: Any) -> Any:
 
 
 def _checked_scalar(value: Any) -> Array:
-    if not isinstance(value, Array | np.ndarray | float | int):
+    if not isinstance(value, _SCALARS):
         raise TypeError(
             f"[grad] the function must return a scalar array, got {type(value).__name__}; "
             "with has_aux=True it returns a pair"
         )
-    array = asarray(value)
+    array = value if type(value) is Array else asarray(value)
     if array.size != 1:
         raise _core.ShapeError(
             f"[grad] the function must return a scalar, got shape {array.shape}; take the sum or mean"
