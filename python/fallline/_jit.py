@@ -298,7 +298,8 @@ def _surroundings(f: Callable[..., Any], seen: set[int] | None = None) -> list[C
         return []
     seen.add(id(f))
     readers: list[Callable[[], Any]] = [partial(getattr, cell, "cell_contents") for cell in f.__closure__ or ()]
-    if not f.__module__.startswith(_OURS):  # our own functions hold those of the user, and change nothing else
+    # Our own functions hold those of the user, whose names they may bear, and change nothing else.
+    if not f.__globals__.get("__name__", "").startswith(_OURS):
         named = [name for name in code.co_names if name in f.__globals__]
         readers += [partial(getitem, f.__globals__, name) for name in named]
         readers += [partial(getattr, f, "__defaults__")] if f.__defaults__ else []
