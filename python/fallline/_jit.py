@@ -94,9 +94,11 @@ class Keyed:
         """Return what was traced for these arguments, and their arrays; `more` belongs to the key."""
         arrays: list[Any] = []
         alive: list[Any] = []
-        key = [_core.default_dtype(), _core.is_recording(), len(args), *more, *kwargs]
-        for arg in (*args, *kwargs.values()) if kwargs else args:
-            describe(arg, key, arrays, alive)
+        key = [_core.default_dtype(), _core.is_recording(), *more, *kwargs]
+        if kwargs or not _core.describe(args, key, arrays):
+            key.append(len(args))
+            for arg in (*args, *kwargs.values()):
+                describe(arg, key, arrays, alive)
         self._surround(key, alive)
         found = tuple(key)
         entry = self._entries.get(found)
@@ -273,6 +275,10 @@ def _is_lasting(node: Any) -> bool:
     return type(node) in _NUMBERS or isinstance(node, _FIXED)
 
 
+def _is_constant(node: Any) -> bool:
+    return all(map(_is_constant, node)) if type(node) is tuple else type(node) in _NUMBERS
+
+
 def rebuild(node: Any, arrays: Iterator[Any], *, numbers: bool = False) -> Any:
     """Return the tree with its arrays replaced, in `_describe`'s order; or with its numbers made arrays."""
     if isinstance(node, _ARRAYS):
@@ -298,8 +304,9 @@ def _surroundings(f: Callable[..., Any], seen: set[int] | None = None) -> list[C
         return []
     seen.add(id(f))
     readers: list[Callable[[], Any]] = [partial(getattr, cell, "cell_contents") for cell in f.__closure__ or ()]
-    # Our own functions hold those of the user, whose names they may bear, and change nothing else.
-    if not f.__globals__.get("__name__", "").startswith(_OURS):
+    # Our own functions hold those of the user, whose names they may bear, and numbers that stay.
+    ours = f.__globals__.get("__name__", "").startswith(_OURS)
+    if not ours:
         named = [name for name in code.co_names if name in f.__globals__]
         readers += [partial(getitem, f.__globals__, name) for name in named]
         readers += [partial(getattr, f, "__defaults__")] if f.__defaults__ else []
@@ -314,6 +321,8 @@ def _surroundings(f: Callable[..., Any], seen: set[int] | None = None) -> list[C
             kept += _surroundings(value, seen)
         elif isinstance(value, Keyed):
             kept += value._around
-        elif not isinstance(value, types.ModuleType | type | types.BuiltinFunctionType):
+        elif isinstance(value, types.ModuleType | type | types.BuiltinFunctionType) or (ours and _is_constant(value)):
+            continue
+        else:
             kept.append(read)
     return kept
