@@ -193,11 +193,6 @@ bool collides(int64_t stride, int64_t bytes = 1024) {
   return stride * static_cast<int64_t>(sizeof(T)) % bytes == 0;
 }
 
-int64_t worth_threads(double operations, int64_t most) {
-  return std::max<int64_t>(
-      1, static_cast<int64_t>(std::min(static_cast<double>(most), operations / kOperationsPerThread)));
-}
-
 // How many pieces of rows and of columns: the split that leaves the least for the busiest thread.
 template <class T>
 void split(Product<T>& p, int64_t threads) {
@@ -242,7 +237,8 @@ Product<T> make_product(const MatmulArgs& args, int64_t index) {
     // copy of a costs more than it saves.
     const bool copy = p.panels == Panels::kOwn ? collides<T>(args.a_row, 2048)
                                                : panels > 6 || p.a_by_column || collides<T>(args.a_row);
-    p.pack_a = !(unit_row || unit_column) || (reread && args.k > 128 && copy);
+    const bool often = args.k > 128 || (p.a_by_column && args.k > 32 && panels > 2);
+    p.pack_a = !(unit_row || unit_column) || (reread && often && copy);
   }
   return p;
 }
@@ -305,7 +301,8 @@ void run_clean(const MatmulArgs& args) {
   const int64_t most = operations * static_cast<double>(args.batch) < 2 * kOperationsPerThread || in_parallel()
                            ? 1
                            : static_cast<int64_t>(num_threads());
-  const int64_t threads = worth_threads(operations, most);
+  const int64_t threads =
+      static_cast<int64_t>(std::max(1.0, std::min(static_cast<double>(most), operations / kOperationsPerThread)));
   if (args.batch == 1 || (threads > 1 && args.batch < 2 * most)) {
     for (int64_t i = 0; i < args.batch; ++i) run_one<T>(args, i, threads);
   } else if (most == 1) {
@@ -339,11 +336,30 @@ MatmulArgs turn(MatmulArgs args) {
   return args;
 }
 
+// c has too few columns to fill a register, but rows enough: c^T = b^T a^T is done sooner, if a lies for it, or if b
+// would have to be packed anyway and the sums are long.
+template <class T>
+bool narrow(const MatmulArgs& args) {
+  constexpr int64_t kLanes = Pack<T>::kLanes;
+  return args.batch == 1 && !args.bias && !args.finish && 4 * args.n <= 3 * kLanes && args.m >= 2 * kLanes &&
+         args.m <= 1024 && (args.a_row == 1 ? args.k >= 32 : args.b_col != 1 && args.k >= 256);
+}
+
+template <class T>
+void run_narrow(const MatmulArgs& args) {
+  MatmulArgs turned = turn(args);
+  turned.c = scratch(Scratch::kResult, args.m * args.n * int64_t{sizeof(T)});
+  run_clean<T>(turned);
+  store_turned(static_cast<const T*>(turned.c), args.m, args.n, static_cast<T*>(args.c), args.c_row);
+}
+
 template <class T>
 void run(const MatmulArgs& args) {
   if (args.m <= 0 || args.n <= 0 || args.batch <= 0) return;
   if (args.n == 1 && args.m > 1 && args.c_row == 1 && !args.bias && !args.finish) {
     run_clean<T>(turn(args));
+  } else if (narrow<T>(args)) {
+    run_narrow<T>(args);
   } else if (args.batch > 1 && args.b_batch == 0 && args.a_batch == args.m * args.a_row &&
              args.c_batch == args.m * args.c_row && !args.finish) {
     run_clean<T>(join_batch(args));
