@@ -1,8 +1,9 @@
 // Which part of a matrix product is done when, from which copy, and by whom?
 //
 // a is cut into tiles of a few rows, b into panels of two registers of columns. A tile and a panel meet in
-// multiply_tile. Small operands are read where they lie; of large ones every block is first copied into the order in
-// which it is read. Threads take blocks of rows or groups of panels: no sum is shared, so no order changes.
+// multiply_tile. Small operands are read where they lie; of large ones every block is copied into the order in which it
+// is read, before that or by the first tile that reads it. Threads take blocks of rows or groups of panels: no sum is
+// shared, so no order changes.
 #include "ops/matmul_kernels.h"
 
 #include <algorithm>
@@ -22,54 +23,11 @@
 
 FL_BEGIN_TARGET
 
-template <class T>
-using TileFunction = void (*)(const Tile<T>&);
-
-// Registers of columns in the widest tile.
-constexpr int kWidest = 8;
-
-// Few rows take more columns, so that there are enough sums to hide the latency of fma.
-constexpr int wide_vecs(int rows) {
-  const int sums = kRegisters * 3 / 4;
-  return rows * kWidest <= sums ? kWidest : rows * 4 <= sums ? 4 : 2;
-}
-
-template <class T, int kVecs, bool kByColumn, bool kMask, int... kRow>
-TileFunction<T> choose_rows(int rows, std::integer_sequence<int, kRow...>) {
-  static constexpr TileFunction<T> kTable[] = {multiply_tile < T, kRow + 1, kVecs == 0 ? wide_vecs(kRow + 1) : kVecs,
-                                               kByColumn, kMask > ...};
-  return kTable[rows - 1];
-}
-
-// More than two registers: as many as wide_vecs says, none of them cut short.
-template <class T, bool kByColumn>
-TileFunction<T> choose_tile(int rows, int vecs, bool mask) {
-  constexpr std::make_integer_sequence<int, kTileRows> kRows{};
-  constexpr bool kPlain = kMaskAlways, kMasked = kHasMasks;
-  if (vecs == 1) {
-    return mask ? choose_rows<T, 1, kByColumn, kMasked>(rows, kRows)
-                : choose_rows<T, 1, kByColumn, kPlain>(rows, kRows);
-  }
-  if (vecs == 2) {
-    return mask ? choose_rows<T, 2, kByColumn, kMasked>(rows, kRows)
-                : choose_rows<T, 2, kByColumn, kPlain>(rows, kRows);
-  }
-  return choose_rows<T, 0, kByColumn, kPlain>(rows, kRows);
-}
-
 constexpr int64_t ceil_div(int64_t x, int64_t y) { return (x + y - 1) / y; }
 
-// Tiles of nearly equal height: 32 rows are 11 + 11 + 10, not 14 + 14 + 4.
-struct Tiles {
-  int64_t count, height, taller;
-  explicit Tiles(int64_t rows) : count(1), height(rows), taller(0) {
-    if (rows > kTileRows) {
-      count = ceil_div(rows, kTileRows);
-      height = rows / count;
-      taller = rows - height * count;
-    }
-  }
-};
+// Where the tiles find b: as it lies, in panels that every thread copies for itself as it comes to them, or in panels
+// that all threads pack together before they multiply.
+enum class Panels { kInPlace, kOwn, kShared };
 
 // One product of the batch and how it is carried out.
 template <class T>
@@ -84,8 +42,9 @@ struct Product {
   T* c;
   const T* bias;
 
-  bool a_by_column, pack_a, pack_b;
-  const T* panels = nullptr;                                         // the packed part of b: [panel][k][kPanel]
+  bool a_by_column = false, pack_a = false;
+  Panels panels = Panels::kInPlace;
+  const T* packed = nullptr;                                         // shared panels: [panel][k][kPanel]
   int64_t k_begin = 0, k_end = 0, column_begin = 0, column_end = 0;  // the part of b in hand
   int64_t row_pieces = 1, column_pieces = 1;
 
@@ -96,57 +55,75 @@ struct Product {
     return args.finish && piece < row_pieces ? row / kFinishRows * kFinishRows : row;
   }
   void run_rows(int64_t row, int64_t row_end, int64_t column, int64_t column_last) const;
-  void run_panel(Tile<T>& tile, int64_t row, const Tiles& tiles, int64_t k, int64_t j, int vecs, const T* left,
+  bool place_panel(Tile<T>& tile, int64_t k, int64_t j, int vecs) const;
+  void run_panel(Tile<T>& tile, int64_t row, int64_t row_end, int64_t k, int64_t j, int vecs, const T* left,
                  bool finished) const;
   void pack_rows(int64_t row, int64_t row_end, int64_t k, int64_t depth, T* to) const;
 };
 
 template <class T>
 void Product<T>::pack_rows(int64_t row, int64_t row_end, int64_t k, int64_t depth, T* to) const {
-  const Tiles tiles(row_end - row);
-  for (int64_t i = 0; i < tiles.count; ++i) {
-    const int64_t rows = tiles.height + (i < tiles.taller);
+  for (int64_t rows; row < row_end; row += rows) {
+    rows = next_tile(row_end - row);
     pack(a + row * args.a_row + k * args.a_col, args.a_row, args.a_col, rows, depth, to, kTileStride);
-    row += rows;
     to += depth * kTileStride;
   }
 }
 
+// Where the tile finds its columns of b. True: still in b, and the first tile shall copy them while it reads them.
+template <class T>
+bool Product<T>::place_panel(Tile<T>& tile, int64_t k, int64_t j, int vecs) const {
+  tile.b = b + k * args.b_row + j * args.b_col;
+  tile.b_stride = args.b_row;
+  if (panels == Panels::kInPlace) return false;
+  if (panels == Panels::kShared) {
+    tile.b = packed + (j - column_begin) / kPanel * panel_size() + (k - k_begin) * kPanel;
+    tile.b_stride = kPanel;
+    return false;
+  }
+  tile.b_copy = static_cast<T*>(scratch(Scratch::kRight, kMatmulDepth * kPanel * int64_t{sizeof(T)}));
+  if (args.b_col == 1 && vecs == 2 && (kMaskAlways || tile.columns == Pack<T>::kLanes)) return true;
+  const int64_t width = (vecs - 1) * kLanes + static_cast<int64_t>(tile.columns);
+  pack(tile.b, args.b_col, args.b_row, width, tile.depth, tile.b_copy, kPanel);
+  tile.b = tile.b_copy;
+  tile.b_stride = kPanel;
+  return false;
+}
+
 // One panel of columns [j, j + tile.columns + (vecs - 1) registers) with all rows of [row, row_end).
 template <class T>
-void Product<T>::run_panel(Tile<T>& tile, int64_t row, const Tiles& tiles, int64_t k, int64_t j, int vecs,
-                           const T* left, bool finished) const {
+void Product<T>::run_panel(Tile<T>& tile, int64_t row, int64_t row_end, int64_t k, int64_t j, int vecs, const T* left,
+                           bool finished) const {
   alignas(64) T alone[kTileRows * kWidest * kLanes];  // a tile that nobody else shall see
-  if (pack_b) {
-    tile.b = panels + (j - column_begin) / kPanel * panel_size() + (k - k_begin) * kPanel;
-    tile.b_stride = kPanel;
-  } else {
-    tile.b = b + k * args.b_row + j;
-    tile.b_stride = args.b_row;
-  }
-  const bool mask = !pack_b && tile.columns < static_cast<size_t>(kLanes);
+  bool copy = place_panel(tile, k, j, vecs);
+  const bool mask = panels == Panels::kInPlace && tile.columns < static_cast<size_t>(kLanes);
   const bool by_column = pack_a || a_by_column;
   tile.c_stride = args.c ? args.c_row : vecs * kLanes;
   tile.a_stride = pack_a ? kTileStride : a_by_column ? args.a_col : args.a_row;
-  for (int64_t t = 0; t < tiles.count; ++t) {
-    const int rows = static_cast<int>(tiles.height + (t < tiles.taller));
-    tile.a = pack_a ? left + t * tile.depth * kTileStride : a + row * args.a_row + k * args.a_col;
+  for (int64_t rows; row < row_end; row += rows) {
+    rows = next_tile(row_end - row);
+    tile.a = pack_a ? left : a + row * args.a_row + k * args.a_col;
     tile.c = args.c ? c + row * args.c_row + j : alone;
-    (by_column ? choose_tile<T, true>(rows, vecs, mask) : choose_tile<T, false>(rows, vecs, mask))(tile);
+    (by_column ? choose_tile<T, true>(rows, vecs, mask, copy) : choose_tile<T, false>(rows, vecs, mask, copy))(tile);
     if (finished) {
       const int64_t end = j + (vecs - 1) * kLanes + static_cast<int64_t>(tile.columns);
       args.finish(args.finish_context, {index, row, row + rows, j, end, tile.c, tile.c_stride});
     }
-    row += rows;
+    if (pack_a) left += tile.depth * kTileStride;
+    if (copy) {
+      copy = false;
+      tile.b = tile.b_copy;
+      tile.b_stride = kPanel;
+    }
   }
 }
 
 template <class T>
 void Product<T>::run_rows(int64_t row, int64_t row_end, int64_t column, int64_t column_last) const {
-  const Tiles tiles(row_end - row);
-  const int64_t left_items = pack_a ? tiles.count * kTileStride * kMatmulDepth : 0;
+  const int64_t tiles = ceil_div(row_end - row, kTileRows);
+  const int64_t left_items = pack_a ? tiles * kTileStride * kMatmulDepth : 0;
   T* left = pack_a ? static_cast<T*>(scratch(Scratch::kLeft, left_items * int64_t{sizeof(T)})) : nullptr;
-  const int many = pack_b || tiles.count > 1 ? 2 : wide_vecs(static_cast<int>(row_end - row));
+  const int many = panels != Panels::kInPlace || tiles > 1 ? 2 : wide_vecs(static_cast<int>(row_end - row));
   Tile<T> tile;
   int64_t k = k_begin;
   do {
@@ -160,7 +137,7 @@ void Product<T>::run_rows(int64_t row, int64_t row_end, int64_t column, int64_t 
       step = std::min(here, vecs * kLanes);
       tile.columns = static_cast<size_t>(step - (vecs - 1) * kLanes);
       tile.bias = bias && k == 0 ? bias + j : nullptr;
-      run_panel(tile, row, tiles, k, j, vecs, left, finished);
+      run_panel(tile, row, row_end, k, j, vecs, left, finished);
     }
     k += kMatmulDepth;
   } while (k < k_end);
@@ -194,7 +171,7 @@ void pack_panels(void* context, int64_t begin, int64_t end) {
       const int64_t column = p.column_begin + panel * kPanel;
       pack(p.b + (p.k_begin + k) * p.args.b_row + column * p.args.b_col, p.args.b_col, p.args.b_row,
            std::min(kPanel, p.column_end - column), std::min(rows, depth - k),
-           const_cast<T*>(p.panels) + panel * p.panel_size() + k * kPanel, kPanel);
+           const_cast<T*>(p.packed) + panel * p.panel_size() + k * kPanel, kPanel);
     }
   }
 }
@@ -202,6 +179,8 @@ void pack_panels(void* context, int64_t begin, int64_t end) {
 // Rows of a that are packed together: with kMatmulDepth they take a part of the second-level cache.
 template <class T>
 constexpr int64_t kBlockRows = sizeof(T) == 4 ? 98 : 56;
+// With more rows b is packed by all threads together, which keeps the panels for all blocks of rows.
+constexpr int64_t kOwnRows = 128;
 // Packed at one time: a part of b of this size.
 constexpr int64_t kSegmentDepth = 4 * kMatmulDepth;
 constexpr int64_t kSegmentColumns = 2048;
@@ -210,22 +189,18 @@ constexpr double kOperationsPerThread = 75000;
 
 // A power of two between rows puts all of them into the same few sets of the cache.
 template <class T>
-bool collides(int64_t stride) {
-  return stride * static_cast<int64_t>(sizeof(T)) % 1024 == 0;
-}
-
-int64_t worth_threads(double operations, int64_t most) {
-  return std::max<int64_t>(
-      1, static_cast<int64_t>(std::min(static_cast<double>(most), operations / kOperationsPerThread)));
+bool collides(int64_t stride, int64_t bytes = 1024) {
+  return stride * static_cast<int64_t>(sizeof(T)) % bytes == 0;
 }
 
 // How many pieces of rows and of columns: the split that leaves the least for the busiest thread.
 template <class T>
 void split(Product<T>& p, int64_t threads) {
   const int64_t panels = ceil_div(p.column_end - p.column_begin, Product<T>::kPanel);
-  // Packed: every thread needs all panels. Many rows: what is next to c in memory, such as the state of an update rule,
-  // is swept in halves, and between columns the machine's prefetching takes lines away from the other core.
-  const bool rows_first = p.pack_b || p.args.m >= 8 * kTileRows;
+  // Shared: every thread needs all panels. Own: nobody copies what another does. Many rows: what is next to c in
+  // memory, such as the state of an update rule, is swept in halves, and between columns the machine's prefetching
+  // takes lines away from the other core.
+  const bool rows_first = p.panels == Panels::kShared || (p.panels == Panels::kInPlace && p.args.m >= 8 * kTileRows);
   int64_t least = INT64_MAX / 16;
   for (int64_t i = 1; i <= threads; ++i) {
     const int64_t r = rows_first ? threads + 1 - i : i, s = ceil_div(threads, r);
@@ -247,20 +222,24 @@ Product<T> make_product(const MatmulArgs& args, int64_t index) {
                static_cast<const T*>(args.a) + index * args.a_batch,
                static_cast<const T*>(args.b) + index * args.b_batch,
                static_cast<T*>(args.c) + index * args.c_batch,
-               static_cast<const T*>(args.bias),
-               false,
-               false,
-               false};
+               static_cast<const T*>(args.bias)};
   const int64_t panels = ceil_div(args.n, Product<T>::kPanel);
+  const bool reread = panels > 1 && args.m > kTileRows;
+  const bool edge = args.n % Product<T>::kLanes != 0;
+  if ((args.b_col != 1 && args.n > 1) || (edge && !kHasMasks) ||
+      (reread && (args.k > 64 || (args.m > 3 * kTileRows && collides<T>(args.b_row))))) {
+    p.panels = args.m > kOwnRows ? Panels::kShared : Panels::kOwn;
+  }
   const bool unit_row = args.a_row == 1 || args.m == 1, unit_column = args.a_col == 1 || args.k == 1;
   p.a_by_column = unit_row && !(unit_column && args.m == 1);
   if (args.m > 1 && args.k > 1) {
-    const bool reread = args.k > 128 && panels > 1 && args.m > kTileRows;
-    p.pack_a = !(unit_row || unit_column) || (reread && (panels > 6 || p.a_by_column || collides<T>(args.a_row)));
+    // The rows of one tile alone do not collide before a distance of 2 KB, and where b is copied without a pause, a
+    // copy of a costs more than it saves.
+    const bool copy = p.panels == Panels::kOwn ? collides<T>(args.a_row, 2048)
+                                               : panels > 6 || p.a_by_column || collides<T>(args.a_row);
+    const bool often = args.k > 128 || (p.a_by_column && args.k > 32 && panels > 2);
+    p.pack_a = !(unit_row || unit_column) || (reread && often && copy);
   }
-  const bool edge = args.n % Product<T>::kLanes != 0;
-  p.pack_b = (args.b_col != 1 && args.n > 1) || (edge && !kHasMasks) ||
-             (panels > 1 && args.m > 3 * kTileRows && (args.k > 128 || collides<T>(args.b_row)));
   return p;
 }
 
@@ -270,9 +249,9 @@ void run_segment(Product<T>& p, int64_t threads) {
   constexpr int64_t kPanel = Product<T>::kPanel;
   constexpr int64_t kRate = 4 * Product<T>::kLanes;  // operations per nanosecond, about
   const int64_t width = p.column_end - p.column_begin, depth = p.k_end - p.k_begin;
-  if (p.pack_b) {
+  if (p.panels == Panels::kShared) {
     const int64_t panels = ceil_div(width, kPanel);
-    p.panels = static_cast<T*>(scratch(Scratch::kRight, panels * p.panel_size() * int64_t{sizeof(T)}));
+    p.packed = static_cast<T*>(scratch(Scratch::kRight, panels * p.panel_size() * int64_t{sizeof(T)}));
     if (threads > 1) {
       for_chunks(panels, kPanelGroup, pack_panels<T>, &p, kPanelGroup * depth * kPanel / 4);
     } else {
@@ -290,14 +269,14 @@ void run_segment(Product<T>& p, int64_t threads) {
 template <class T>
 void run_one(const MatmulArgs& args, int64_t index, int64_t threads) {
   Product<T> p = make_product<T>(args, index);
-  if (threads == 1 && !p.pack_a && !p.pack_b) {  // small: no divisions, no pool
+  if (threads == 1 && !p.pack_a && p.panels != Panels::kShared) {  // no divisions, no pool
     p.k_end = args.k;
     p.column_end = args.n;
     p.run_rows(0, args.m, 0, args.n);
     return;
   }
-  const int64_t depth = p.pack_b ? kSegmentDepth : std::max<int64_t>(args.k, 1);
-  const int64_t width = p.pack_b ? kSegmentColumns : args.n;
+  const int64_t depth = p.panels == Panels::kShared ? kSegmentDepth : std::max<int64_t>(args.k, 1);
+  const int64_t width = p.panels == Panels::kShared ? kSegmentColumns : args.n;
   for (int64_t column = 0; column < args.n; column += width) {
     p.column_begin = column;
     p.column_end = std::min(column + width, args.n);
@@ -322,7 +301,8 @@ void run_clean(const MatmulArgs& args) {
   const int64_t most = operations * static_cast<double>(args.batch) < 2 * kOperationsPerThread || in_parallel()
                            ? 1
                            : static_cast<int64_t>(num_threads());
-  const int64_t threads = worth_threads(operations, most);
+  const int64_t threads =
+      static_cast<int64_t>(std::max(1.0, std::min(static_cast<double>(most), operations / kOperationsPerThread)));
   if (args.batch == 1 || (threads > 1 && args.batch < 2 * most)) {
     for (int64_t i = 0; i < args.batch; ++i) run_one<T>(args, i, threads);
   } else if (most == 1) {
@@ -356,11 +336,30 @@ MatmulArgs turn(MatmulArgs args) {
   return args;
 }
 
+// c has too few columns to fill a register, but rows enough: c^T = b^T a^T is done sooner, if a lies for it, or if b
+// would have to be packed anyway and the sums are long.
+template <class T>
+bool narrow(const MatmulArgs& args) {
+  constexpr int64_t kLanes = Pack<T>::kLanes;
+  return args.batch == 1 && !args.bias && !args.finish && 4 * args.n <= 3 * kLanes && args.m >= 2 * kLanes &&
+         args.m <= 1024 && (args.a_row == 1 ? args.k >= 32 : args.b_col != 1 && args.k >= 256);
+}
+
+template <class T>
+void run_narrow(const MatmulArgs& args) {
+  MatmulArgs turned = turn(args);
+  turned.c = scratch(Scratch::kResult, args.m * args.n * int64_t{sizeof(T)});
+  run_clean<T>(turned);
+  store_turned(static_cast<const T*>(turned.c), args.m, args.n, static_cast<T*>(args.c), args.c_row);
+}
+
 template <class T>
 void run(const MatmulArgs& args) {
   if (args.m <= 0 || args.n <= 0 || args.batch <= 0) return;
   if (args.n == 1 && args.m > 1 && args.c_row == 1 && !args.bias && !args.finish) {
     run_clean<T>(turn(args));
+  } else if (narrow<T>(args)) {
+    run_narrow<T>(args);
   } else if (args.batch > 1 && args.b_batch == 0 && args.a_batch == args.m * args.a_row &&
              args.c_batch == args.m * args.c_row && !args.finish) {
     run_clean<T>(join_batch(args));

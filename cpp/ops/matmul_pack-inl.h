@@ -91,4 +91,18 @@ void pack(const T* from, int64_t lane_stride, int64_t k_stride, int64_t width, i
   }
 }
 
+// to[i * to_row + j] = from[j * rows + i] for less columns j than a register has lanes.
+template <class T>
+void store_turned(const T* from, int64_t rows, int64_t columns, T* to, int64_t to_row) {
+  constexpr int64_t kLanes = Pack<T>::kLanes;
+  alignas(64) T block[kLanes * kLanes];
+  for (int64_t i = 0; i < rows; i += kLanes) {
+    const int64_t here = std::min(kLanes, rows - i);
+    pack(from + i, rows, int64_t{1}, columns, here, block, kLanes);
+    for (int64_t r = 0; r < here; ++r) {
+      Pack<T>::load(block + r * kLanes).store_n(to + (i + r) * to_row, static_cast<size_t>(columns));
+    }
+  }
+}
+
 FL_END_TARGET

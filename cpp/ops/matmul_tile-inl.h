@@ -21,12 +21,17 @@ struct Tile {
   int64_t a_stride;  // between rows or between columns; the other stride is one
   const T* b;
   int64_t b_stride;  // between rows
+  T* b_copy;         // where a tile with kCopy leaves its columns of b, one register after the other
   T* c;
   int64_t c_stride;
   const T* bias;   // null: start at zero
   bool add;        // to what c holds
   size_t columns;  // of the last register that count
 };
+
+// Deeper tiles ask for memory in advance. What a flatter one reads is in the cache or soon is, and what lies behind it
+// may be no memory at all, which costs a search through the page tables for every row.
+constexpr int64_t kDeep = 128;
 
 // Masked loads of the last register are free with AVX-512; elsewhere only an unpacked edge pays for them.
 #if !FL_REFERENCE_PASS && HWY_TARGET == HWY_AVX3
@@ -75,7 +80,7 @@ FL_FN void start_sums(const Tile<T>& t, Pack<T> (&sum)[kRows][kVecs]) {
     FL_UNROLL
     for (int i = 0; i < kRows; ++i) sum[i][j] = x;
   }
-  if (t.depth < 64) return;  // else c has left the cache when the sums are ready
+  if (t.depth <= kDeep) return;  // else c has left the cache when the sums are ready
   FL_UNROLL
   for (int i = 0; i < kRows; ++i) {
     FL_UNROLL
@@ -84,16 +89,21 @@ FL_FN void start_sums(const Tile<T>& t, Pack<T> (&sum)[kRows][kVecs]) {
 }
 
 // sum += a[:, k] b[k, :] for one k. left(i) is a[i, k].
-template <bool kMask, class T, int kRows, int kVecs, class Left>
-FL_FN void add_outer(Left left, const T* b, int64_t b_stride, LastColumns<T> last, Pack<T> (&sum)[kRows][kVecs]) {
+template <bool kMask, bool kCopy, class T, int kRows, int kVecs, class Left>
+FL_FN void add_outer(Left left, const T* b, const T* b_ahead, T* copy, LastColumns<T> last,
+                     Pack<T> (&sum)[kRows][kVecs]) {
   constexpr int64_t kLanes = Pack<T>::kLanes;
   constexpr int kLast = kVecs - 1;
   Pack<T> right[kVecs];
   FL_UNROLL
   for (int j = 0; j < kLast; ++j) right[j] = Pack<T>::load(b + j * kLanes);
   right[kLast] = kMask ? last.load(b + kLast * kLanes) : Pack<T>::load(b + kLast * kLanes);
+  if (kCopy) {
+    FL_UNROLL
+    for (int j = 0; j < kVecs; ++j) right[j].store(copy + j * kLanes);
+  }
   FL_UNROLL
-  for (int j = 0; j < kVecs; ++j) prefetch(b + 12 * b_stride + j * kLanes);
+  for (int j = 0; j < kVecs; ++j) prefetch(b_ahead + j * kLanes);
   FL_UNROLL
   for (int i = 0; i < kRows; ++i) {
     const Pack<T> x(left(i));
@@ -120,62 +130,128 @@ struct RowsOfLeft {
   }
 };
 
-template <bool kByColumn, bool kMask, class T, int kRows, int kVecs>
+template <bool kByColumn, bool kMask, bool kCopy, class T, int kRows, int kVecs>
 FL_FN void add_products(const Tile<T>& t, Pack<T> (&sum)[kRows][kVecs]) {
   const int64_t a_stride = t.a_stride, b_stride = t.b_stride;
   const LastColumns<T> last(t.columns);
-  const T* b = t.b;
+  const bool deep = t.depth > kDeep;
+  const int64_t a_ahead = deep ? 16 * a_stride : 0;
+  const T *b = t.b, *b_ahead = deep ? b + 12 * b_stride : b;
+  T* copy = t.b_copy;
   if constexpr (kByColumn) {
     ColumnOfLeft<T> left{t.a};
     for (int64_t k = t.depth; k > 0; --k) {
-      prefetch(left.a + 16 * a_stride);
-      add_outer<kMask>(left, b, b_stride, last, sum);
+      prefetch(left.a + a_ahead);
+      add_outer<kMask, kCopy>(left, b, b_ahead, copy, last, sum);
       left.a += a_stride;
       b += b_stride;
+      b_ahead += b_stride;
+      if (kCopy) copy += kVecs * Pack<T>::kLanes;
     }
   } else {
     RowsOfLeft<T, kRows> left;
     left.stride = a_stride;
-    for (int g = 0; g < (kRows + 2) / 3; ++g) left.group[g] = t.a + 3 * g * a_stride;
+    const T* row = t.a;
+    for (auto& a : left.group) {  // by additions: the first loads wait for these pointers
+      a = row;
+      row += 3 * a_stride;
+    }
     FL_UNROLL_TWICE
     for (int64_t k = t.depth; k > 0; --k) {
-      add_outer<kMask>(left, b, b_stride, last, sum);
+      add_outer<kMask, kCopy>(left, b, b_ahead, copy, last, sum);
       left.advance();
       b += b_stride;
+      b_ahead += b_stride;
+      if (kCopy) copy += kVecs * Pack<T>::kLanes;
     }
   }
 }
 
-// kPart: the last register is not full, or masks cost nothing.
-template <bool kPart, class T, int kRows, int kVecs>
+// kPart: the last register is not full, or masks cost nothing. Nothing is read from `t` between the stores, which might
+// have changed it for all that the compiler knows.
+template <bool kPart, bool kAdd, class T, int kRows, int kVecs>
 FL_FN void store_sums(const Tile<T>& t, Pack<T> (&sum)[kRows][kVecs]) {
   const LastColumns<T> last(t.columns);
+  const int64_t c_stride = t.c_stride;
+  T* row = t.c;
   FL_UNROLL
   for (int i = 0; i < kRows; ++i) {
     FL_UNROLL
     for (int j = 0; j < kVecs; ++j) {
-      T* c = t.c + i * t.c_stride + j * static_cast<int64_t>(Pack<T>::kLanes);
+      T* c = row + j * static_cast<int64_t>(Pack<T>::kLanes);
       const bool part = kPart && j == kVecs - 1;
-      if (t.add) sum[i][j] = (part ? last.load(c) : Pack<T>::load(c)) + sum[i][j];
+      if (kAdd) sum[i][j] = (part ? last.load(c) : Pack<T>::load(c)) + sum[i][j];
       if (part) {
         last.store(sum[i][j], c);
       } else {
         sum[i][j].store(c);
       }
     }
+    row += c_stride;
   }
 }
 
-template <class T, int kRows, int kVecs, bool kByColumn, bool kMask>
+template <bool kPart, class T, int kRows, int kVecs>
+FL_FN void store_sums(const Tile<T>& t, Pack<T> (&sum)[kRows][kVecs]) {
+  if (t.add) {
+    store_sums<kPart, true>(t, sum);
+  } else {
+    store_sums<kPart, false>(t, sum);
+  }
+}
+
+template <class T, int kRows, int kVecs, bool kByColumn, bool kMask, bool kCopy>
 void multiply_tile(const Tile<T>& t) {
   Pack<T> sum[kRows][kVecs];
   start_sums(t, sum);
-  add_products<kByColumn, kMask>(t, sum);
+  add_products<kByColumn, kMask, kCopy>(t, sum);
   if (kMaskAlways || t.columns < Pack<T>::kLanes) {
     store_sums<true>(t, sum);
   } else {
     store_sums<false>(t, sum);
   }
+}
+
+// Rows of the next tile when so many are left: a full tile, but the last two share evenly. 32 rows are 14 + 9 + 9, for
+// a tile of four rows would have too few sums to hide the latency of fma.
+constexpr int64_t next_tile(int64_t left) {
+  return left >= 2 * kTileRows ? kTileRows : left > kTileRows ? (left + 1) / 2 : left;
+}
+
+template <class T>
+using TileFunction = void (*)(const Tile<T>&);
+
+// Registers of columns in the widest tile.
+constexpr int kWidest = 8;
+
+// Few rows take more columns, so that there are enough sums to hide the latency of fma.
+constexpr int wide_vecs(int rows) {
+  const int sums = kRegisters * 3 / 4;
+  return rows * kWidest <= sums ? kWidest : rows * 4 <= sums ? 4 : 2;
+}
+
+template <class T, int kVecs, bool kByColumn, bool kMask, bool kCopy, int... kRow>
+TileFunction<T> choose_rows(int64_t rows, std::integer_sequence<int, kRow...>) {
+  static constexpr TileFunction<T> kTable[] = {multiply_tile < T, kRow + 1, kVecs == 0 ? wide_vecs(kRow + 1) : kVecs,
+                                               kByColumn,         kMask,    kCopy > ...};
+  return kTable[rows - 1];
+}
+
+// More than two registers: as many as wide_vecs says, none of them cut short. The same holds for a tile that copies.
+template <class T, bool kByColumn>
+TileFunction<T> choose_tile(int64_t rows, int vecs, bool mask, bool copy) {
+  constexpr std::make_integer_sequence<int, kTileRows> kRows{};
+  constexpr bool kPlain = kMaskAlways, kMasked = kHasMasks;
+  if (copy) return choose_rows<T, 2, kByColumn, kPlain, true>(rows, kRows);
+  if (vecs == 1) {
+    return mask ? choose_rows<T, 1, kByColumn, kMasked, false>(rows, kRows)
+                : choose_rows<T, 1, kByColumn, kPlain, false>(rows, kRows);
+  }
+  if (vecs == 2) {
+    return mask ? choose_rows<T, 2, kByColumn, kMasked, false>(rows, kRows)
+                : choose_rows<T, 2, kByColumn, kPlain, false>(rows, kRows);
+  }
+  return choose_rows<T, 0, kByColumn, kPlain, false>(rows, kRows);
 }
 
 FL_END_TARGET
