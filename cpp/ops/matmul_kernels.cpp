@@ -193,18 +193,20 @@ bool collides(int64_t stride, int64_t bytes = 1024) {
   return stride * static_cast<int64_t>(sizeof(T)) % bytes == 0;
 }
 
-// How many pieces of rows and of columns: the split that leaves the least for the busiest thread.
+// How many pieces of rows and of columns: the split that leaves the least for the busiest thread, or none if that
+// hardly saves anything. To copy a panel costs as much as to multiply a tile with it.
 template <class T>
 void split(Product<T>& p, int64_t threads) {
   const int64_t panels = ceil_div(p.column_end - p.column_begin, Product<T>::kPanel);
-  // Shared: every thread needs all panels. Own: nobody copies what another does. Many rows: what is next to c in
-  // memory, such as the state of an update rule, is swept in halves, and between columns the machine's prefetching
-  // takes lines away from the other core.
+  // Shared: every thread needs all panels. Many rows: what is next to c in memory, such as the state of an update rule,
+  // is swept in halves, and between columns the machine's prefetching takes lines away from the other core.
   const bool rows_first = p.panels == Panels::kShared || (p.panels == Panels::kInPlace && p.args.m >= 8 * kTileRows);
-  int64_t least = INT64_MAX / 16;
+  const int64_t copy = p.panels == Panels::kOwn ? kTileRows : 0;
+  int64_t least = (p.args.m + copy) * panels * 4 / 5;
+  p.row_pieces = p.column_pieces = 1;
   for (int64_t i = 1; i <= threads; ++i) {
     const int64_t r = rows_first ? threads + 1 - i : i, s = ceil_div(threads, r);
-    const int64_t cost = ceil_div(r * s, threads) * ceil_div(p.args.m, r) * ceil_div(panels, s);
+    const int64_t cost = ceil_div(r * s, threads) * (ceil_div(p.args.m, r) + copy) * ceil_div(panels, s);
     if (r <= p.args.m && s <= panels && cost * 16 < least * 15) {
       least = cost;
       p.row_pieces = r;
@@ -296,8 +298,8 @@ void run_batch(void* context, int64_t begin, int64_t end) {
 
 template <class T>
 void run_clean(const MatmulArgs& args) {
-  const double operations =
-      2.0 * static_cast<double>(args.m) * static_cast<double>(args.n) * static_cast<double>(args.k + 1);
+  const double sums = static_cast<double>(args.m) * static_cast<double>(args.n);
+  const double operations = 2 * sums * static_cast<double>(args.k + 1);
   const int64_t most = operations * static_cast<double>(args.batch) < 2 * kOperationsPerThread || in_parallel()
                            ? 1
                            : static_cast<int64_t>(num_threads());
