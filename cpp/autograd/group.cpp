@@ -107,6 +107,7 @@ void Group::run_range(int64_t begin, int64_t end) const {
 }
 
 void Group::run() const {
+  if (size_ == 0) return;  // kernels read what repeats before they look at the length
   if (size_ <= kGroupBlock) return run_block();
   const auto range = [this](int64_t begin, int64_t end) { run_range(begin, end); };
   for_chunks(size_, kSweepGrain, range, kPieceNs * static_cast<int64_t>(steps_.size()));

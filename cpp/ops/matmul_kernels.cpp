@@ -27,7 +27,7 @@ constexpr int64_t ceil_div(int64_t x, int64_t y) { return (x + y - 1) / y; }
 
 // Where the tiles find b: as it lies, in panels that every thread copies for itself as it comes to them, or in panels
 // that all threads pack together before they multiply.
-enum class Panels { kInPlace, kOwn, kShared };
+enum class Panels { kInPlace, kPrivate, kShared };
 
 // One product of the batch and how it is carried out.
 template <class T>
@@ -180,7 +180,7 @@ void pack_panels(void* context, int64_t begin, int64_t end) {
 template <class T>
 constexpr int64_t kBlockRows = sizeof(T) == 4 ? 98 : 56;
 // With more rows b is packed by all threads together, which keeps the panels for all blocks of rows.
-constexpr int64_t kOwnRows = 128;
+constexpr int64_t kPrivateRows = 128;
 // Packed at one time: a part of b of this size.
 constexpr int64_t kSegmentDepth = 4 * kMatmulDepth;
 constexpr int64_t kSegmentColumns = 2048;
@@ -201,7 +201,7 @@ void split(Product<T>& p, int64_t threads) {
   // Shared: every thread needs all panels. Many rows: what is next to c in memory, such as the state of an update rule,
   // is swept in halves, and between columns the machine's prefetching takes lines away from the other core.
   const bool rows_first = p.panels == Panels::kShared || (p.panels == Panels::kInPlace && p.args.m >= 8 * kTileRows);
-  const int64_t copy = p.panels == Panels::kOwn ? kTileRows : 0;
+  const int64_t copy = p.panels == Panels::kPrivate ? kTileRows : 0;
   int64_t least = (p.args.m + copy) * panels * 4 / 5;
   p.row_pieces = p.column_pieces = 1;
   for (int64_t i = 1; i <= threads; ++i) {
@@ -230,15 +230,15 @@ Product<T> make_product(const MatmulArgs& args, int64_t index) {
   const bool edge = args.n % Product<T>::kLanes != 0;
   if ((args.b_col != 1 && args.n > 1) || (edge && !kHasMasks) ||
       (reread && (args.k > 64 || (args.m > 3 * kTileRows && collides<T>(args.b_row))))) {
-    p.panels = args.m > kOwnRows ? Panels::kShared : Panels::kOwn;
+    p.panels = args.m > kPrivateRows ? Panels::kShared : Panels::kPrivate;
   }
   const bool unit_row = args.a_row == 1 || args.m == 1, unit_column = args.a_col == 1 || args.k == 1;
   p.a_by_column = unit_row && !(unit_column && args.m == 1);
   if (args.m > 1 && args.k > 1) {
     // The rows of one tile alone do not collide before a distance of 2 KB, and where b is copied without a pause, a
     // copy of a costs more than it saves.
-    const bool copy = p.panels == Panels::kOwn ? collides<T>(args.a_row, 2048)
-                                               : panels > 6 || p.a_by_column || collides<T>(args.a_row);
+    const bool copy = p.panels == Panels::kPrivate ? collides<T>(args.a_row, 2048)
+                                                   : panels > 6 || p.a_by_column || collides<T>(args.a_row);
     const bool often = args.k > 128 || (p.a_by_column && args.k > 32 && panels > 2);
     p.pack_a = !(unit_row || unit_column) || (reread && often && copy);
   }

@@ -81,13 +81,13 @@ BlockCache* cache() {
 
 // Puts what std::allocate_shared makes, an object and the counts of its owners, in front of `memory` bytes of its own.
 template <class T>
-struct InFront {
+struct ObjectThenMemory {
   using value_type = T;
   size_t memory;
 
-  explicit InFront(size_t bytes) : memory(bytes) {}
+  explicit ObjectThenMemory(size_t bytes) : memory(bytes) {}
   template <class U>
-  InFront(const InFront<U>& other) : memory(other.memory) {}
+  ObjectThenMemory(const ObjectThenMemory<U>& other) : memory(other.memory) {}
   T* allocate(size_t) {
     static_assert(sizeof(T) <= kFront);
     BlockCache* const blocks = cache();
@@ -98,11 +98,11 @@ struct InFront {
     system_free(object);
   }
   template <class U>
-  bool operator==(const InFront<U>&) const {
+  bool operator==(const ObjectThenMemory<U>&) const {
     return true;
   }
   template <class U>
-  bool operator!=(const InFront<U>&) const {
+  bool operator!=(const ObjectThenMemory<U>&) const {
     return false;
   }
 };
@@ -110,7 +110,7 @@ struct InFront {
 }  // namespace
 
 std::shared_ptr<Buffer> Buffer::allocate(size_t bytes) {
-  return std::allocate_shared<Buffer>(InFront<Buffer>(bytes), bytes);
+  return std::allocate_shared<Buffer>(ObjectThenMemory<Buffer>(bytes), bytes);
 }
 
 std::shared_ptr<Buffer> Buffer::borrow(void* data, size_t bytes, bool writable, void* owner, Release release) {
