@@ -127,12 +127,10 @@ void library(int64_t n, const float* a, const float* b, float* c, float*) {
 // 7. The activation follows each block while that is in the cache. Twice x tells how often a value was visited.
 void library_and_double(int64_t n, const float* a, const float* b, float* c, float*) {
   MatmulArgs args = square(n, a, b, c);
-  args.finish_context = &args;
-  args.finish = [](void* context, int64_t, int64_t row, int64_t row_end, int64_t column, int64_t column_end) {
-    const MatmulArgs& done = *static_cast<MatmulArgs*>(context);
-    for (int64_t i = row; i < row_end; ++i) {
-      float* out = static_cast<float*>(done.c) + i * done.c_row;
-      for (int64_t j = column; j < column_end; ++j) out[j] *= 2;
+  args.finish = [](void*, const MatmulTile& tile) {
+    float* row = const_cast<float*>(static_cast<const float*>(tile.c));
+    for (int64_t i = tile.row; i < tile.row_end; ++i, row += tile.c_row) {
+      for (int64_t j = 0; j < tile.column_end - tile.column; ++j) row[j] *= 2;
     }
   };
   matmul_kernels().run[0](args);
