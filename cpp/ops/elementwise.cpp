@@ -29,10 +29,18 @@ FL_FN Either<T> either(const Operand& x) {
   return {static_cast<const T*>(x.data), x.step};
 }
 
+template <class T>
+FL_FN Pack<T> at(const void* x) {
+  return Pack<T>(*static_cast<const T*>(x));
+}
+
 template <class Op, class T>
 struct Unary {
   static FL_FN Pack<T> call(Pack<T> x) { return Op::f(x); }
   static void run(const Operand* in, void* out, int64_t n) { sweep<Unary>(n, static_cast<T*>(out), each<T>(in[0])); }
+  static void one(void* out, const void* x, const void*, const void*, const void*) {
+    *static_cast<T*>(out) = call(at<T>(x)).first();
+  }
 };
 
 template <class Op, class T>
@@ -40,6 +48,9 @@ struct UnaryGrad {
   static FL_FN Pack<T> call(Pack<T> g, Pack<T> x, Pack<T> y) { return g * Op::df(x, y); }
   static void run(const Operand* in, void* out, int64_t n) {
     sweep<UnaryGrad>(n, static_cast<T*>(out), either<T>(in[0]), each<T>(in[1]), each<T>(in[2]));
+  }
+  static void one(void* out, const void* g, const void* x, const void* y, const void*) {
+    *static_cast<T*>(out) = call(at<T>(g), at<T>(x), at<T>(y)).first();
   }
 };
 
@@ -52,6 +63,9 @@ struct Binary {
     if (in[0].step) return sweep<Binary>(n, z, each<T>(in[0]), same<T>(in[1]));
     if (in[1].step) return sweep<Binary>(n, z, same<T>(in[0]), each<T>(in[1]));
     sweep<Binary>(n, z, same<T>(in[0]), same<T>(in[1]));
+  }
+  static void one(void* out, const void* x, const void* y, const void*, const void*) {
+    *static_cast<T*>(out) = call(at<T>(x), at<T>(y)).first();
   }
 };
 
@@ -66,21 +80,27 @@ struct BinaryGrad {
   static void run(const Operand* in, void* out, int64_t n) {
     sweep<BinaryGrad>(n, static_cast<T*>(out), either<T>(in[0]), each<T>(in[1]), each<T>(in[2]), each<T>(in[3]));
   }
+  static void one(void* out, const void* g, const void* x, const void* y, const void* z) {
+    *static_cast<T*>(out) = call(at<T>(g), at<T>(x), at<T>(y), at<T>(z)).first();
+  }
 };
 
+template <class F>
+constexpr ElementwiseKernel kRow = {F::run, F::one};
+
 constexpr ElementwiseKernels kKernels = {
-#define FL_ROW(Op, name, reads) {Unary<Op, float>::run, Unary<Op, double>::run},
+#define FL_ROW(Op, name, reads) {kRow<Unary<Op, float>>, kRow<Unary<Op, double>>},
     {FL_UNARY_OPS(FL_ROW)},
 #undef FL_ROW
-#define FL_ROW(Op, name, reads) {UnaryGrad<Op, float>::run, UnaryGrad<Op, double>::run},
+#define FL_ROW(Op, name, reads) {kRow<UnaryGrad<Op, float>>, kRow<UnaryGrad<Op, double>>},
     {FL_UNARY_OPS(FL_ROW)},
 #undef FL_ROW
-#define FL_ROW(Op, name, reads_a, reads_b) {Binary<Op, float>::run, Binary<Op, double>::run},
+#define FL_ROW(Op, name, reads_a, reads_b) {kRow<Binary<Op, float>>, kRow<Binary<Op, double>>},
     {FL_BINARY_OPS(FL_ROW)},
 #undef FL_ROW
-#define FL_ROW(Op, name, reads_a, reads_b)                          \
-  {{BinaryGrad<Op, float, 0>::run, BinaryGrad<Op, double, 0>::run}, \
-   {BinaryGrad<Op, float, 1>::run, BinaryGrad<Op, double, 1>::run}},
+#define FL_ROW(Op, name, reads_a, reads_b)                            \
+  {{kRow<BinaryGrad<Op, float, 0>>, kRow<BinaryGrad<Op, double, 0>>}, \
+   {kRow<BinaryGrad<Op, float, 1>>, kRow<BinaryGrad<Op, double, 1>>}},
     {FL_BINARY_OPS(FL_ROW)},
 #undef FL_ROW
 };

@@ -63,8 +63,15 @@ struct Operand {
   int64_t step;
 };
 
-// Kernels over n consecutive elements; only g and the arguments of binary functions may repeat. [0] float, [1] double.
-using ElementwiseKernel = void (*)(const Operand* in, void* out, int64_t n);
+// Over n consecutive elements, of which only g and the arguments of binary functions may repeat; or over one, for plans
+// of a few numbers, where the way into a loop would take most of the time.
+struct ElementwiseKernel {
+  void (*run)(const Operand* in, void* out, int64_t n);
+  void (*one)(void* out, const void* a, const void* b, const void* c, const void* d);  // reads what the function takes
+  void operator()(const Operand* in, void* out, int64_t n) const { run(in, out, n); }
+};
+
+// [0] float, [1] double.
 struct ElementwiseKernels {
   ElementwiseKernel unary[kUnaryOps][2];            // x
   ElementwiseKernel unary_grad[kUnaryOps][2];       // g, x, y: out = g * df(x, y)

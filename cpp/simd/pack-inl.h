@@ -69,6 +69,7 @@ struct Pack {
   // Borrowed arrays are aligned to their items only, so every load and store is an unaligned one.
   static FL_FN Pack load(const T* p) { return hn::LoadU(D(), p); }
   FL_FN void store(T* p) const { hn::StoreU(v, D(), p); }
+  FL_FN T first() const { return hn::GetLane(v); }
 
   // The first n lanes, 0 <= n <= kLanes; the others read as zero and are not written. Memory past them is not touched.
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2

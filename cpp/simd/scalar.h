@@ -60,6 +60,7 @@ struct Pack {
   static FL_SCALAR_FN Pack load(const T* p) { return *p; }
   static FL_SCALAR_FN Pack load_n(const T* p, size_t n) { return n ? *p : T(0); }
   FL_SCALAR_FN void store(T* p) const { *p = v; }
+  FL_SCALAR_FN T first() const { return v; }
   FL_SCALAR_FN void store_n(T* p, size_t n) const {
     if (n) *p = v;
   }
