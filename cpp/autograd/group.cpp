@@ -75,6 +75,18 @@ int64_t Group::end_of(const Step& step, int64_t n) const {
   return step.padded ? (n + lanes - 1) / lanes * lanes : n;
 }
 
+void Group::run_one() const {
+  for (const Call& call : calls_) {
+    const auto at = [&](size_t k) { return call.in[k].array->data; };
+    std::byte* const out = call.out->data;
+    if (call.many) {
+      call.kernel.one(out, at(0), at(1), at(2), at(3));
+    } else {
+      call.kernel.one(out, at(0), at(1), nullptr, nullptr);
+    }
+  }
+}
+
 void Group::run_block() const {
   for (const Call& call : calls_) {
     Operand in[kMostInputs];
@@ -108,6 +120,7 @@ void Group::run_range(int64_t begin, int64_t end) const {
 
 void Group::run() const {
   if (size_ == 0) return;  // kernels read what repeats before they look at the length
+  if (size_ == 1) return run_one();
   if (size_ <= kGroupBlock) return run_block();
   const auto range = [this](int64_t begin, int64_t end) { run_range(begin, end); };
   for_chunks(size_, kSweepGrain, range, kPieceNs * static_cast<int64_t>(steps_.size()));

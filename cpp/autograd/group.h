@@ -61,6 +61,7 @@ class Group {
     bool many;  // inputs: more than two
   };
 
+  void run_one() const;
   void run_block() const;
   void run_range(int64_t begin, int64_t end) const;
   int64_t end_of(const Step& step, int64_t n) const;

@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "autograd/peephole.h"
 #include "autograd/promotion.h"
 #include "ops/plain.h"
 
@@ -63,15 +64,19 @@ constexpr Primitive kBroadcast = {  // dims: the new shape
     },
     nullptr, [](Pullback& p) { p.gin[0] = p.g; }, kReadsNone};
 
-// Where in the result of unslice the input lies.
-Layout place_of(const Array& part, const Array& out, const Attrs& a) {
+// Where in the result of unslice an input lies, and whether it lies there as it does in its own memory.
+Layout place_of(const Array& part, const Array& out, const Attrs& a, int number = 0) {
   Layout place = out.layout();
   place.shape = part.shape;
   for (int i = 0; i < out.ndim(); ++i) {
-    place.offset += a.starts[i] * out.strides[i];
-    place.strides[i] = a.steps[i] * out.strides[i];
+    const int at = number * out.ndim() + i;
+    place.offset += a.starts[at] * out.strides[i];
+    place.strides[i] = a.steps[at] * out.strides[i];
   }
   return place;
+}
+bool lies_alike(const Array& part, const Layout& place) {
+  return part.size() == 1 || (place.strides == part.strides && is_dense(part.shape, part.strides));
 }
 
 constexpr Primitive kUnslice = {  // zeros of shape `dims` with the input placed at `starts`, `steps` apart
@@ -90,11 +95,52 @@ constexpr Primitive kUnslice = {  // zeros of shape `dims` with the input placed
     [](Inputs in, const Array& out, const Attrs& a) -> std::function<void()> {
       const Array& part = in[0];
       const Layout place = place_of(part, out, a);
-      if (part.size() != 1 && !(place.strides == part.strides && is_dense(part.shape, part.strides))) return nullptr;
+      if (!lies_alike(part, place)) return nullptr;
       const int64_t offset = place.offset * static_cast<int64_t>(size_of(out.dtype));
       return [&part, &out, offset, bytes = static_cast<size_t>(part.bytes())] {
         fill_zero(out);
         std::memcpy(out.data + offset, part.data, bytes);
+      };
+    }};
+
+// out[place] += part, again and again.
+std::function<void()> add_at(const Layout& place, const Array& part, const Array& out) {
+  const auto kernel = elementwise_kernels().binary[static_cast<int>(BinaryOp::kAdd)][float_index(out.dtype)];
+  const int64_t offset = place.offset * static_cast<int64_t>(size_of(out.dtype));
+  if (part.size() == 1) {
+    return [one = kernel.one, offset, &part, &out] {
+      std::byte* const to = out.data + offset;
+      one(to, to, part.data, to, to);
+    };
+  }
+  if (lies_alike(part, place)) {
+    return [kernel, offset, &part, &out] {
+      const Operand in[] = {{out.data + offset, 1}, {part.data, 1}};
+      kernel(in, out.data + offset, part.size());
+    };
+  }
+  return [place, sum = Array::empty(part.shape, part.dtype), &part, &out] {
+    const Array there = out.view(place);
+    cast(there, sum);
+    binary(BinaryOp::kAdd, sum, part, sum);
+    cast(sum, there);
+  };
+}
+
+constexpr Primitive kUnslices = {  // the sum of several: `starts` and `steps` of the first input, then of the next
+    "unslice",
+    kUnslice.shape,
+    nullptr,
+    nullptr,
+    kReadsNone,
+    nullptr,
+    0,
+    [](Inputs in, const Array& out, const Attrs& a) -> std::function<void()> {
+      std::vector<std::function<void()>> parts;
+      for (int i = 0; i < in.count; ++i) parts.push_back(add_at(place_of(in[i], out, a, i), in[i], out));
+      return [&out, parts = std::move(parts), bytes = static_cast<size_t>(out.bytes())] {
+        std::memset(out.data, 0, bytes);
+        for (const auto& add : parts) add();
       };
     }};
 
@@ -219,6 +265,8 @@ Var broadcast_to(const Var& x, const Dims& shape) {
   attrs.dims = shape;
   return apply(kBroadcast, {x}, attrs);
 }
+
+const Primitive& unslices_primitive() { return kUnslices; }
 
 Var slice(const Var& x, const Dims& starts, const Dims& lengths, const Dims& steps) {
   Attrs attrs;

@@ -4,14 +4,21 @@
 #include <algorithm>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 
 namespace fallline {
 namespace {
 
 using Step = Graph::Step;
 
+bool name_is(const Step& step, std::string_view name) { return name == step.primitive->name; }
 bool is(const Step& step, std::string_view name, size_t inputs) {
-  return name == step.primitive->name && step.in.size() == inputs;
+  return name_is(step, name) && step.in.size() == inputs;
+}
+
+template <class Gone>
+void drop(std::vector<Step>& steps, Gone gone) {
+  steps.erase(std::remove_if(steps.begin(), steps.end(), gone), steps.end());
 }
 
 // The steps that read each value.
@@ -27,6 +34,7 @@ class Readers {
     }
   }
   const std::vector<Step*>& of(int value) { return readers_[value]; }
+  bool only(int value) { return of(value).size() == 1 && !is_output(value); }  // one step, and nobody outside
   bool is_output(int value) const { return std::find(outputs_.begin(), outputs_.end(), value) != outputs_.end(); }
 
  private:
@@ -78,10 +86,7 @@ void merge_relu_into_pooling(std::vector<Step>& steps, const std::vector<int>& o
     }
   }
   const auto is_gone = [&](const Step& step) { return std::find(gone.begin(), gone.end(), &step) != gone.end(); };
-  std::vector<Step> kept;
-  for (const Step& step : steps)
-    if (!is_gone(step)) kept.push_back(step);
-  steps = std::move(kept);
+  drop(steps, is_gone);
 }
 
 // x + (-y) is x - y.
@@ -105,10 +110,37 @@ void merge_negations(std::vector<Step>& steps, const std::vector<int>& outputs) 
   const auto unread = [&](const Step& step) {
     return negated.count(step.out) && readers.of(step.out).empty() && !readers.is_output(step.out);
   };
-  std::vector<Step> kept;
-  for (const Step& step : steps)
-    if (!unread(step)) kept.push_back(step);
-  steps = std::move(kept);
+  drop(steps, unread);
+}
+
+// Two parts placed among zeros, and added; or some that are added already and one more, for that is the order of sums.
+// What a function that takes its argument apart pulls back is of this kind.
+void merge_unslices(std::vector<Step>& steps, const std::vector<int>& outputs) {
+  Readers readers(steps, outputs);
+  std::unordered_map<int, Step*> placed;  // by the value that they make
+  std::unordered_set<int> gone;
+  for (Step& step : steps) {
+    if (name_is(step, "unslice")) placed[step.out] = &step;
+    if (!is(step, "add", 2) || step.in[0] == step.in[1]) continue;
+    auto left = placed.find(step.in[0]), right = placed.find(step.in[1]);
+    if (left == placed.end() || right == placed.end() || !readers.only(step.in[0]) || !readers.only(step.in[1]))
+      continue;
+    if (left->second->in.size() == 1) std::swap(left, right);
+    const Step &first = *left->second, &last = *right->second;
+    if (last.in.size() != 1 || first.attrs.dims != last.attrs.dims ||
+        first.attrs.starts.size() + last.attrs.starts.size() > kMaxDims)
+      continue;
+    gone.insert({first.out, last.out});
+    Attrs attrs = first.attrs;
+    for (int64_t start : last.attrs.starts) attrs.starts.push_back(start);
+    for (int64_t by : last.attrs.steps) attrs.steps.push_back(by);
+    step.in = first.in;
+    step.in.push_back(last.in[0]);
+    step.attrs = attrs;
+    step.primitive = &unslices_primitive();
+    placed[step.out] = &step;
+  }
+  drop(steps, [&](const Step& step) { return gone.count(step.out) > 0; });
 }
 
 }  // namespace
@@ -116,6 +148,7 @@ void merge_negations(std::vector<Step>& steps, const std::vector<int>& outputs) 
 void merge_steps(std::vector<Step>& steps, const std::vector<int>& outputs) {
   merge_relu_into_pooling(steps, outputs);
   merge_negations(steps, outputs);
+  merge_unslices(steps, outputs);
 }
 
 }  // namespace fallline

@@ -6,13 +6,14 @@
 
 namespace fallline {
 
-// Replaces relu before max_pool2d, and both on the way back, where nobody else reads what lies between; and additions
-// of negated values. `outputs` are values that must stay.
+// Replaces relu before max_pool2d, and both on the way back, where nobody else reads what lies between; additions of
+// negated values; and sums of what is placed among zeros. `outputs` are values that must stay.
 void merge_steps(std::vector<Graph::Step>& steps, const std::vector<int>& outputs);
 
-// What they become (autograd/elementwise.cpp, autograd/window.cpp), and when: sums of what overlaps would have another
-// order.
+// What they become (autograd/elementwise.cpp, autograd/move.cpp, autograd/window.cpp), and when: sums of what overlaps
+// would have another order.
 const Primitive& subtract_primitive();
+const Primitive& unslices_primitive();
 bool windows_lie_apart(const Attrs& attrs);
 const Primitive& relu_max_pool_primitive();
 const Primitive& relu_max_pool_input_primitive();

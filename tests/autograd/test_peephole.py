@@ -124,3 +124,56 @@ def test_adding_what_is_negated_becomes_a_subtraction(dtype: Any) -> None:
     difference, negated = both(x, y)
     same_bits(difference, x - y)
     same_bits(negated, -y)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_a_function_takes_apart_is_put_together_at_once(dtype: Any) -> None:
+    x = fl.asarray(np.random.default_rng(4).normal(size=12).astype(dtype))
+    z = fl.asarray(np.array([0.0, -0.0, 1.0, -1.0] * 3, dtype))
+
+    def apart(x: Any) -> Any:
+        return (x[0] - x[1]) * (x[2] + 100.0 * x[1] * x[1]) - x[0]
+
+    def overlapping(x: Any) -> Any:
+        return (x[:4] * x[2:6]).sum() + (x[::3] * z[::3]).sum() + (x[::-1] * z).sum() + 0.0 * x[11]
+
+    def square(x: Any) -> Any:
+        m = x.reshape(3, 4)
+        return (m[1:, 2:] * m[:2, 1:3]).sum() - (m.T[1] * m.T[3]).sum() * m[2, 0]
+
+    for f in (apart, overlapping, square):
+        for values in (x, z):
+            planned = fl.jit(fl.grad(f))
+            same_bits(planned(values), fl.grad(f)(values))
+    text = str(fl.jit(fl.grad(apart)).plan(x))
+    assert text.count("unslice") == 1
+
+
+def test_a_part_that_others_read_stays() -> None:
+    x = fl.asarray(np.arange(5, dtype=np.float32))
+
+    def f(x: Any) -> Any:
+        g = fl.grad(lambda v: (v[1:3] ** 3).sum())(x)
+        return g, g + fl.grad(lambda v: (v[2:] ** 2).sum())(x)
+
+    for found, expected in zip(fl.jit(f)(x), f(x), strict=True):
+        same_bits(found, expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("value", [0.0, -0.0, 0.7, -1.5, 3.25, np.inf, -np.inf, np.nan])
+def test_groups_of_one_element_have_the_bits_of_their_steps(dtype: Any, value: float) -> None:
+    unary = [fl.negative, fl.abs, fl.sign, fl.square, fl.reciprocal, fl.sqrt, fl.exp, fl.expm1, fl.log, fl.log1p]
+    unary += [fl.sin, fl.cos, fl.tanh, fl.erf, fl.sigmoid, fl.softplus, fl.relu, fl.gelu, fl.silu, fl.floor, fl.ceil]
+    unary += [fl.trunc, fl.round]
+    binary = [fl.add, fl.subtract, fl.multiply, fl.divide, fl.power, fl.maximum, fl.minimum]
+    x, y = fl.asarray(np.array(value, dtype)), fl.asarray(np.array([0.6], dtype))
+
+    def all_of(x: Any, y: Any) -> Any:
+        return [f(x) for f in unary] + [f(x, y) for f in binary] + [f(y, x) for f in binary]
+
+    for found, expected in zip(fl.jit(all_of)(x, y), all_of(x, y), strict=True):
+        same_bits(found, expected)
+    for f in (*(lambda x, y, f=f: f(x * y) for f in unary), *binary):
+        gradient = fl.grad(lambda x, f=f: f(x, y).sum())  # type: ignore[misc]
+        same_bits(fl.jit(gradient)(x), gradient(x))
