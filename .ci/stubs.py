@@ -48,6 +48,7 @@ RESULTS = {
     "size": "int",
     "requires_grad": "bool",
     "_readable": "bool",
+    "_given_away": "bool",
     "_tracked": "bool",
     "_writable": "bool",
     "grad": "Array | None",

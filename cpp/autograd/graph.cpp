@@ -42,6 +42,7 @@ bool Graph::is_outer(const Var& x) const {
 int Graph::value_of(const Var& x) {
   if (x.value() >= 0 && x.value() >> 32 == number_) return static_cast<int>(x.value());
   const bool outer = !x.array().buffer;
+  if (outer && x.value() < 0) check_readable(x, "trace");
   if (outer && !is_outer(x))
     throw TraceError("[trace] a value of a finished trace was used; return it from the function instead");
   const auto [at, is_new] = captured_.try_emplace(x.identity(), static_cast<int>(values.size()));
@@ -74,6 +75,10 @@ int64_t Graph::record(const Primitive& primitive, const Var* in, int count, cons
 
 void check_readable(const Var& x, const char* what) {
   if (x.array().data || x.array().buffer) return;
+  if (x.value() < 0)
+    throw TraceError("[" + std::string(what) + "] an array of shape " + to_string(x.shape()) +
+                     " was given away to a function made with jit(..., donate=...), which wrote its result over it; "
+                     "use what that function returned, or pass a copy");
   throw TraceError("[" + std::string(what) + "] the values of an array of shape " + to_string(x.shape()) +
                    " were asked for while its function is being traced, where only shapes are known; "
                    "use fl.where instead of if, fl.stop_gradient and return values instead of printing");

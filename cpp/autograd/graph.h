@@ -70,7 +70,8 @@ class Tracing {
   Graph* before_;
 };
 
-// Throws TraceError unless x has elements that can be read now.
+// Throws TraceError unless x has elements that can be read now. An array outside of traces and without memory was given
+// away (jit's donate).
 void check_readable(const Var& x, const char* what);
 
 }  // namespace fallline

@@ -12,12 +12,9 @@ namespace {
 
 void (*watch)() = nullptr;
 
-// Loops in loops share it, so that a short one inside a long one is seen too.
-void look_around() {
+void look_now() {
   using Clock = std::chrono::steady_clock;
-  thread_local unsigned runs = 0;
   thread_local Clock::time_point looked = Clock::now();
-  if (++runs % 256 != 0 || !watch) return;
   const Clock::time_point now = Clock::now();
   if (now - looked < std::chrono::milliseconds(100)) return;
   looked = now;
@@ -28,8 +25,13 @@ void look_around() {
 
 void set_watch(void (*look)()) { watch = look; }
 
+// The count goes on from run to run, so that a short loop inside a long one looks too.
+void Loop::look_around() {
+  if (++runs_ % 256 == 0 && watch) look_now();
+}
+
 Loop::Loop(const Nested& nested, std::vector<int64_t> copied)
-    : plan_(*nested.graph, nested.outputs, {}, false),
+    : plan_(*nested.graph, nested.outputs, {}, false, nested.carries),
       carries_(static_cast<size_t>(nested.carries)),
       rows_(static_cast<size_t>(nested.rows)),
       reverse_(nested.reverse),
@@ -40,6 +42,8 @@ Loop::Loop(const Nested& nested, std::vector<int64_t> copied)
     parts_.push_back({&from, nullptr, static_cast<size_t>(from.bytes()), from.row_major()});
   }
   for (size_t i = 0; i < carries_; ++i) crossed_ |= plan_.is_input(static_cast<int>(i));
+  for (size_t i = 0; i < carries_ && !crossed_; ++i)
+    parts_[i].in_place = plan_.may_replace(static_cast<int>(i), static_cast<int>(i));
   for (size_t i = 0; i < carries_; ++i)
     memory_ += (crossed_ ? 2 : 1) * padded(plan_.output(static_cast<int>(i)).bytes());
   for (int64_t bytes : copied_) memory_ += bytes ? padded(bytes) : 0;
@@ -58,6 +62,7 @@ void Loop::attach(std::byte* memory) {
     const int64_t bytes = static_cast<int64_t>(parts_[i].bytes);
     parts_[i].to = take(bytes);
     plan_.bind(static_cast<int>(i), parts_[i].to);
+    if (parts_[i].in_place) plan_.place_output(static_cast<int>(i), parts_[i].to);
     if (crossed_) next_.push_back(take(bytes));
   }
   copies_.clear();
@@ -95,7 +100,8 @@ void Loop::bind_rows(const Array* const* in, int64_t row) {
 void Loop::gather(std::byte* const* out, int64_t row) const {
   for (size_t i = carries_; i < parts_.size(); ++i)
     copy(parts_[i], out[i] + row * static_cast<int64_t>(parts_[i].bytes));
-  for (size_t i = 0; i < carries_; ++i) copy(parts_[i], crossed_ ? next_[i] : parts_[i].to);
+  for (size_t i = 0; i < carries_; ++i)
+    if (!parts_[i].in_place) copy(parts_[i], crossed_ ? next_[i] : parts_[i].to);
   if (!crossed_) return;
   for (size_t i = 0; i < carries_; ++i) std::memcpy(parts_[i].to, next_[i], parts_[i].bytes);
 }

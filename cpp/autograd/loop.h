@@ -27,8 +27,10 @@ class Loop {
     std::byte* to;
     size_t bytes;
     bool flat;
+    bool in_place = false;  // a carry that its step writes where it reads it
   };
   static void copy(const Copy& part, std::byte* to);
+  void look_around();
   void begin(const Array* const* in);
   void bind_rows(const Array* const* in, int64_t row);
   void gather(std::byte* const* out, int64_t row) const;
@@ -41,6 +43,7 @@ class Loop {
   std::vector<std::byte*> copies_, next_;
   std::vector<Copy> parts_;  // carries, then what is gathered
   int64_t memory_;
+  unsigned runs_ = 0;
 };
 
 // Called about every 100 ms while loops run; may throw to end them.

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <sstream>
 
+#include "autograd/arena.h"
 #include "autograd/live.h"
 #include "autograd/loop.h"
 #include "autograd/peephole.h"
@@ -15,52 +16,6 @@ namespace fallline {
 namespace {
 
 std::atomic<int64_t> plans_built{0}, plans_run{0};
-
-// Offsets into one arena, given out and taken back.
-class Arena {
- public:
-  int64_t take(int64_t bytes) {
-    for (auto at = free_.begin(); at != free_.end(); ++at) {
-      const auto [offset, length] = *at;
-      if (length < bytes) continue;
-      free_.erase(at);
-      if (length > bytes) free_[offset + bytes] = length - bytes;
-      return offset;
-    }
-    if (!free_.empty()) {  // grow the last free piece, if it ends the arena
-      const auto last = std::prev(free_.end());
-      if (last->first + last->second == end_) {
-        const int64_t offset = last->first;
-        free_.erase(last);
-        end_ = offset + bytes;
-        return offset;
-      }
-    }
-    const int64_t offset = end_;
-    end_ += bytes;
-    return offset;
-  }
-  void give(int64_t offset, int64_t bytes) {
-    auto at = free_.emplace(offset, bytes).first;
-    const auto next = std::next(at);
-    if (next != free_.end() && at->first + at->second == next->first) {
-      at->second += next->second;
-      free_.erase(next);
-    }
-    if (at != free_.begin()) {
-      const auto before = std::prev(at);
-      if (before->first + before->second == at->first) {
-        before->second += at->second;
-        free_.erase(at);
-      }
-    }
-  }
-  int64_t end() const { return end_; }
-
- private:
-  std::map<int64_t, int64_t> free_;  // offset -> length
-  int64_t end_ = 0;
-};
 
 int64_t slot_bytes(const Array& array) { return padded(array.bytes()); }
 
@@ -93,8 +48,9 @@ std::vector<int> Plan::remove_repeated(const Graph& graph, std::vector<Graph::St
 
 Plan::~Plan() = default;
 
-Plan::Plan(const Graph& graph, const std::vector<int>& outputs, const std::vector<Stream>& streams, bool own_arena)
-    : inputs_(graph.inputs) {
+Plan::Plan(const Graph& graph, const std::vector<int>& outputs, const std::vector<Stream>& streams, bool own_arena,
+           int roomy)
+    : inputs_(graph.inputs), roomy_(roomy) {
   std::vector<Graph::Step> steps;
   const std::vector<int> same = remove_repeated(graph, steps);
   for (int value : outputs) outputs_.push_back(same[static_cast<size_t>(value)]);
@@ -111,6 +67,7 @@ Plan::Plan(const Graph& graph, const std::vector<int>& outputs, const std::vecto
 
 void Plan::place(const std::vector<Graph::Step>& steps, const std::vector<Graph::Value>& values,
                  const std::vector<Stream>& streams) {
+  rows_ = find_rows(steps, values, outputs_);
   find_roots(steps, values);
   std::vector<Graph::Step> computed;
   for (const Graph::Step& step : steps)
@@ -121,7 +78,7 @@ void Plan::place(const std::vector<Graph::Step>& steps, const std::vector<Graph:
   make_loops(computed);
   lay_out(computed, find_turns(groups, computed, arrays_));
   for (int input : inputs_) views_.push_back(views_of(input));
-  find_own_outputs();
+  find_own_outputs(Donation(computed, groups, arrays_, roots_, rows_));
   for (const Neighbours& group : groups) {
     const Graph::Step* first = computed.data() + group.begin;
     steps_.push_back(can_join(*first, arrays_) ? ready_group(first, computed.data() + group.end) : ready(*first));
@@ -135,17 +92,21 @@ std::vector<int> Plan::views_of(int root) const {
   return found;
 }
 
-// Outputs that fill memory which no other output lies in, and that are too large to be copied for nothing.
-void Plan::find_own_outputs() {
-  constexpr int64_t kWorth = 4096;
+// Outputs that fill memory which no other output lies in.
+void Plan::find_own_outputs(const Donation& donation) {
+  const auto outputs_in = [this](size_t root) {
+    return std::count_if(outputs_.begin(), outputs_.end(), [&](int output) { return root_of(output) == root; });
+  };
   for (int output : outputs_) {
     const Array& array = arrays_[static_cast<size_t>(output)];
     const size_t root = root_of(output);
-    const bool alone =
-        std::count_if(outputs_.begin(), outputs_.end(), [&](int other) { return root_of(other) == root; }) == 1;
-    const bool own = alone && offset_[root] >= 0 && !loops_.count(static_cast<int>(root)) &&
-                     array.bytes() == arrays_[root].bytes() && array.bytes() >= kWorth;
+    const bool own = outputs_in(root) == 1 && offset_[root] >= 0 && !loops_.count(static_cast<int>(root)) &&
+                     array.bytes() == arrays_[root].bytes();
     own_bytes_.push_back(own ? slot_bytes(array) : 0);
+    replaces_.emplace_back();
+    for (int input : inputs_)
+      replaces_.back().push_back(own && !outputs_in(static_cast<size_t>(input)) &&
+                                 donation.allows(static_cast<int>(root), input));
   }
 }
 
@@ -190,6 +151,8 @@ Plan::Step Plan::ready(const Graph::Step& step) const {
   out.out = &arrays_[static_cast<size_t>(step.out)];
   out.attrs = step.attrs;
   for (int value : step.in) out.in.push_back(&arrays_[static_cast<size_t>(value)]);
+  if (const auto rows = rows_.find(step.out); rows != rows_.end())
+    for (int row : rows->second) out.rows.push_back(&arrays_[static_cast<size_t>(row)]);
   const auto inner = loops_.find(step.out);
   if (inner != loops_.end()) {
     out.loop = inner->second.loop.get();
@@ -209,6 +172,13 @@ void Plan::make_loops(const std::vector<Graph::Step>& steps) {
     }
     loops_[step.out] = {step.nested, std::make_unique<Loop>(*step.nested, std::move(copied)), 0};
   }
+}
+
+// Whether whole registers may be read to the end of a value.
+bool Plan::has_room(int value) const {
+  const int root = static_cast<int>(root_of(value));
+  return offset_[static_cast<size_t>(root)] >= 0 ||
+         std::find(inputs_.begin(), inputs_.begin() + roomy_, root) != inputs_.begin() + roomy_;
 }
 
 // What lives in the group alone takes turns in a few blocks.
@@ -237,7 +207,7 @@ Plan::Step Plan::ready_group(const Graph::Step* begin, const Graph::Step* end) c
       const bool repeats = step->primitive->repeats >> ready.count & 1 && x.one_element();
       ready.in[static_cast<size_t>(ready.count++)] = {&x, in_slot == slot.end() ? -1 : in_slot->second,
                                                       repeats ? 0 : 1};
-      ready.padded &= repeats || in_slot != slot.end() || offset_[root_of(value)] >= 0;
+      ready.padded &= repeats || in_slot != slot.end() || has_room(value);
     }
     for (int value : step->in) {
       const auto in_slot = slot.find(root_of(value));
@@ -263,11 +233,17 @@ void Plan::find_roots(const std::vector<Graph::Step>& steps, const std::vector<G
   }
   for (const Graph::Step& step : steps) {
     const Layout& layout = values[static_cast<size_t>(step.out)].layout;
-    if (layout.alias < 0) continue;
+    if (layout.alias < 0 || rows_.count(step.in[static_cast<size_t>(layout.alias)])) continue;
     const Root from = roots_[static_cast<size_t>(step.in[static_cast<size_t>(layout.alias)])];
     roots_[static_cast<size_t>(step.out)] = {from.value,
                                              from.offset + layout.offset * static_cast<int64_t>(size_of(layout.dtype))};
   }
+}
+
+// The values whose memory a step fills.
+std::vector<int> Plan::written_by(const Graph::Step& step) const {
+  const auto rows = rows_.find(step.out);
+  return rows == rows_.end() ? std::vector<int>{step.out} : rows->second;
 }
 
 // Finds the place in the arena of every value that a step computes. A root lives from the group that computes it to the
@@ -287,10 +263,12 @@ void Plan::lay_out(const std::vector<Graph::Step>& steps, const std::vector<Neig
   for (size_t g = 0; g < groups.size(); ++g) {
     const auto [begin, end] = groups[g];
     for (size_t s = begin; s < end; ++s) {
-      const size_t out = static_cast<size_t>(steps[s].out);
-      offset_[out] = is_streamed(steps[s].out)              ? kStreamed
-                     : last_use[out] == static_cast<int>(g) ? kInGroup
-                                                            : arena.take(slot_bytes(arrays_[out]));
+      for (int value : written_by(steps[s])) {
+        const size_t out = static_cast<size_t>(value);
+        offset_[out] = is_streamed(value)                     ? kStreamed
+                       : last_use[out] == static_cast<int>(g) ? kInGroup
+                                                              : arena.take(slot_bytes(arrays_[out]));
+      }
       const auto inner = loops_.find(steps[s].out);
       if (inner == loops_.end()) continue;
       const int64_t bytes = inner->second.loop->memory();
@@ -320,6 +298,9 @@ void Plan::Step::run() const {
   if (group) return group->run();
   if (loop) return loop->run(in.data(), results.data(), attrs.integer);
   if (reader.read) return matmul_tiles(*in[0], *in[1], reader);
+  if (!rows.empty())
+    return primitive->rows({in.data(), static_cast<int>(in.size())}, {rows.data(), static_cast<int>(rows.size())},
+                           attrs);
   if (call) return call();
   primitive->eval({in.data(), static_cast<int>(in.size())}, *out, attrs);
 }

@@ -59,6 +59,11 @@ struct Primitive {
 
   // For plans: a call with all that follows from shapes worked out, or null. It reads where the elements lie each time.
   std::function<void()> (*prepare)(Inputs in, const Array& out, const Attrs& attrs) = nullptr;
+
+  // Of functions whose output is a stack of rows: the same with every row in memory of its own. Row i may lie where
+  // input `overwrites` + i lies, in whose row-major order it is.
+  void (*rows)(Inputs in, Inputs rows, const Attrs& attrs) = nullptr;
+  int overwrites = 0;
 };
 
 // Shapes that several primitives have: that of the first input, in its memory order where it is dense...

@@ -34,6 +34,8 @@ class Var {
   DType dtype() const { return p_->array.dtype; }
   bool tracked() const { return p_->node != nullptr; }
   const void* identity() const { return p_.get(); }
+  // Whether no other handle, no record and no view holds this memory.
+  bool alone() const { return p_.use_count() == 1 && p_->array.buffer.use_count() == 1; }
 
  private:
   struct Data {

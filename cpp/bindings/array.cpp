@@ -55,6 +55,8 @@ PyGetSetDef* attributes() {
       attribute("itemsize", [](const Var& x) -> py::object { return py::int_(size_of(x.dtype())); }),
       attribute("strides", [](const Var& x) -> py::object { return to_tuple(x.array().strides); }),
       attribute("_readable", [](const Var& x) -> py::object { return py::bool_(x.array().buffer != nullptr); }),
+      attribute("_given_away",
+                [](const Var& x) -> py::object { return py::bool_(!x.array().buffer && x.value() < 0); }),
       attribute("_writable",
                 [](const Var& x) -> py::object { return py::bool_(x.array().buffer && x.array().buffer->writable()); }),
       attribute("_tracked", [](const Var& x) -> py::object { return py::bool_(x.tracked()); }),

@@ -25,6 +25,7 @@ void deallocate(PyObject* self) {
 
 // What a Py_buffer points to, as long as it is held.
 struct Exported {
+  Var var;  // whose memory stays, even if the array is given away
   Py_ssize_t shape[kMaxDims], strides[kMaxDims];
 };
 
@@ -70,6 +71,7 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) {
     return -1;
   }
   auto exported = std::make_unique<Exported>();
+  exported->var = x;
   fill(*view, x.array(), *exported);
   if (const char* reason = refusal(*view, flags)) {
     PyErr_SetString(PyExc_BufferError, reason);

@@ -127,19 +127,54 @@ std::vector<Array> held(const Plan& plan, const Vars& inputs) {
   return out;
 }
 
+// An input that the caller gives away, and its memory if nobody else holds it.
+struct Gift {
+  int input;
+  ArrayObject* object;
+  std::shared_ptr<Buffer> memory;
+
+  void take_away() const {
+    const Var& x = object->var;
+    object->var = Var(Array::placeholder(x.shape(), x.dtype()));
+  }
+};
+
+std::vector<Gift> gifts(const py::sequence& objects, const std::vector<int>& given) {
+  std::vector<Gift> found;
+  for (int i : given) {
+    const py::object object = objects[static_cast<size_t>(i)];
+    const Var* const x = as_array(object);
+    if (!x || !x->array().buffer) continue;
+    int uses = 0;
+    for (py::handle other : objects) uses += other.is(object);
+    const Array& a = x->array();
+    const bool own = uses == 1 && x->alone() && !a.buffer->borrowed() && a.data == a.buffer->data() && a.row_major();
+    found.push_back({i, reinterpret_cast<ArrayObject*>(object.ptr()), own ? a.buffer : nullptr});
+  }
+  return found;
+}
+
+// The memory in which output i will stay, if it is large: that of a gift, or new. Less is sooner copied than placed.
+std::shared_ptr<Buffer> memory_of(const Plan& plan, int i, std::vector<Gift>& gifts) {
+  constexpr int64_t kWorth = 4096;  // bytes
+  if (plan.own_bytes(i) < kWorth) return nullptr;
+  for (Gift& gift : gifts)
+    if (gift.memory && plan.may_replace(i, gift.input)) return std::exchange(gift.memory, nullptr);
+  return Buffer::allocate(static_cast<size_t>(plan.own_bytes(i)));
+}
+
 // Runs and appends the outputs. Large ones are written where they will stay; the others are copied out of the arena.
-void run_into(Plan& plan, Vars& outputs) {
-  std::vector<std::shared_ptr<Buffer>> own(static_cast<size_t>(plan.output_count()));
+void run_into(Plan& plan, Vars& outputs, std::vector<Gift>& gifts) {
+  std::vector<std::shared_ptr<Buffer>> own;
   for (int i = 0; i < plan.output_count(); ++i) {
-    if (!plan.own_bytes(i)) continue;
-    own[static_cast<size_t>(i)] = Buffer::allocate(static_cast<size_t>(plan.own_bytes(i)));
-    plan.place_output(i, own[static_cast<size_t>(i)]->data());
+    own.push_back(memory_of(plan, i, gifts));
+    if (own.back()) plan.place_output(i, own.back()->data());
   }
   try {
     plan.run();
   } catch (...) {  // such as an index that is out of range: nothing may point to what is freed now
     for (int i = 0; i < plan.output_count(); ++i)
-      if (plan.own_bytes(i)) plan.place_output(i, nullptr);
+      if (own[static_cast<size_t>(i)]) plan.place_output(i, nullptr);
     throw;
   }
   for (int i = 0; i < plan.output_count(); ++i) {
@@ -154,17 +189,19 @@ void run_into(Plan& plan, Vars& outputs) {
   }
 }
 
-// Binds the inputs, runs, and returns copies of the outputs; nothing where an input is recorded. Work of more than a
-// few microseconds leaves the interpreter to other threads.
-std::optional<Vars> call(Plan& plan, const py::sequence& objects) {
+// Binds the inputs, runs, and returns copies of the outputs; nothing where an input is recorded. Arrays at the places
+// `given` have no memory afterwards. Work of more than a few microseconds leaves the interpreter to other threads.
+std::optional<Vars> call(Plan& plan, const py::sequence& objects, const std::vector<int>& given) {
+  std::vector<Gift> spare = gifts(objects, given);
   const Vars inputs = to_vars(objects);
   for (const Var& x : inputs)
     if (x.tracked()) return std::nullopt;
   const std::vector<Array> arrays = held(plan, inputs);
+  for (const Gift& gift : spare) gift.take_away();
   Vars outputs;
   const auto run = [&] {
     for (size_t i = 0; i < arrays.size(); ++i) plan.bind(static_cast<int>(i), arrays[i].data);
-    run_into(plan, outputs);
+    run_into(plan, outputs, spare);
   };
   std::unique_lock<std::mutex> lock(plan.mutex(), std::try_to_lock);
   if (lock.owns_lock() && plan.arena_bytes() < 16384 && !plan.has_loops()) {
@@ -227,7 +264,7 @@ void bind_plan(py::module_& m) {
   py::class_<Plan, std::shared_ptr<Plan>>(m, "Plan")
       .def(py::init(&planned), py::arg("graph"), py::arg("outputs"),
            py::arg("targets") = std::vector<std::pair<int, Var>>())
-      .def("call", call)
+      .def("call", call, py::arg("inputs"), py::arg("given") = std::vector<int>())
       .def("profile", profile)
       .def_property_readonly("arena_bytes", &Plan::arena_bytes)
       .def_property_readonly("steps", &Plan::step_count)
@@ -240,6 +277,7 @@ void bind_plan(py::module_& m) {
   set_watch(look_at_signals);
   m.def("plan_counts", [] { return std::make_pair(Plan::counts().built, Plan::counts().run); });
   m.def("is_recording", &recording);
+  m.def("check_readable", &check_readable);
   m.def("is_tracing", [] { return tracing() != nullptr; });
 }
 

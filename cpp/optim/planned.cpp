@@ -11,40 +11,50 @@
 namespace fallline {
 namespace {
 
-// Row i of the stacked values, seen in the parameter's shape.
-Array row_of(const Array& stacked, int64_t i, const Dims& shape) {
-  Layout layout = stacked.layout();
-  layout.shape = shape;
-  layout.strides = row_major(shape);
-  layout.alias = 0;
-  layout.offset = i * count(shape);
-  return stacked.view(layout);
+constexpr int kParameter = 3;  // the first input with a row of its own
+
+void update(Inputs in, Inputs rows, const Attrs& attrs) {
+  RuleTensor tensor{};
+  for (int i = 0; i < rows.count; ++i) {
+    const Array& before = in[kParameter + i];
+    Array row = Array::placeholder(before.shape, before.dtype);
+    row.data = rows[i].data;
+    if (row.data != before.data) cast(before, row);
+    (i == 0 ? tensor.w : tensor.slots[i - 1]) = row.data;
+  }
+  Array g = in[2];
+  if (!g.row_major()) cast(in[2], g = Array::empty(in[2].shape, in[2].dtype));
+  tensor.n = g.size();
+  tensor.g = g.data;
+  const int64_t end = lay_out(&tensor, 1);
+  rule_step(rule(static_cast<int>(attrs.integer)), in[kParameter].dtype, in[0].as<double>(), *in[1].as<int64_t>() + 1,
+            &tensor, 1, end);
 }
 
 constexpr Primitive kPlannedStep = {  // integer: the rule; inputs: hyper-parameters, t, gradient, parameter, slots
     "update",
     [](Inputs in, const Attrs&) {
       Layout out;
-      out.dtype = in[3].dtype;
-      out.shape = {in.count - 3, count(in[3].shape)};
+      out.dtype = in[kParameter].dtype;
+      out.shape = {in.count - kParameter, count(in[kParameter].shape)};
       return out;
     },
     [](Inputs in, const Array& out, const Attrs& attrs) {
-      RuleTensor tensor{};
-      for (int i = 3; i < in.count; ++i) {
-        const Array row = row_of(out, i - 3, in[3].shape);
-        cast(in[i], row);
-        (i == 3 ? tensor.w : tensor.slots[i - 4]) = row.data;
+      std::vector<Array> rows(static_cast<size_t>(out.shape[0]), Array::placeholder({out.shape[1]}, out.dtype));
+      std::vector<const Array*> places;
+      for (Array& row : rows) {
+        row.data = out.data + static_cast<int64_t>(places.size()) * row.bytes();
+        places.push_back(&row);
       }
-      Array g = in[2];
-      if (!g.row_major()) cast(in[2], g = Array::empty(in[2].shape, in[2].dtype));
-      tensor.n = g.size();
-      tensor.g = g.data;
-      const int64_t end = lay_out(&tensor, 1);
-      rule_step(rule(static_cast<int>(attrs.integer)), out.dtype, in[0].as<double>(), *in[1].as<int64_t>() + 1, &tensor,
-                1, end);
+      update(in, {places.data(), static_cast<int>(places.size())}, attrs);
     },
-    nullptr, kReadsNone};
+    nullptr,
+    kReadsNone,
+    nullptr,
+    0,
+    nullptr,
+    update,
+    kParameter};
 
 }  // namespace
 

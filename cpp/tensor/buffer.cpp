@@ -21,7 +21,7 @@ class BlockCache {
   static constexpr size_t kMaxCachedBytes = size_t(32) << 20;
 
   static size_t round_up(size_t bytes, int& index) {
-    if (bytes < 64) bytes = 64;
+    bytes = std::max<size_t>((bytes + 63) / 64 * 64, 64);  // whole registers may be written to the end
     int power = 6;
     while ((size_t(1) << (power + 1)) <= bytes) ++power;
     const size_t base = size_t(1) << power, quarter = base / 4;

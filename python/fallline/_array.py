@@ -178,18 +178,15 @@ def _scalar(x: Array, what: str) -> Any:
 def _repr(x: Array) -> str:
     past = ", requires_grad=True" if x._tracked else ""
     if not x._readable:
-        return f"Array(<traced>, shape={x.shape}, dtype={x.dtype.name}{past})"
+        why = "given away" if x._given_away else "traced"
+        return f"Array(<{why}>, shape={x.shape}, dtype={x.dtype.name}{past})"
     text = np.array2string(np.asarray(x), separator=", ", prefix="Array(")
     return f"Array({text}, dtype={x.dtype.name}{past})"
 
 
 def _as_ndarray(x: Array, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
     """NumPy asks here only where the buffer protocol has failed: while tracing there are no values."""
-    if not x._readable:
-        raise _core.TraceError(
-            f"[asarray] the values of an array of shape {x.shape} were asked for while its function is being traced, "
-            "where only shapes are known; use functions of fallline, or return the array"
-        )
+    _core.check_readable(x, "asarray")
     made = np.asarray(memoryview(x)).astype(x.dtype if dtype is None else dtype, copy=False)
     return made.copy() if copy else made
 

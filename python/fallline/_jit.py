@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial, update_wrapper
 from operator import getitem, is_, itemgetter
 from typing import Any, NamedTuple
@@ -24,7 +24,7 @@ _OURS = tuple(f"fallline.{name}" for name in ("_transforms", "_ops", "_array", "
 _NUMBERS = frozenset((bool, int, float, complex, str, bytes, type(None)))
 
 
-def jit(f: Callable[..., Any], strict: bool = False) -> Jit:
+def jit(f: Callable[..., Any], strict: bool = False, donate: int | Sequence[int] = ()) -> Jit:
     """Return a function that computes what `f` computes, as a plan without Python.
 
     The first call traces `f` with placeholders for its arrays: operations are recorded, repeated and dead ones dropped,
@@ -39,6 +39,12 @@ def jit(f: Callable[..., Any], strict: bool = False) -> Jit:
         read by reference at each run.
     strict
         Whether a second trace is an error that shows both keys.
+    donate
+        Positions of arguments that a call uses up: results are written over the memory of their arrays where no step
+        reads it any longer, so that parameters and state exist once. Their arrays are empty afterwards, also where the
+        call failed on the way, and using one raises :class:`fallline.TraceError`. Memory that somebody else holds, such
+        as a view, a record or NumPy, stays as it is, and NumPy arrays themselves are never given away. Only for calls
+        that run the plan: inside another traced function, and where derivatives are recorded, nothing is used up.
 
     Returns
     -------
@@ -61,7 +67,7 @@ def jit(f: Callable[..., Any], strict: bool = False) -> Jit:
     >>> f.traces
     1
     """
-    return Jit(f, strict)
+    return Jit(f, strict, donate)
 
 
 class _Entry(NamedTuple):
@@ -74,6 +80,7 @@ class _Entry(NamedTuple):
     keyed: bool
     alive: tuple[Any, ...]  # objects whose identity is part of the key
     lasts: bool = True
+    given: Sequence[int] = ()  # inputs of the plan that a call uses up
 
 
 class Keyed:
@@ -137,9 +144,12 @@ class Keyed:
 class Jit(Keyed):
     """A traced function; see `jit`."""
 
-    def __init__(self, f: Callable[..., Any], strict: bool = False) -> None:
+    def __init__(self, f: Callable[..., Any], strict: bool = False, donate: int | Sequence[int] = ()) -> None:
         super().__init__(f, "jit", strict)
         update_wrapper(self, f)
+        self._donated = (donate,) if isinstance(donate, int) else tuple(donate)
+        if not all(isinstance(place, int) and place >= 0 for place in self._donated):
+            raise ValueError(f"[jit] donate names positions of arguments, 0 or more, got {donate!r}")
 
     @property
     def traces(self) -> int:
@@ -151,7 +161,7 @@ class Jit(Keyed):
         if _core.is_tracing():
             return self._f(*args, **kwargs)
         entry, arrays = self._entry(args, kwargs)
-        outputs = None if entry.plan is None else entry.plan.call(with_key(entry, arrays))
+        outputs = None if entry.plan is None else entry.plan.call(with_key(entry, arrays), entry.given)
         if outputs is None:
             return self._f(*args, **kwargs)
         if entry.buffers:
@@ -160,7 +170,8 @@ class Jit(Keyed):
         return entry.rebuild(outputs)
 
     def _trace(self, args: Any, kwargs: Any, arrays: list[Any], alive: tuple[Any, ...], *more: Any) -> _Entry:
-        return _trace(self._f, args, kwargs, arrays, alive)
+        given = _places(args, self._donated) if self._donated else []
+        return _trace(self._f, args, kwargs, arrays, alive, given)
 
     def plan(self, *args: Any, **kwargs: Any) -> Plan:
         """Return the plan for these arguments, to be printed or profiled."""
@@ -209,7 +220,21 @@ def with_key(entry: _Entry, arrays: list[Any]) -> list[Any]:
     return [np.array([rng.key, rng.counter], np.uint64), *arrays]
 
 
-def _trace(f: Callable[..., Any], args: Any, kwargs: Any, arrays: list[Any], alive: tuple[Any, ...]) -> _Entry:
+def _places(args: Sequence[Any], donated: Sequence[int]) -> list[int]:
+    """Return where the arrays of some arguments stand among the arrays of all."""
+    if max(donated) >= len(args):
+        raise ValueError(f"[jit] donate names argument {max(donated)}, the call has {len(args)} by position")
+    ends: list[int] = []
+    arrays: list[Any] = []
+    for arg in args:
+        describe(arg, [], arrays, [])
+        ends.append(len(arrays))
+    return [at for place in donated for at in range(ends[place - 1] if place else 0, ends[place])]
+
+
+def _trace(
+    f: Callable[..., Any], args: Any, kwargs: Any, arrays: list[Any], alive: tuple[Any, ...], given: list[int]
+) -> _Entry:
     built: list[Any] = []
     buffers: list[Array] = []
     state = {"tracked": False, "keyed": False}
@@ -234,7 +259,9 @@ def _trace(f: Callable[..., Any], args: Any, kwargs: Any, arrays: list[Any], ali
     plan = None if state["tracked"] else _core.Plan(graph, outputs)
     alone = isinstance(out, _ARRAYS)
     made = itemgetter(0) if alone else lambda found: rebuild(out, iter(found))
-    return _Entry(plan, len(arrays), made, list(buffers), state["keyed"], alive)
+    if state["keyed"]:  # the key comes first
+        given = [at + 1 for at in given]
+    return _Entry(plan, len(arrays), made, list(buffers), state["keyed"], alive, given=given)
 
 
 def describe(node: Any, key: list[Any], arrays: list[Any] | None, alive: list[Any]) -> None:
