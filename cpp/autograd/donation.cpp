@@ -10,7 +10,8 @@ Rows find_rows(const std::vector<Graph::Step>& steps, const std::vector<Graph::V
   const auto layout = [&](int value) -> const Layout& { return values[static_cast<size_t>(value)].layout; };
   Rows found;
   for (const Graph::Step& step : steps)
-    if (step.primitive->rows) found[step.out].assign(static_cast<size_t>(layout(step.out).shape[0]), -1);
+    if (step.primitive->rows && step.also.empty())
+      found[step.out].assign(static_cast<size_t>(layout(step.out).shape[0]), -1);
   for (int output : outputs) found.erase(output);
   for (const Graph::Step& step : steps) {
     for (int value : step.in) {
@@ -48,6 +49,7 @@ Donation::Donation(const std::vector<Graph::Step>& steps, const std::vector<Neig
     for (size_t s = groups[g].begin; s < groups[g].end; ++s) {
       const Graph::Step& step = steps[s];
       written_[static_cast<size_t>(step.out)] = {s, g};
+      for (int value : step.also) written_[static_cast<size_t>(value)] = {s, g};
       if (const auto found = rows.find(step.out); found != rows.end())
         for (int row : found->second) written_[static_cast<size_t>(row)] = {s, g};
       for (size_t k = 0; k < step.in.size(); ++k) read(step, {s, g}, k);

@@ -60,7 +60,7 @@ int Graph::value_of(const Var& x) {
 
 int64_t Graph::record(const Primitive& primitive, const Var* in, int count, const Attrs& attrs, const Layout& layout,
                       const NestedPtr& nested) {
-  Step step{&primitive, {}, 0, attrs, nested, {}};
+  Step step{&primitive, {}, 0, attrs, nested, {}, {}};
   for (int i = 0; i < count; ++i) {
     step.in.push_back(value_of(in[i]));
     if (!is_recorded(in[i])) continue;

@@ -27,6 +27,7 @@ struct Graph {
     Attrs attrs;
     NestedPtr nested = nullptr;  // what the step runs, `attrs.integer` times
     std::vector<bool> recorded;  // inputs through which derivatives pass; empty for none
+    std::vector<int> also = {};  // further results, of steps that a plan has merged
   };
   std::vector<Value> values;
   std::vector<Step> steps;

@@ -2,6 +2,7 @@
 #include "autograd/peephole.h"
 
 #include <algorithm>
+#include <iterator>
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
@@ -143,12 +144,51 @@ void merge_unslices(std::vector<Step>& steps, const std::vector<int>& outputs) {
   drop(steps, [&](const Step& step) { return gone.count(step.out) > 0; });
 }
 
+// Moves what `value` depends on before place `at`, unless that is step `at` itself.
+bool bring_forward(std::vector<Step>& steps, int value, size_t at) {
+  std::unordered_set<int> wanted = {value};
+  std::vector<bool> moves(steps.size());
+  for (size_t i = steps.size(); i-- > at;) {
+    if (!wanted.count(steps[i].out)) continue;
+    if (i == at) return false;
+    moves[i] = true;
+    wanted.insert(steps[i].in.begin(), steps[i].in.end());
+  }
+  std::vector<Step> before, after;
+  for (size_t i = at; i < steps.size(); ++i) (moves[i] ? before : after).push_back(std::move(steps[i]));
+  steps.resize(at);
+  for (auto* part : {&before, &after}) std::move(part->begin(), part->end(), std::back_inserter(steps));
+  return true;
+}
+
+// The loss and its gradient at once, where the gradient that comes in does not depend on the loss.
+void merge_cross_entropies(std::vector<Step>& steps) {
+  for (size_t i = 0; i < steps.size(); ++i) {
+    if (!is(steps[i], "cross_entropy", 2)) continue;
+    const Step loss = steps[i];
+    const auto pull = std::find_if(steps.begin(), steps.end(), [&](const Step& step) {
+      return is(step, "cross_entropy_grad", 3) && step.in[0] == loss.in[0] && step.in[1] == loss.in[1];
+    });
+    if (pull == steps.end()) continue;
+    const Step gradient = *pull;
+    if (!bring_forward(steps, gradient.in[2], i)) continue;
+    for (Step& step : steps) {
+      if (step.out != loss.out) continue;
+      step.primitive = &cross_entropy_and_grad_primitive();
+      step.in = gradient.in;
+      step.also = {gradient.out};
+    }
+    drop(steps, [&](const Step& step) { return step.out == gradient.out; });
+  }
+}
+
 }  // namespace
 
 void merge_steps(std::vector<Step>& steps, const std::vector<int>& outputs) {
   merge_relu_into_pooling(steps, outputs);
   merge_negations(steps, outputs);
   merge_unslices(steps, outputs);
+  merge_cross_entropies(steps);
 }
 
 }  // namespace fallline

@@ -7,13 +7,15 @@
 namespace fallline {
 
 // Replaces relu before max_pool2d, and both on the way back, where nobody else reads what lies between; additions of
-// negated values; and sums of what is placed among zeros. `outputs` are values that must stay.
+// negated values; sums of what is placed among zeros; and a cross entropy and its gradient, which share their
+// exponentials. `outputs` are values that must stay.
 void merge_steps(std::vector<Graph::Step>& steps, const std::vector<int>& outputs);
 
 // What they become (autograd/elementwise.cpp, autograd/move.cpp, autograd/window.cpp), and when: sums of what overlaps
 // would have another order.
 const Primitive& subtract_primitive();
 const Primitive& unslices_primitive();
+const Primitive& cross_entropy_and_grad_primitive();
 bool windows_lie_apart(const Attrs& attrs);
 const Primitive& relu_max_pool_primitive();
 const Primitive& relu_max_pool_input_primitive();

@@ -151,8 +151,8 @@ Plan::Step Plan::ready(const Graph::Step& step) const {
   out.out = &arrays_[static_cast<size_t>(step.out)];
   out.attrs = step.attrs;
   for (int value : step.in) out.in.push_back(&arrays_[static_cast<size_t>(value)]);
-  if (const auto rows = rows_.find(step.out); rows != rows_.end())
-    for (int row : rows->second) out.rows.push_back(&arrays_[static_cast<size_t>(row)]);
+  if (const std::vector<int> results = written_by(step); results != std::vector<int>{step.out})
+    for (int value : results) out.rows.push_back(&arrays_[static_cast<size_t>(value)]);
   const auto inner = loops_.find(step.out);
   if (inner != loops_.end()) {
     out.loop = inner->second.loop.get();
@@ -243,7 +243,10 @@ void Plan::find_roots(const std::vector<Graph::Step>& steps, const std::vector<G
 // The values whose memory a step fills.
 std::vector<int> Plan::written_by(const Graph::Step& step) const {
   const auto rows = rows_.find(step.out);
-  return rows == rows_.end() ? std::vector<int>{step.out} : rows->second;
+  if (rows != rows_.end()) return rows->second;
+  std::vector<int> results = {step.out};
+  results.insert(results.end(), step.also.begin(), step.also.end());
+  return results;
 }
 
 // Finds the place in the arena of every value that a step computes. A root lives from the group that computes it to the

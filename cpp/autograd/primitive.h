@@ -61,7 +61,7 @@ struct Primitive {
   std::function<void()> (*prepare)(Inputs in, const Array& out, const Attrs& attrs) = nullptr;
 
   // Of functions whose output is a stack of rows: the same with every row in memory of its own. Row i may lie where
-  // input `overwrites` + i lies, in whose row-major order it is.
+  // input `overwrites` + i lies, in whose row-major order it is. Also of functions with several outputs.
   void (*rows)(Inputs in, Inputs rows, const Attrs& attrs) = nullptr;
   int overwrites = 0;
 };

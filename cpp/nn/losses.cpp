@@ -1,6 +1,7 @@
 // Softmax and the losses that pay for a kernel of their own.
 #include "nn/losses.h"
 
+#include "autograd/peephole.h"
 #include "autograd/primitive.h"
 #include "nn/softmax_kernels.h"
 #include "ops/move.h"
@@ -96,6 +97,23 @@ constexpr Primitive kCrossEntropy = {
     },
     kReadsA | kReadsB};
 
+constexpr Primitive kCrossEntropyAndGrad = {  // of scores, labels and the gradient of the losses: losses, gradient
+    "cross_entropy_and_grad",
+    one_per_row,
+    nullptr,
+    nullptr,
+    kReadsNone,
+    nullptr,
+    0,
+    nullptr,
+    [](Inputs in, Inputs out, const Attrs&) {
+      const Array x = contiguous(in[0]), labels = contiguous(in[1]);
+      const Rows r(x);
+      check_indices(labels, r.classes, "cross_entropy");
+      softmax_kernels().cross_entropy[float_index(x.dtype)](x.data, labels.as<int64_t>(), in[2].data, in[2].strides[0],
+                                                            out[0].data, out[1].data, r.rows, r.classes);
+    }};
+
 constexpr Primitive kSoftCrossEntropy = {"soft_cross_entropy", one_per_row,
                                          [](Inputs in, const Array& out, const Attrs&) {
                                            const Array x = contiguous(in[0]), t = contiguous(in[1]);
@@ -115,6 +133,7 @@ constexpr Primitive kSoftCrossEntropy = {"soft_cross_entropy", one_per_row,
 Var softmax(const Var& x, int axis) { return over_axis(kSoftmax, x, axis); }
 Var log_softmax(const Var& x, int axis) { return over_axis(kLogSoftmax, x, axis); }
 Var cross_entropy(const Var& logits, const Var& labels) { return apply(kCrossEntropy, {logits, detach(labels)}); }
+const Primitive& cross_entropy_and_grad_primitive() { return kCrossEntropyAndGrad; }
 Var soft_cross_entropy(const Var& logits, const Var& targets) {
   return apply(kSoftCrossEntropy, {logits, astype(targets, logits.dtype())});
 }
