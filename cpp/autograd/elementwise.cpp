@@ -219,6 +219,15 @@ constexpr Primitive kCast = {  // dtype: the new one; integer: the old one, for 
     [](Inputs in, const Array& out, const Attrs&) { cast(in[0], out); },
     [](Pullback& p) { p.gin[0] = astype(p.g, static_cast<DType>(p.attrs.integer)); }, kReadsNone};
 
+// A plain number in another dtype, without the way over strides that cast takes.
+Array number_as(const Array& x, DType dtype) {
+  if (x.dtype == DType::kFloat64) return Array::scalar(*x.as<double>(), dtype);
+  if (x.dtype == DType::kInt64) return Array::scalar(*x.as<int64_t>(), dtype);
+  Array out = Array::empty({}, dtype);
+  cast(x, out);
+  return out;
+}
+
 // What two weak values make is weak.
 Var weakened(Var out, const Var& x, const Var& y) {
   if (!x.weak() || !y.weak()) return out;
@@ -304,9 +313,7 @@ Var where(const Var& condition, const Var& x, const Var& y) {
 Var astype(const Var& x, DType dtype) {
   if (x.dtype() == dtype) return x;
   if (x.weak() && x.array().buffer && x.shape().empty()) {  // a number stays a number: nothing to record or trace
-    Array out = Array::empty({}, dtype);
-    cast(x.array(), out);
-    return weak(std::move(out));
+    return weak(number_as(x.array(), dtype));
   }
   Attrs attrs;
   attrs.dtype = dtype;

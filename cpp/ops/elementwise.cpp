@@ -159,6 +159,26 @@ void run_binary(ElementwiseKernel kernel, const Array& x, const Array& y, const 
                   });
 }
 
+// How a kernel reads x for all of `out`, if it can at once: of few elements, looking for that way takes longer than the
+// arithmetic. The step is -1 where it cannot.
+Operand at_once(const Array& x, const Array& out) {
+  if (x.shape == out.shape && x.strides == out.strides) return {x.data, 1};
+  return {x.data, x.one_element() ? 0 : -1};
+}
+
+// Whether the call is done.
+bool few(ElementwiseKernel kernel, const Array& x, const Array& y, const Array& out) {
+  const int64_t n = out.size();
+  const Operand in[] = {at_once(x, out), at_once(y, out)};
+  if (n > kSweepGrain || in[0].step < 0 || in[1].step < 0) return false;
+  if (n == 1) {
+    kernel.one(out.data, x.data, y.data, nullptr, nullptr);
+  } else if (n > 0) {
+    kernel(in, out.data, n);
+  }
+  return true;
+}
+
 }  // namespace
 
 void unary(UnaryOp op, const Array& x, const Array& out) {
@@ -169,6 +189,7 @@ void unary(UnaryOp op, const Array& x, const Array& out) {
 
 void binary(BinaryOp op, const Array& x, const Array& y, const Array& out) {
   const auto& kernels = elementwise_kernels().binary[static_cast<int>(op)];
+  if (few(kernels[float_index(out.dtype)], x, y, out)) return;
   if (out.dtype == DType::kFloat32) return run_binary<float>(kernels[0], x, y, out);
   run_binary<double>(kernels[1], x, y, out);
 }
