@@ -143,9 +143,9 @@ Var start_record(const Var& x) {
 
 Var close_record(const Var& x, const Vars& targets) {
   if (!x.tracked()) return x;
-  for (const Var& target : targets)
-    if (x.node()->oldest < target.node()->number) return x;
-  return detach(x);
+  uint64_t oldest = UINT64_MAX;
+  for (const Var& target : targets) oldest = std::min(oldest, target.node()->number);
+  return x.node()->oldest < oldest ? x : detach(x);
 }
 
 Var leaf(const Array& array) {

@@ -313,3 +313,20 @@ def test_no_grad_in_one_thread_does_not_reach_another() -> None:
     assert fl.grad(lambda x: x * x)(3.0).item() == 6
     done.set()
     thread.join()
+
+
+def test_values_of_functions_of_several_arrays_are_not_recorded() -> None:
+    params = {"a": np.ones(3, np.float32), "b": np.full(3, 2.0, np.float32), "c": np.float32(1.0)}
+
+    def f(p: Any) -> Any:
+        return (p["a"] * p["b"]).sum() + p["c"]
+
+    value, _ = fl.value_and_grad(f)(params)
+    out, _ = fl.vjp(f, params)
+    several, _ = fl.value_and_grad(lambda a, b: f({"a": a, "b": b, "c": 0.0}), argnums=(0, 1))(params["a"], params["b"])
+    assert not value._tracked
+    assert not out._tracked
+    assert not several._tracked
+    assert fl.jit(fl.value_and_grad(f)).plan(params).steps > 0
+    outer = fl.grad(lambda c: fl.value_and_grad(f)({**params, "c": c * c})[0])(fl.asarray(3.0))
+    assert outer.item() == 6.0
