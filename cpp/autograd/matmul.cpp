@@ -1,7 +1,9 @@
 // The primitives that multiply matrices.
 #include "ops/matmul.h"
 
+#include "autograd/peephole.h"
 #include "autograd/promotion.h"
+#include "ops/elementwise.h"
 #include "ops/move.h"
 
 namespace fallline {
@@ -35,7 +37,7 @@ constexpr Primitive kMatmul = {
     0,
     [](Inputs in, const Array& out, const Attrs&) -> std::function<void()> {
       if (out.ndim() != 2) return nullptr;
-      return prepared_matmul(in[0], in[1], false, nullptr, out);
+      return prepared_matmul(in[0], in[1], out, {});
     }};
 
 constexpr Primitive kLinear = {  // x (n, in), weight (out, in), bias (out,)
@@ -60,10 +62,47 @@ constexpr Primitive kLinear = {  // x (n, in), weight (out, in), bias (out,)
     0,
     [](Inputs in, const Array& out, const Attrs&) -> std::function<void()> {
       if (in[2].strides[0] != 1) return nullptr;
-      return prepared_matmul(in[0], in[1], true, &in[2], out);
+      return prepared_matmul(in[0], in[1], out, {true, &in[2]});
+    }};
+
+// ----- with relu or its derivative while the sums are in registers; what plans put in the place of two steps -----
+
+constexpr Primitive kLinearRelu = {"linear_relu",
+                                   kLinear.shape,
+                                   [](Inputs in, const Array& out, const Attrs& attrs) {
+                                     kLinear.eval(in, out, attrs);
+                                     unary(UnaryOp::kRelu, out, out);
+                                   },
+                                   nullptr,
+                                   kReadsNone,
+                                   nullptr,
+                                   0,
+                                   [](Inputs in, const Array& out, const Attrs&) -> std::function<void()> {
+                                     if (in[2].strides[0] != 1) return nullptr;
+                                     return prepared_matmul(in[0], in[1], out, {true, &in[2], true});
+                                   }};
+
+constexpr Primitive kMatmulReluGrad = {  // x, y, and what relu gave: (x @ y) * (relu > 0)
+    "matmul_relu_grad",
+    kMatmul.shape,
+    [](Inputs in, const Array& out, const Attrs&) {
+      matmul(in[0], in[1], nullptr, out);
+      const Array given = contiguous(in[2]);
+      unary_grad(UnaryOp::kRelu, out, given, given, out);
+    },
+    nullptr,
+    kReadsNone,
+    nullptr,
+    0,
+    [](Inputs in, const Array& out, const Attrs&) -> std::function<void()> {
+      if (out.ndim() != 2 || in[2].shape != out.shape || in[2].strides[1] != 1) return nullptr;
+      return prepared_matmul(in[0], in[1], out, {false, nullptr, false, &in[2]});
     }};
 
 }  // namespace
+
+const Primitive& linear_relu_primitive() { return kLinearRelu; }
+const Primitive& matmul_relu_grad_primitive() { return kMatmulReluGrad; }
 
 Var matmul(const Var& x, const Var& y) {
   if (x.shape().empty() || y.shape().empty())

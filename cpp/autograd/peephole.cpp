@@ -144,6 +144,29 @@ void merge_unslices(std::vector<Step>& steps, const std::vector<int>& outputs) {
   drop(steps, [&](const Step& step) { return gone.count(step.out) > 0; });
 }
 
+// relu of a dense layer, and on the way back the product times its derivative, while the sums are in registers.
+void merge_relu_into_products(std::vector<Step>& steps, const std::vector<int>& outputs) {
+  Readers readers(steps, outputs);
+  std::unordered_map<int, const Step*> products;
+  std::unordered_set<int> gone;
+  for (Step& step : steps) {
+    if (is(step, "linear", 3) || is(step, "matmul", 2)) products[step.out] = &step;
+    const bool forward = is(step, "relu", 1);
+    if (!forward && !(is(step, "relu", 3) && step.in[1] == step.in[2] && step.in[0] != step.in[1])) continue;
+    const auto found = products.find(step.in[0]);
+    if (found == products.end() || !readers.only(step.in[0])) continue;
+    const Step& product = *found->second;
+    if (is(product, "linear", 3) != forward) continue;
+    gone.insert(product.out);
+    const int given = step.in.back();
+    step.in = product.in;
+    if (!forward) step.in.push_back(given);
+    step.attrs = product.attrs;
+    step.primitive = forward ? &linear_relu_primitive() : &matmul_relu_grad_primitive();
+  }
+  drop(steps, [&](const Step& step) { return gone.count(step.out) > 0; });
+}
+
 // Moves what `value` depends on before place `at`, unless that is step `at` itself.
 bool bring_forward(std::vector<Step>& steps, int value, size_t at) {
   std::unordered_set<int> wanted = {value};
@@ -189,6 +212,7 @@ void merge_steps(std::vector<Step>& steps, const std::vector<int>& outputs) {
   merge_negations(steps, outputs);
   merge_unslices(steps, outputs);
   merge_cross_entropies(steps);
+  merge_relu_into_products(steps, outputs);
 }
 
 }  // namespace fallline

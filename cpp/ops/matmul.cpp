@@ -68,17 +68,19 @@ void matmul(const Array& x, const Array& y, const Array* bias, const Array& out)
   }
 }
 
-std::function<void()> prepared_matmul(const Array& x, const Array& y, bool turn_y, const Array* bias,
-                                      const Array& out) {
+std::function<void()> prepared_matmul(const Array& x, const Array& y, const Array& out, const MatmulCall& how) {
   MatmulArgs args = factors(x, y);
   args.n = out.shape[1];
-  if (turn_y) std::swap(args.b_row, args.b_col);
+  if (how.turn_y) std::swap(args.b_row, args.b_col);
   args.c_row = out.strides[0];
-  return [args, kind = float_index(out.dtype), &x, &y, bias, &out]() mutable {
+  args.epilogue = how.relu ? Epilogue::kRelu : how.relu_of ? Epilogue::kReluGrad : Epilogue::kNone;
+  if (how.relu_of) args.y_row = how.relu_of->strides[0];
+  return [args, kind = float_index(out.dtype), how, &x, &y, &out]() mutable {
     args.a = x.data;
     args.b = y.data;
     args.c = out.data;
-    args.bias = bias ? bias->data : nullptr;
+    args.bias = how.bias ? how.bias->data : nullptr;
+    args.y = how.relu_of ? how.relu_of->data : nullptr;
     matmul_kernels().run[kind](args);
   };
 }

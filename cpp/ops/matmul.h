@@ -14,7 +14,14 @@ namespace fallline {
 void matmul(const Array& x, const Array& y, const Array* bias, const Array& out);
 
 // The same call for two matrices, once and for all; bias, where there is one, has unit stride.
-std::function<void()> prepared_matmul(const Array& x, const Array& y, bool turn_y, const Array* bias, const Array& out);
+// `relu`: of the result; or the result times the derivative of the relu that gave `relu_of` (unit column stride).
+struct MatmulCall {
+  bool turn_y = false;
+  const Array* bias = nullptr;
+  bool relu = false;
+  const Array* relu_of = nullptr;
+};
+std::function<void()> prepared_matmul(const Array& x, const Array& y, const Array& out, const MatmulCall& how);
 
 // Who takes a product tile by tile. Called by several threads, each with tiles of its own.
 struct TileReader {

@@ -18,6 +18,12 @@
 #include "simd/each_target.h"
 #include "simd/pack-inl.h"
 
+FL_BEGIN_TARGET
+#include "simd/math.inc.h"
+#include "ops/unary.inc.h"
+FL_END_TARGET
+
+#include "ops/matmul_equal-inl.h"
 #include "ops/matmul_pack-inl.h"
 #include "ops/matmul_tile-inl.h"
 
@@ -40,7 +46,7 @@ struct Product {
   int64_t index;
   const T *a, *b;
   T* c;
-  const T* bias;
+  const T *bias, *y;
 
   bool a_by_column = false, pack_a = false;
   Panels panels = Panels::kInPlace;
@@ -104,6 +110,7 @@ void Product<T>::run_panel(Tile<T>& tile, int64_t row, int64_t row_end, int64_t 
     rows = next_tile(row_end - row);
     tile.a = pack_a ? left : a + row * args.a_row + k * args.a_col;
     tile.c = args.c ? c + row * args.c_row + j : alone;
+    tile.y = y ? y + row * args.y_row + j : nullptr;
     (by_column ? choose_tile<T, true>(rows, vecs, mask, copy) : choose_tile<T, false>(rows, vecs, mask, copy))(tile);
     if (finished) {
       const int64_t end = j + (vecs - 1) * kLanes + static_cast<int64_t>(tile.columns);
@@ -125,11 +132,13 @@ void Product<T>::run_rows(int64_t row, int64_t row_end, int64_t column, int64_t 
   T* left = pack_a ? static_cast<T*>(scratch(Scratch::kLeft, left_items * int64_t{sizeof(T)})) : nullptr;
   const int many = panels != Panels::kInPlace || tiles > 1 ? 2 : wide_vecs(static_cast<int>(row_end - row));
   Tile<T> tile;
+  tile.y_stride = args.y_row;
   int64_t k = k_begin;
   do {
     tile.depth = std::min(kMatmulDepth, k_end - k);
     tile.add = k > 0;
-    const bool finished = args.finish && k + tile.depth == args.k;
+    const bool last = k + tile.depth == args.k, finished = args.finish && last;
+    tile.epilogue = last ? args.epilogue : Epilogue::kNone;
     if (pack_a) pack_rows(row, row_end, k, tile.depth, left);
     for (int64_t j = column, step; j < column_last; j += step) {
       const int64_t here = column_last - j;
@@ -224,7 +233,8 @@ Product<T> make_product(const MatmulArgs& args, int64_t index) {
                static_cast<const T*>(args.a) + index * args.a_batch,
                static_cast<const T*>(args.b) + index * args.b_batch,
                static_cast<T*>(args.c) + index * args.c_batch,
-               static_cast<const T*>(args.bias)};
+               static_cast<const T*>(args.bias),
+               static_cast<const T*>(args.y)};
   const int64_t panels = ceil_div(args.n, Product<T>::kPanel);
   const bool reread = panels > 1 && args.m > kTileRows;
   const bool edge = args.n % Product<T>::kLanes != 0;
@@ -317,36 +327,6 @@ void run_clean(const MatmulArgs& args) {
   }
 }
 
-// One matrix that holds the rows of all products, where they lie in one row after the other.
-MatmulArgs join_batch(MatmulArgs args) {
-  args.m *= args.batch;
-  args.batch = 1;
-  return args;
-}
-
-// c is one column: (a b)^T = b^T a^T makes it a row, which fills the registers.
-MatmulArgs turn(MatmulArgs args) {
-  std::swap(args.m, args.n);
-  std::swap(args.a, args.b);
-  std::swap(args.a_batch, args.b_batch);
-  const int64_t row = args.a_row, column = args.a_col;
-  args.a_row = args.b_col;
-  args.a_col = args.b_row;
-  args.b_row = column;
-  args.b_col = row;
-  args.c_row = args.n;
-  return args;
-}
-
-// c has too few columns to fill a register, but rows enough: c^T = b^T a^T is done sooner, if a lies for it, or if b
-// would have to be packed anyway and the sums are long.
-template <class T>
-bool narrow(const MatmulArgs& args) {
-  constexpr int64_t kLanes = Pack<T>::kLanes;
-  return args.batch == 1 && !args.bias && !args.finish && 4 * args.n <= 3 * kLanes && args.m >= 2 * kLanes &&
-         args.m <= 1024 && (args.a_row == 1 ? args.k >= 32 : args.b_col != 1 && args.k >= 256);
-}
-
 template <class T>
 void run_narrow(const MatmulArgs& args) {
   MatmulArgs turned = turn(args);
@@ -358,7 +338,7 @@ void run_narrow(const MatmulArgs& args) {
 template <class T>
 void run(const MatmulArgs& args) {
   if (args.m <= 0 || args.n <= 0 || args.batch <= 0) return;
-  if (args.n == 1 && args.m > 1 && args.c_row == 1 && !args.bias && !args.finish) {
+  if (args.n == 1 && args.m > 1 && args.c_row == 1 && !args.bias && !args.finish && args.epilogue == Epilogue::kNone) {
     run_clean<T>(turn(args));
   } else if (narrow<T>(args)) {
     run_narrow<T>(args);

@@ -13,6 +13,9 @@ struct MatmulTile {
   int64_t c_row;
 };
 
+// What becomes of a sum before it is stored, while it is in a register.
+enum class Epilogue { kNone, kRelu, kReluGrad };
+
 // c (m x n) = bias + a (m x k) b (k x n), `batch` times. Strides count elements and may be zero or negative; c has unit
 // column stride, is overwritten, and overlaps neither operand. `bias` holds n values or is null; k = 0 leaves it alone.
 //
@@ -29,6 +32,11 @@ struct MatmulArgs {
   int64_t c_row;
   const void* bias = nullptr;
   int64_t batch = 1, a_batch = 0, b_batch = 0, c_batch = 0;
+
+  // For a batch of one: relu, or the product times the derivative of the relu that gave y (m x n, unit column stride).
+  Epilogue epilogue = Epilogue::kNone;
+  const void* y = nullptr;
+  int64_t y_row = 0;
 
   // Called for every tile as soon as its sums are there, each element once, on the thread that made it; a thread works
   // on whole runs of kFinishRows rows, from the first to the last. With c == null and k <= kMatmulDepth the tile is all

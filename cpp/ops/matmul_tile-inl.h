@@ -24,8 +24,11 @@ struct Tile {
   T* b_copy;         // where a tile with kCopy leaves its columns of b, one register after the other
   T* c;
   int64_t c_stride;
-  const T* bias;   // null: start at zero
-  bool add;        // to what c holds
+  const T* bias;  // null: start at zero
+  bool add;       // to what c holds
+  Epilogue epilogue;
+  const T* y;  // that the epilogue reads
+  int64_t y_stride;
   size_t columns;  // of the last register that count
 };
 
@@ -167,37 +170,64 @@ FL_FN void add_products(const Tile<T>& t, Pack<T> (&sum)[kRows][kVecs]) {
   }
 }
 
-// kPart: the last register is not full, or masks cost nothing. Nothing is read from `t` between the stores, which might
-// have changed it for all that the compiler knows.
-template <bool kPart, bool kAdd, class T, int kRows, int kVecs>
-FL_FN void store_sums(const Tile<T>& t, Pack<T> (&sum)[kRows][kVecs]) {
-  const LastColumns<T> last(t.columns);
-  const int64_t c_stride = t.c_stride;
-  T* row = t.c;
+// What becomes of the sums, row by row of memory at p.
+struct AddStored {
+  template <class T>
+  static FL_FN Pack<T> call(Pack<T> sum, Pack<T> at) {
+    return at + sum;
+  }
+};
+struct TimesReluGrad {
+  template <class T>
+  static FL_FN Pack<T> call(Pack<T> sum, Pack<T> at) {
+    return sum * Relu::df(at, at);
+  }
+};
+template <class F, bool kPart, class T, int kRows, int kVecs>
+FL_FN void join_sums(const T* row, int64_t stride, LastColumns<T> last, Pack<T> (&sum)[kRows][kVecs]) {
   FL_UNROLL
   for (int i = 0; i < kRows; ++i) {
     FL_UNROLL
     for (int j = 0; j < kVecs; ++j) {
-      T* c = row + j * static_cast<int64_t>(Pack<T>::kLanes);
-      const bool part = kPart && j == kVecs - 1;
-      if (kAdd) sum[i][j] = (part ? last.load(c) : Pack<T>::load(c)) + sum[i][j];
-      if (part) {
-        last.store(sum[i][j], c);
-      } else {
-        sum[i][j].store(c);
-      }
+      const T* p = row + j * static_cast<int64_t>(Pack<T>::kLanes);
+      sum[i][j] = F::call(sum[i][j], kPart && j == kVecs - 1 ? last.load(p) : Pack<T>::load(p));
     }
-    row += c_stride;
+    row += stride;
   }
 }
 
 template <bool kPart, class T, int kRows, int kVecs>
-FL_FN void store_sums(const Tile<T>& t, Pack<T> (&sum)[kRows][kVecs]) {
-  if (t.add) {
-    store_sums<kPart, true>(t, sum);
-  } else {
-    store_sums<kPart, false>(t, sum);
+FL_FN void store_sums(T* row, int64_t stride, LastColumns<T> last, Pack<T> (&sum)[kRows][kVecs]) {
+  FL_UNROLL
+  for (int i = 0; i < kRows; ++i) {
+    FL_UNROLL
+    for (int j = 0; j < kVecs; ++j) {
+      T* p = row + j * static_cast<int64_t>(Pack<T>::kLanes);
+      if (kPart && j == kVecs - 1) {
+        last.store(sum[i][j], p);
+      } else {
+        sum[i][j].store(p);
+      }
+    }
+    row += stride;
   }
+}
+
+// kPart: the last register is not full, or masks cost nothing.
+template <bool kPart, class T, int kRows, int kVecs>
+FL_FN void finish_sums(const Tile<T>& t, Pack<T> (&sum)[kRows][kVecs]) {
+  const LastColumns<T> last(t.columns);
+  if (t.add) join_sums<AddStored, kPart>(t.c, t.c_stride, last, sum);
+  if (t.epilogue == Epilogue::kReluGrad) {
+    join_sums<TimesReluGrad, kPart>(t.y, t.y_stride, last, sum);
+  } else if (t.epilogue == Epilogue::kRelu) {
+    FL_UNROLL
+    for (int i = 0; i < kRows; ++i) {
+      FL_UNROLL
+      for (int j = 0; j < kVecs; ++j) sum[i][j] = Relu::f(sum[i][j]);
+    }
+  }
+  store_sums<kPart>(t.c, t.c_stride, last, sum);
 }
 
 template <class T, int kRows, int kVecs, bool kByColumn, bool kMask, bool kCopy>
@@ -206,9 +236,9 @@ void multiply_tile(const Tile<T>& t) {
   start_sums(t, sum);
   add_products<kByColumn, kMask, kCopy>(t, sum);
   if (kMaskAlways || t.columns < Pack<T>::kLanes) {
-    store_sums<true>(t, sum);
+    finish_sums<true>(t, sum);
   } else {
-    store_sums<false>(t, sum);
+    finish_sums<false>(t, sum);
   }
 }
 

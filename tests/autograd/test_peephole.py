@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import fallline as fl
+from fallline.nn.losses import cross_entropy
 
 
 def same_bits(a: Any, b: Any) -> None:
@@ -177,3 +178,94 @@ def test_groups_of_one_element_have_the_bits_of_their_steps(dtype: Any, value: f
     for f in (*(lambda x, y, f=f: f(x * y) for f in unary), *binary):
         gradient = fl.grad(lambda x, f=f: f(x, y).sum())  # type: ignore[misc]
         same_bits(fl.jit(gradient)(x), gradient(x))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("rows", "inputs", "hidden"), [(1, 1, 1), (3, 5, 7), (32, 13, 64), (29, 40, 33), (200, 1100, 50), (40, 2100, 17)]
+)
+def test_relu_of_products(rows: int, inputs: int, hidden: int, dtype: Any) -> None:
+    rng = np.random.default_rng(rows)
+    x = rng.normal(size=(rows, inputs)).astype(dtype)
+    w, b = rng.normal(size=(hidden, inputs)).astype(dtype), rng.normal(size=hidden).astype(dtype)
+    v, c = rng.normal(size=(inputs, hidden)).astype(dtype), rng.normal(size=inputs).astype(dtype)
+    if rows > 2:
+        x[0], x[1, 0], x[2, -1] = 0.0, np.nan, np.inf
+        b[0] = -0.0
+
+    def loss(w: Any, b: Any, v: Any, c: Any) -> Any:
+        y = fl.relu(fl.linear(x, w, b))
+        return (fl.linear(y, v, c) ** 2).mean()
+
+    arguments = [fl.asarray(a) for a in (w, b, v, c)]
+    every = fl.value_and_grad(loss, argnums=(0, 1, 2, 3))
+    planned = fl.jit(every)
+    text = str(planned.plan(*arguments))
+    assert text.count("linear_relu(") == 1
+    assert text.count("matmul_relu_grad(") == 1
+    assert " relu(" not in text
+    (value, gradients), (expected, others) = planned(*arguments), every(*arguments)
+    same_bits(value, expected)
+    for found, other in zip(gradients, others, strict=True):
+        same_bits(found, other)
+
+
+def test_a_product_that_others_read_keeps_its_relu_apart() -> None:
+    rng = np.random.default_rng(5)
+    x, w, b = (rng.normal(size=s).astype(np.float32) for s in ((4, 3), (5, 3), 5))
+
+    def both(w: Any) -> Any:
+        y = fl.linear(x, w, b)
+        return fl.relu(y), y
+
+    planned = fl.jit(both)
+    assert " relu(" in str(planned.plan(fl.asarray(w)))
+    for found, expected in zip(planned(w), both(fl.asarray(w)), strict=True):
+        same_bits(found, expected)
+
+
+def test_relu_of_products_in_other_layouts() -> None:
+    rng = np.random.default_rng(6)
+    x, w, b = (rng.normal(size=s).astype(np.float32) for s in ((2, 6, 4), (3, 4), 6))
+
+    def f(x: Any, w: Any, b: Any) -> Any:
+        return fl.relu(fl.linear(x[:, :, ::-1].reshape(12, 4), w, b[::2])).sum()
+
+    def g(x: Any, w: Any, b: Any) -> Any:
+        y = fl.relu(x * 2.0)
+        return ((y @ w.T) ** 2).sum() + b[0] * fl.relu(fl.exp(x).T).sum()
+
+    for h in (f, g):
+        gradient = fl.grad(h, argnums=(0, 1, 2))
+        for found, expected in zip(fl.jit(gradient)(x, w, b), gradient(*map(fl.asarray, (x, w, b))), strict=True):
+            same_bits(found, expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("rows", "classes"), [(1, 1), (5, 3), (32, 10), (130, 16), (70, 17), (9, 1000), (3, 5000)])
+def test_a_cross_entropy_and_its_gradient_are_one_step(rows: int, classes: int, dtype: Any) -> None:
+    rng = np.random.default_rng(classes)
+    x, labels = rng.normal(size=(rows, classes)).astype(dtype), rng.integers(0, classes, rows)
+    weight = rng.random(rows).astype(dtype)
+    if classes > 2:
+        x[0, 0], x[0, 1] = np.inf, -np.inf
+
+    def weighted(x: Any) -> Any:
+        return (cross_entropy(x, labels, reduction="none") * weight).sum()
+
+    for f in (lambda x: cross_entropy(x, labels), weighted):
+        both = fl.value_and_grad(f)
+        planned = fl.jit(both)
+        assert "cross_entropy_and_grad(" in str(planned.plan(fl.asarray(x)))
+        for found, expected in zip(planned(x), both(fl.asarray(x)), strict=True):
+            same_bits(found, expected)
+
+
+def test_a_gradient_that_depends_on_the_loss_waits_for_it() -> None:
+    rng = np.random.default_rng(7)
+    x, labels = fl.asarray(rng.normal(size=(6, 4)).astype(np.float32)), rng.integers(0, 4, 6)
+    squared = fl.value_and_grad(lambda x: cross_entropy(x, labels) ** 2)
+    planned = fl.jit(squared)
+    assert "cross_entropy_and_grad(" not in str(planned.plan(x))
+    for found, expected in zip(planned(x), squared(x), strict=True):
+        same_bits(found, expected)

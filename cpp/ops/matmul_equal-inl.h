@@ -1,0 +1,37 @@
+// Which other product has the same result and is done sooner?
+// Per-target; included once per pass by matmul_kernels.cpp alone.
+
+FL_BEGIN_TARGET
+
+// One matrix that holds the rows of all products, where they lie in one row after the other.
+MatmulArgs join_batch(MatmulArgs args) {
+  args.m *= args.batch;
+  args.batch = 1;
+  return args;
+}
+
+// c is one column: (a b)^T = b^T a^T makes it a row, which fills the registers.
+MatmulArgs turn(MatmulArgs args) {
+  std::swap(args.m, args.n);
+  std::swap(args.a, args.b);
+  std::swap(args.a_batch, args.b_batch);
+  const int64_t row = args.a_row, column = args.a_col;
+  args.a_row = args.b_col;
+  args.a_col = args.b_row;
+  args.b_row = column;
+  args.b_col = row;
+  args.c_row = args.n;
+  return args;
+}
+
+// c has too few columns to fill a register, but rows enough: c^T = b^T a^T is done sooner, if a lies for it, or if b
+// would have to be packed anyway and the sums are long.
+template <class T>
+bool narrow(const MatmulArgs& args) {
+  constexpr int64_t kLanes = Pack<T>::kLanes;
+  return args.batch == 1 && !args.bias && !args.finish && args.epilogue == Epilogue::kNone &&
+         4 * args.n <= 3 * kLanes && args.m >= 2 * kLanes && args.m <= 1024 &&
+         (args.a_row == 1 ? args.k >= 32 : args.b_col != 1 && args.k >= 256);
+}
+
+FL_END_TARGET
