@@ -8,11 +8,6 @@
 
 namespace fallline {
 
-struct Root {  // where the memory of a view begins
-  int value;
-  int64_t offset;  // bytes
-};
-
 // Of outputs that are stacks of rows, by value: the values that are the rows.
 using Rows = std::map<int, std::vector<int>>;
 // Those whose rows may lie anywhere, for nobody reads them otherwise.

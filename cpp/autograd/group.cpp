@@ -28,14 +28,25 @@ bool can_join(const Graph::Step& step, const std::vector<Array>& arrays) {
   return true;
 }
 
-std::vector<Neighbours> find_groups(const std::vector<Graph::Step>& steps, const std::vector<Array>& arrays) {
+std::vector<Neighbours> find_groups(const std::vector<Graph::Step>& steps, const std::vector<Array>& arrays,
+                                    const std::vector<Root>& roots) {
   std::vector<Neighbours> found;
+  const auto repeats_own = [&](const Graph::Step& step) {
+    return std::any_of(step.in.begin(), step.in.end(), [&](int value) {
+      const size_t v = static_cast<size_t>(value);
+      if (arrays[v].size() == arrays[static_cast<size_t>(step.out)].size()) return false;
+      const auto computes = [&](const Graph::Step& earlier) { return earlier.out == roots[v].value; };
+      return std::any_of(steps.begin() + static_cast<std::ptrdiff_t>(found.back().begin),
+                         steps.begin() + static_cast<std::ptrdiff_t>(found.back().end), computes);
+    });
+  };
   for (size_t i = 0; i < steps.size(); ++i) {
     const Array& out = arrays[static_cast<size_t>(steps[i].out)];
     bool joins = false;
     if (!found.empty() && can_join(steps[i], arrays)) {
       const Graph::Step& before = steps[found.back().begin];
-      joins = can_join(before, arrays) && is_flat(arrays[static_cast<size_t>(before.out)], out);
+      joins =
+          can_join(before, arrays) && is_flat(arrays[static_cast<size_t>(before.out)], out) && !repeats_own(steps[i]);
     }
     if (joins) {
       found.back().end = i + 1;

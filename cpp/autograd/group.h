@@ -10,6 +10,11 @@
 
 namespace fallline {
 
+struct Root {  // where the memory of a view begins
+  int value;
+  int64_t offset;  // bytes
+};
+
 constexpr int64_t kGroupBlock = 1024;   // elements
 constexpr int64_t kRegisterBytes = 64;  // of the widest
 
@@ -20,8 +25,10 @@ struct Neighbours {
 // Whether a step can be part of a group.
 bool can_join(const Graph::Step& step, const std::vector<Array>& arrays);
 // Cuts a schedule (without views) into neighbours that may run as one group: float arrays of one dtype and size whose
-// elements lie in one order.
-std::vector<Neighbours> find_groups(const std::vector<Graph::Step>& steps, const std::vector<Array>& arrays);
+// elements lie in one order. One element of a value that the group computes is not there for every block, so who
+// repeats it begins another group.
+std::vector<Neighbours> find_groups(const std::vector<Graph::Step>& steps, const std::vector<Array>& arrays,
+                                    const std::vector<Root>& roots);
 // The same with groups of at most one block cut into their steps: these run one after another, so that memory may
 // change hands between them.
 std::vector<Neighbours> find_turns(const std::vector<Neighbours>& groups, const std::vector<Graph::Step>& steps,

@@ -43,7 +43,7 @@ Loop::Loop(const Nested& nested, std::vector<int64_t> copied)
   }
   for (size_t i = 0; i < carries_; ++i) crossed_ |= plan_.is_input(static_cast<int>(i));
   for (size_t i = 0; i < carries_ && !crossed_; ++i)
-    parts_[i].in_place = plan_.may_replace(static_cast<int>(i), static_cast<int>(i));
+    parts_[i].in_place = parts_[i].flat && plan_.may_replace(static_cast<int>(i), static_cast<int>(i));
   for (size_t i = 0; i < carries_; ++i)
     memory_ += (crossed_ ? 2 : 1) * padded(plan_.output(static_cast<int>(i)).bytes());
   for (int64_t bytes : copied_) memory_ += bytes ? padded(bytes) : 0;

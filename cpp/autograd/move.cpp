@@ -103,6 +103,22 @@ constexpr Primitive kUnslice = {  // zeros of shape `dims` with the input placed
       };
     }};
 
+// Whether no element lies in all parts.
+bool nowhere_common(Inputs parts, const Attrs& a) {
+  for (int axis = 0; axis < parts[0].ndim(); ++axis) {
+    int64_t first = 0, last = INT64_MAX;  // of what is common along this axis
+    for (int i = 0; i < parts.count; ++i) {
+      const int at = i * parts[0].ndim() + axis;
+      const int64_t begin = a.starts[at], end = begin + (parts[i].shape[axis] - 1) * a.steps[at];
+      if (parts[i].shape[axis] == 0) return true;
+      first = std::max(first, std::min(begin, end));
+      last = std::min(last, std::max(begin, end));
+    }
+    if (first > last) return true;
+  }
+  return false;
+}
+
 // out[place] += part, again and again.
 std::function<void()> add_at(const Layout& place, const Array& part, const Array& out) {
   const auto kernel = elementwise_kernels().binary[static_cast<int>(BinaryOp::kAdd)][float_index(out.dtype)];
@@ -127,6 +143,20 @@ std::function<void()> add_at(const Layout& place, const Array& part, const Array
   };
 }
 
+// The additions one by one. Only where all parts meet is the result another: -0 + -0 is not 0 + -0 + -0.
+std::function<void()> add_in_turn(Inputs in, const Array& out, const Attrs& a) {
+  std::vector<std::pair<const Array*, Layout>> parts;
+  for (int i = 0; i < in.count; ++i) parts.emplace_back(&in[i], place_of(in[i], out, a, i));
+  return [parts, next = Array::empty(out.shape, out.dtype), &out] {
+    for (size_t i = 0; i < parts.size(); ++i) {
+      const Array& to = i ? next : out;
+      fill_zero(to);
+      cast(*parts[i].first, to.view(parts[i].second));
+      if (i) binary(BinaryOp::kAdd, out, next, out);
+    }
+  };
+}
+
 constexpr Primitive kUnslices = {  // the sum of several: `starts` and `steps` of the first input, then of the next
     "unslice",
     kUnslice.shape,
@@ -136,6 +166,7 @@ constexpr Primitive kUnslices = {  // the sum of several: `starts` and `steps` o
     nullptr,
     0,
     [](Inputs in, const Array& out, const Attrs& a) -> std::function<void()> {
+      if (!nowhere_common(in, a)) return add_in_turn(in, out, a);
       std::vector<std::function<void()>> parts;
       for (int i = 0; i < in.count; ++i) parts.push_back(add_at(place_of(in[i], out, a, i), in[i], out));
       return [&out, parts = std::move(parts), bytes = static_cast<size_t>(out.bytes())] {

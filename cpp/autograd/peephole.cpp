@@ -171,8 +171,12 @@ void merge_relu_into_products(std::vector<Step>& steps, const std::vector<int>& 
 bool bring_forward(std::vector<Step>& steps, int value, size_t at) {
   std::unordered_set<int> wanted = {value};
   std::vector<bool> moves(steps.size());
+  const auto makes_wanted = [&](const Step& step) {
+    return wanted.count(step.out) ||
+           std::any_of(step.also.begin(), step.also.end(), [&](int result) { return wanted.count(result) > 0; });
+  };
   for (size_t i = steps.size(); i-- > at;) {
-    if (!wanted.count(steps[i].out)) continue;
+    if (!makes_wanted(steps[i])) continue;
     if (i == at) return false;
     moves[i] = true;
     wanted.insert(steps[i].in.begin(), steps[i].in.end());
@@ -186,21 +190,22 @@ bool bring_forward(std::vector<Step>& steps, int value, size_t at) {
 
 // The loss and its gradient at once, where the gradient that comes in does not depend on the loss.
 void merge_cross_entropies(std::vector<Step>& steps) {
-  for (size_t i = 0; i < steps.size(); ++i) {
-    if (!is(steps[i], "cross_entropy", 2)) continue;
-    const Step loss = steps[i];
+  std::vector<Step> losses;
+  for (const Step& step : steps)
+    if (is(step, "cross_entropy", 2)) losses.push_back(step);
+  for (const Step& loss : losses) {
     const auto pull = std::find_if(steps.begin(), steps.end(), [&](const Step& step) {
       return is(step, "cross_entropy_grad", 3) && step.in[0] == loss.in[0] && step.in[1] == loss.in[1];
     });
     if (pull == steps.end()) continue;
     const Step gradient = *pull;
-    if (!bring_forward(steps, gradient.in[2], i)) continue;
-    for (Step& step : steps) {
-      if (step.out != loss.out) continue;
-      step.primitive = &cross_entropy_and_grad_primitive();
-      step.in = gradient.in;
-      step.also = {gradient.out};
-    }
+    const auto is_loss = [&](const Step& step) { return step.out == loss.out; };
+    const auto at = std::find_if(steps.begin(), steps.end(), is_loss);
+    if (!bring_forward(steps, gradient.in[2], static_cast<size_t>(at - steps.begin()))) continue;
+    Step& both = *std::find_if(steps.begin(), steps.end(), is_loss);
+    both.primitive = &cross_entropy_and_grad_primitive();
+    both.in = gradient.in;
+    both.also = {gradient.out};
     drop(steps, [&](const Step& step) { return step.out == gradient.out; });
   }
 }

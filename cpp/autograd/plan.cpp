@@ -74,7 +74,7 @@ void Plan::place(const std::vector<Graph::Step>& steps, const std::vector<Graph:
     if (values[static_cast<size_t>(step.out)].layout.alias < 0) computed.push_back(step);
   streamed_ =
       stream_last(computed, values, outputs_, streams, [this](int value) { return static_cast<int>(root_of(value)); });
-  const std::vector<Neighbours> groups = find_groups(computed, arrays_);
+  const std::vector<Neighbours> groups = find_groups(computed, arrays_, roots_);
   make_loops(computed);
   lay_out(computed, find_turns(groups, computed, arrays_));
   for (int input : inputs_) views_.push_back(views_of(input));

@@ -165,27 +165,25 @@ std::shared_ptr<Buffer> memory_of(const Plan& plan, int i, std::vector<Gift>& gi
 
 // Runs and appends the outputs. Large ones are written where they will stay; the others are copied out of the arena.
 void run_into(Plan& plan, Vars& outputs, std::vector<Gift>& gifts) {
-  std::vector<std::shared_ptr<Buffer>> own;
+  struct Own {  // at the end, or where a step throws: nothing may point to what is freed then
+    Plan& plan;
+    std::vector<std::shared_ptr<Buffer>> memory;
+    ~Own() {
+      for (size_t i = 0; i < memory.size(); ++i)
+        if (memory[i]) plan.place_output(static_cast<int>(i), nullptr);
+    }
+  } own{plan, {}};
   for (int i = 0; i < plan.output_count(); ++i) {
-    own.push_back(memory_of(plan, i, gifts));
-    if (own.back()) plan.place_output(i, own.back()->data());
+    own.memory.push_back(memory_of(plan, i, gifts));
+    if (own.memory.back()) plan.place_output(i, own.memory.back()->data());
   }
-  try {
-    plan.run();
-  } catch (...) {  // such as an index that is out of range: nothing may point to what is freed now
-    for (int i = 0; i < plan.output_count(); ++i)
-      if (own[static_cast<size_t>(i)]) plan.place_output(i, nullptr);
-    throw;
-  }
+  plan.run();
   for (int i = 0; i < plan.output_count(); ++i) {
     Array value = plan.output(i);
-    if (!own[static_cast<size_t>(i)]) {
-      outputs.push_back(copy(Var(std::move(value), nullptr)));
-      continue;
-    }
-    value.buffer = own[static_cast<size_t>(i)];
-    outputs.push_back(Var(std::move(value), nullptr));
-    plan.place_output(i, nullptr);
+    value.buffer = own.memory[static_cast<size_t>(i)];
+    const bool stays = value.buffer != nullptr;
+    const Var out(std::move(value), nullptr);
+    outputs.push_back(stays ? out : copy(out));
   }
 }
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial, update_wrapper
-from operator import getitem, is_, itemgetter
+from operator import getitem, index, is_, itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,7 +44,8 @@ def jit(f: Callable[..., Any], strict: bool = False, donate: int | Sequence[int]
         reads it any longer, so that parameters and state exist once. Their arrays are empty afterwards, also where the
         call failed on the way, and using one raises :class:`fallline.TraceError`. Memory that somebody else holds, such
         as a view, a record or NumPy, stays as it is, and NumPy arrays themselves are never given away. Only for calls
-        that run the plan: inside another traced function, and where derivatives are recorded, nothing is used up.
+        that run the plan: inside another traced function, and where derivatives are recorded, nothing is used up. No
+        other thread may be using the arrays.
 
     Returns
     -------
@@ -147,8 +148,11 @@ class Jit(Keyed):
     def __init__(self, f: Callable[..., Any], strict: bool = False, donate: int | Sequence[int] = ()) -> None:
         super().__init__(f, "jit", strict)
         update_wrapper(self, f)
-        self._donated = (donate,) if isinstance(donate, int) else tuple(donate)
-        if not all(isinstance(place, int) and place >= 0 for place in self._donated):
+        try:
+            self._donated = tuple(map(index, donate if isinstance(donate, Iterable) else (donate,)))
+        except TypeError:
+            self._donated = (-1,)
+        if isinstance(donate, bool) or any(place < 0 for place in self._donated):
             raise ValueError(f"[jit] donate names positions of arguments, 0 or more, got {donate!r}")
 
     @property

@@ -181,8 +181,12 @@ def test_arrays_that_were_given_away_say_so() -> None:
 
 
 def test_positions_are_checked() -> None:
-    with pytest.raises(ValueError, match="positions"):
-        fl.jit(lambda x: x, donate=-1)
+    for wrong in (-1, True, None, "x", 0.5, (0, None)):
+        with pytest.raises(ValueError, match="positions"):
+            fl.jit(lambda x: x, donate=wrong)  # type: ignore[arg-type]
+    x = own()
+    fl.jit(lambda x: x * 2.0, donate=np.int64(0))(x)  # type: ignore[arg-type]
+    assert "given away" in repr(x)
     with pytest.raises(ValueError, match="has 1 by position"):
         fl.jit(lambda x: x * 2.0, donate=1)(own())
 

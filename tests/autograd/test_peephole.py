@@ -269,3 +269,53 @@ def test_a_gradient_that_depends_on_the_loss_waits_for_it() -> None:
     assert "cross_entropy_and_grad(" not in str(planned.plan(x))
     for found, expected in zip(planned(x), squared(x), strict=True):
         same_bits(found, expected)
+
+
+def test_parts_that_all_meet_are_added_one_by_one() -> None:
+    x = fl.asarray(np.ones(5, np.float32))
+    for f in (
+        lambda x: (x[0:3] * -0.0).sum() + (x[1:4] * -0.0).sum(),
+        lambda x: (x[0:3] * -0.0).sum() + (x[1:4] * -0.0).sum() + (x[::2] * -0.0).sum(),
+        lambda x: (x[1:4] * -0.0).sum() + (x[4:0:-1] * -0.0).sum(),
+        lambda x: (x[0:2] * -0.0).sum() + (x[1:3] * -0.0).sum() + (x[2:4] * -0.0).sum(),
+    ):
+        same_bits(fl.jit(fl.grad(f))(x), fl.grad(f)(x))
+
+
+def test_losses_whose_gradients_depend_on_each_other() -> None:
+    labels = fl.asarray(np.array([0, 1, 2, 1]))
+    rng = np.random.default_rng(0)
+    x, y = (fl.asarray(rng.normal(size=(4, 3)).astype(np.float32)) for _ in range(2))
+
+    def f(x: Any, y: Any) -> Any:
+        first, pull_first = fl.vjp(lambda x: cross_entropy(x, labels), x)
+        second, pull_second = fl.vjp(lambda y: cross_entropy(y * 2.0, labels), y)
+        g = pull_first(second * 3.0)
+        return first, second, g[0], pull_second(g[0].sum())[0]
+
+    for found, expected in zip(fl.jit(f)(x, y), f(x, y), strict=True):
+        same_bits(found, expected)
+
+    def independent(x: Any, y: Any) -> Any:
+        both = fl.value_and_grad(lambda z, scale: cross_entropy(z * scale, labels))
+        return both(x, 1.0), both(y, 2.0), both(x, 3.0)
+
+    planned = fl.jit(independent)
+    assert str(planned.plan(x, y)).count("cross_entropy_and_grad(") == 3
+    for found, expected in zip(planned(x, y), independent(x, y), strict=True):
+        same_bits(found[0], expected[0])
+        same_bits(found[1], expected[1])
+
+
+@pytest.mark.parametrize("n", [7, 1024, 2000, 5000])
+def test_one_element_of_what_a_group_computes(n: int) -> None:
+    x = fl.asarray(np.random.default_rng(n).normal(size=n).astype(np.float32))
+
+    def f(x: Any) -> Any:
+        z = x * 2.0
+        return z - z[0], z / z[-1], fl.exp(z * 0.1) * z[n // 2] + z[1:2], (z * z[n - 2]).sum()
+
+    for found, expected in zip(fl.jit(f)(x), f(x), strict=True):
+        same_bits(found, expected)
+    gradient = fl.grad(lambda x: (f(x)[1] * f(x)[2]).sum())
+    same_bits(fl.jit(gradient)(x), gradient(x))

@@ -318,3 +318,32 @@ def test_threads_may_share_a_body() -> None:
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+@pytest.mark.parametrize("length", [1, 2, 3])
+@pytest.mark.parametrize("n", [2, 3, 40])
+def test_carries_in_any_order_of_memory(n: int, length: int) -> None:
+    c = fl.asarray(np.random.default_rng(n).normal(size=(n, n)).astype(np.float32))
+    w = fl.asarray(np.random.default_rng(1).normal(size=(n, n)).astype(np.float32) * 0.3)
+    bodies = [
+        lambda c, _: ((c * 0.5).T, None),
+        lambda c, _: (fl.tanh(c.T), None),
+        lambda c, _: (fl.exp(c * 0.1)[::-1], None),
+        lambda c, _: (fl.exp(c * 0.1)[:, ::-1], None),
+        lambda c, _: (fl.tanh(w @ c.T), None),
+        lambda c, _: ((c.reshape(-1) * 0.5).reshape(n, n).T, None),
+    ]
+    for body in bodies:
+        expected = c
+        for _ in range(length):
+            expected, _ = body(expected, None)
+        found = fl.scan(body, c, length=length)[0]
+        np.testing.assert_array_equal(np.asarray(found), np.asarray(expected))
+
+        def last(c: Any, body: Any = body) -> Any:
+            for _ in range(length):
+                c, _ = body(c, None)
+            return (c * c).sum()
+
+        gradient = fl.grad(lambda c, body=body: (fl.scan(body, c, length=length)[0] ** 2).sum())(c)
+        np.testing.assert_allclose(np.asarray(gradient), np.asarray(fl.grad(last)(c)), rtol=1e-5, atol=1e-6)
