@@ -47,9 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     head = f"{_bench.describe()}; medians of {effort.rounds} rounds, in microseconds"
     print(head, flush=True)
     rows = []
-    for row in _bench.run(effort, options.parts, options.only):
-        print(row.case, {name: round(t, 2) for name, t in row.times.items()}, file=sys.stderr, flush=True)
-        rows.append(row)
+    try:
+        for row in _bench.run(effort, options.parts, options.only):
+            print(row.case, {name: round(t, 2) for name, t in row.times.items()}, file=sys.stderr, flush=True)
+            rows.append(row)
+    except KeyboardInterrupt:  # half an hour of measurements is worth keeping
+        head += "; interrupted, rows are missing"
     text = f"{head}\n\n{_bench.markdown(rows)}"
     print(text)
     if options.output:
