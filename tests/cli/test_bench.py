@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fallline import _bench
-from fallline._bench._measure import check_equal
+from fallline._bench._measure import check_equal, leave_out_different
 from fallline._bench._networks import NETS
 
 typer = pytest.importorskip("typer")
@@ -57,3 +57,13 @@ def test_work_is_counted() -> None:
     assert by_name["S2"].flops() == 32 * (2 * 2 * 4 * 32 + 3 * 2 * 32 * 32 + 3 * 2 * 32 * 3)
     assert by_name["S4"].parameters() == 784 * 128 + 128 + 128 * 10 + 10
     assert by_name["S8"].parameters() == 44426  # LeNet-5 without padding
+
+
+def test_a_peer_that_came_to_another_number_is_left_out_and_named() -> None:
+    results = {"fallline": 1.0, "one": 1.0005, "other": 1.3}
+    different, note = leave_out_different(results, 1e-3, "case")
+    assert different == ["other"]
+    assert note == "other came to 1.3 instead of 1"
+    assert leave_out_different({"fallline": 1.0}, 1e-3, "case") == ([], "")
+    with pytest.raises(AssertionError, match="case: one"):
+        leave_out_different({"fallline": 2.0, "one": 1.0, "other": 1.0}, 1e-3, "case")

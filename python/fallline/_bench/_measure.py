@@ -131,6 +131,16 @@ def check_equal(results: Mapping[str, float], rtol: float, what: str) -> None:
             raise AssertionError(f"[bench] {what}: {name} came to {value!r}, fallline to {ours!r}; not the same work")
 
 
+def leave_out_different(results: Mapping[str, float], rtol: float, what: str) -> tuple[list[str], str]:
+    """Return the peers that came to another number than fallline, and a note that says so; raise where all did."""
+    ours = results["fallline"]
+    peers = {name: value for name, value in results.items() if name != "fallline"}
+    different = [name for name, value in peers.items() if not abs(value - ours) <= rtol * abs(ours) + 1e-12]
+    if len(different) == len(peers):
+        check_equal(results, rtol, what)
+    return different, ", ".join(f"{name} came to {peers[name]:.5g} instead of {ours:.5g}" for name in different)
+
+
 def installed(names: Iterable[str]) -> list[str]:
     """Return those of the packages that can be imported."""
     from importlib.util import find_spec
