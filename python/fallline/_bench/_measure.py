@@ -123,22 +123,28 @@ def sweep(elements: int, read: int) -> float:
     return best
 
 
+def different(results: Mapping[str, float], rtol: float) -> list[str]:
+    """Return the contenders that came to another number than fallline."""
+    ours = results["fallline"]
+    return [name for name, value in results.items() if not abs(value - ours) <= rtol * abs(ours) + 1e-12]
+
+
 def check_equal(results: Mapping[str, float], rtol: float, what: str) -> None:
     """Raise unless all contenders came to the same number."""
-    ours = results["fallline"]
-    for name, value in results.items():
-        if not abs(value - ours) <= rtol * abs(ours) + 1e-12:
-            raise AssertionError(f"[bench] {what}: {name} came to {value!r}, fallline to {ours!r}; not the same work")
+    for name in different(results, rtol):
+        raise AssertionError(
+            f"[bench] {what}: {name} came to {results[name]!r}, fallline to {results['fallline']!r}; not the same work"
+        )
 
 
 def leave_out_different(results: Mapping[str, float], rtol: float, what: str) -> tuple[list[str], str]:
     """Return the peers that came to another number than fallline, and a note that says so; raise where all did."""
-    ours = results["fallline"]
-    peers = {name: value for name, value in results.items() if name != "fallline"}
-    different = [name for name, value in peers.items() if not abs(value - ours) <= rtol * abs(ours) + 1e-12]
-    if len(different) == len(peers):
+    others = different(results, rtol)
+    if len(others) == len(results) - 1:
         check_equal(results, rtol, what)
-    return different, ", ".join(f"{name} came to {peers[name]:.5g} instead of {ours:.5g}" for name in different)
+    return others, ", ".join(
+        f"{name} came to {results[name]:.5g} instead of {results['fallline']:.5g}" for name in others
+    )
 
 
 def installed(names: Iterable[str]) -> list[str]:
