@@ -1,6 +1,5 @@
 // Random numbers as a function of (key, counter): the same on every backend, splittable, resumable from one integer.
-//
-// Philox4x32-10. Salmon, Moraes, Dror & Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3".
+// Philox4x32-10 (random_kernels.cpp).
 #ifndef FALLLINE_OPS_RANDOM_H_
 #define FALLLINE_OPS_RANDOM_H_
 
@@ -12,7 +11,6 @@ namespace fallline {
 // advances the counter by blocks_for(n).
 inline uint64_t blocks_for(int64_t n) { return (static_cast<uint64_t>(n) + 1) / 2; }
 
-void philox(uint64_t key, uint64_t counter, uint32_t out[4]);
 void random_uniform(uint64_t key, uint64_t counter, const Array& out);  // [0, 1), 24 or 53 bits; out is dense float
 void random_normal(uint64_t key, uint64_t counter, const Array& out);   // Box-Muller
 void random_bits(uint64_t key, uint64_t counter, const Array& out);     // uint64

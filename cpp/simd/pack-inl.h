@@ -190,6 +190,20 @@ FL_FN Pack<I> shift_right(Pack<I> x) {  // copies the sign
   return hn::ShiftRight<kBits>(x.v);
 }
 
+// The whole product of the lower halves.
+FL_FN Pack<uint64_t> multiply_lower(Pack<uint64_t> a, Pack<uint64_t> b) {
+  const hn::ScalableTag<uint32_t> halves;
+  return hn::MulEven(hn::BitCast(halves, a.v), hn::BitCast(halves, b.v));
+}
+// Two neighbours in each lane, the first in its lower half.
+FL_FN Pack<uint64_t> load_two_each(const uint32_t* p) {
+  return hn::BitCast(hn::ScalableTag<uint64_t>(), hn::LoadU(hn::ScalableTag<uint32_t>(), p));
+}
+// First a's first lane, then b's first, a's second ..., each as two words.
+FL_FN void store_in_turns(Pack<uint64_t> a, Pack<uint64_t> b, uint32_t* p) {
+  hn::StoreInterleaved2(a.v, b.v, hn::ScalableTag<uint64_t>(), reinterpret_cast<uint64_t*>(p));
+}
+
 // Asks for the line at p, which may lie behind the end of an array.
 template <class T>
 FL_FN void prefetch(const T* p) {

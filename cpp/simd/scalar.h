@@ -159,6 +159,18 @@ FL_SCALAR_FN Pack<I> shift_right(Pack<I> x) {  // copies the sign
   return static_cast<I>(x.v >> kBits);
 }
 
+// The whole product of the lower halves.
+FL_SCALAR_FN Pack<uint64_t> multiply_lower(Pack<uint64_t> a, Pack<uint64_t> b) {
+  return (a.v & 0xFFFFFFFF) * (b.v & 0xFFFFFFFF);
+}
+// Two neighbours in each lane, the first in its lower half.
+FL_SCALAR_FN Pack<uint64_t> load_two_each(const uint32_t* p) { return p[0] | static_cast<uint64_t>(p[1]) << 32; }
+// First a's first lane, then b's first, a's second ..., each as two words.
+FL_SCALAR_FN void store_in_turns(Pack<uint64_t> a, Pack<uint64_t> b, uint32_t* p) {
+  const uint64_t both[2] = {a.v, b.v};
+  for (int i = 0; i < 4; ++i) p[i] = static_cast<uint32_t>(both[i / 2] >> 32 * (i % 2));
+}
+
 // Does nothing here.
 template <class T>
 FL_SCALAR_FN void prefetch(const T*) {}
