@@ -27,6 +27,11 @@ Parameters make_parameters(const std::string& rule, const std::string& precision
   return out;
 }
 
+void run_once(BatchPlan& plan, const int64_t* order, int64_t begin, uint64_t key, uint64_t step) {
+  plan.forget();
+  plan.run(order, begin, begin + plan.batch(), key, step);
+}
+
 void bind_batch_plan(py::module_& m) {
   py::class_<BatchPlan, std::shared_ptr<BatchPlan>>(m, "BatchPlan")
       .def(py::init(&make_plan))
@@ -34,13 +39,13 @@ void bind_batch_plan(py::module_& m) {
       .def("run",
            [](BatchPlan& self, int64_t begin, uint64_t key, uint64_t step) {
              py::gil_scoped_release release;
-             self.run(nullptr, begin, key, step);
+             run_once(self, nullptr, begin, key, step);
            })
       .def("gather_and_run",
            [](BatchPlan& self, const py::object& order, int64_t begin, uint64_t key, uint64_t step) {
              const Array rows = order.is_none() ? Array() : to_var(order).array();
              py::gil_scoped_release release;
-             self.run(rows.buffer ? rows.as<int64_t>() : nullptr, begin, key, step);
+             run_once(self, rows.buffer ? rows.as<int64_t>() : nullptr, begin, key, step);
            })
       .def("gradients",
            [](const BatchPlan& self) {

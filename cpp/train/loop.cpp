@@ -24,8 +24,12 @@ BatchPlan::BatchPlan(std::shared_ptr<Plan> plan, const std::vector<Source>& sour
   }
 }
 
-void BatchPlan::run(const int64_t* order, int64_t begin, uint64_t key, uint64_t step) {
-  for (Rows& source : sources_) plan_->bind(source.input, source.rows.batch(order, begin));
+void BatchPlan::forget() {
+  for (Rows& source : sources_) source.rows.forget();
+}
+
+void BatchPlan::run(const int64_t* order, int64_t begin, int64_t end, uint64_t key, uint64_t step) {
+  for (Rows& source : sources_) plan_->bind(source.input, source.rows.batch(order, begin, end));
   if (key_input_ >= 0) {
     key_.as<uint64_t>()[0] = key;
     key_.as<uint64_t>()[1] = step;
@@ -93,6 +97,9 @@ class Deadline {
 Trainer::State Trainer::advance(double seconds) {
   Deadline deadline(seconds);
   const FlushToZero scope;
+  // Between two calls Python runs, which may write to the data.
+  whole_.plan->forget();
+  if (last_.plan) last_.plan->forget();
   const int64_t batch = whole_.plan->batch(), width = record_.shape[1];
   while (done_ < steps()) {
     const int64_t begin = done_ * batch;
@@ -100,7 +107,7 @@ Trainer::State Trainer::advance(double seconds) {
     BatchPlan& plan = *part.plan;
     const int64_t t = t_ + done_ + 1;
     part.update->begin(hypers_.as<double>() + done_ * hypers_.shape[1], t);
-    plan.run(order_.buffer ? order_.as<int64_t>() : nullptr, begin, key_, static_cast<uint64_t>(t));
+    plan.run(order_.buffer ? order_.as<int64_t>() : nullptr, begin, samples_, key_, static_cast<uint64_t>(t));
     double* row = record_.as<double>() + done_ * width;
     for (int i = 0; i < plan.scalars(); ++i) row[i] = plan.scalar(i);
     if (!std::isfinite(row[0])) return State::kDiverged;

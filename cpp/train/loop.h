@@ -25,7 +25,10 @@ class BatchPlan {
             std::vector<Array> buffers);
 
   // Runs the plan on rows order[begin], order[begin + 1] ..., or on rows [begin, begin + batch) where `order` is null.
-  void run(const int64_t* order, int64_t begin, uint64_t key, uint64_t step);
+  // More rows, up to place `end`, may be taken from the data set for runs that follow in the same order, until
+  // forget().
+  void run(const int64_t* order, int64_t begin, int64_t end, uint64_t key, uint64_t step);
+  void forget();
   void write_buffers();  // with what the last run found for them
 
   int64_t batch() const { return batch_; }

@@ -273,6 +273,24 @@ def test_data_are_cast_batch_by_batch_to_the_dtype_of_the_model() -> None:
             assert_same(models[0], model)
 
 
+@pytest.mark.parametrize("width", [1, 2, 3, 5, 13, 33, 130])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])
+@pytest.mark.parametrize("order", [lambda x: x, np.asfortranarray, lambda x: x[::-1]], ids=["rows", "columns", "back"])
+def test_rows_of_every_length_come_in_their_order(width: int, dtype: str, order: Any) -> None:
+    """A loss that is the sum of the batch's rows, over more samples than are gathered at once."""
+    n, batch = 6007, 50
+    x = order(np.random.default_rng(0).integers(0, 4, (n, width)).astype(dtype))
+    model = fl.nn.Linear(width, 1, bias=False, dtype="float32")
+    np.asarray(model.weight)[...] = 1
+    bits = _core.random_bits(_core.derive_key(3, ORDER), 0, (n,), np.uint64)
+    for places in (shuffled(np.asarray(bits)), np.arange(n)):
+        history = fit(model, x, np.zeros((n, 1), np.float32), loss=lambda out, y: (out + y).sum(), epochs=1,
+                      optimizer=fl.optim.SGD(0.0), batch_size=batch, shuffle=places[0] != 0,
+                      record_steps=True)  # fmt: skip
+        sums = np.add.reduceat(x[places].astype(np.float64).sum(1), np.arange(0, n, batch))
+        np.testing.assert_array_equal(history.steps["loss"], sums)
+
+
 def test_a_float64_model_stays_float64() -> None:
     model = network(dtype="float64", sizes=(6, 8, 2))
     history = fit(model, X.astype(np.float64), Y, loss="mse", optimizer=fl.optim.Adam(0.01), epochs=60)
