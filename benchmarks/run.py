@@ -2,10 +2,10 @@
 
     python benchmarks/run.py [PART ...] [--only TEXT] [--quick] [--rounds N] [--output FILE]
 
-Parts: steps, landscape, optimizers, kernels, around; all of them by default. Install the peers that shall take part:
-torch, jax and optax, scikit-learn, mlx, numexpr. `FALLLINE_DATA` names the folder with mnist.npz for the row that
+Parts: steps, landscape, optimizers, kernels, around, growth; all of them by default. Install the peers that shall take
+part: torch, jax and optax, scikit-learn, mlx, numexpr. `FALLLINE_DATA` names the folder with mnist.npz for the row that
 trains LeNet-5. With `--output docs/benchmarks.md` the tables replace those of that page (training steps also those of
-the README) between their marks, and the picture is drawn beside it.
+the README) between their marks, and the pictures are drawn beside it.
 """
 
 from __future__ import annotations
@@ -59,7 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         steps = [row for row in rows if row.part == "training step"]
         replace(options.output, text)
         replace(ROOT / "README.md", f"{head}\n\n{_bench.markdown(steps)}")
-        _bench.picture(rows, options.output.parent / "images" / "benchmarks.png", "Times beside fallline's")
+        images = options.output.parent / "images"
+        _bench.picture(rows, images / "benchmarks.png", "Times beside fallline's")
+        if growing := [row for row in rows if row.part == "growth"]:
+            _bench.growth_picture(growing, images / "growth.png")
     return 0
 
 

@@ -46,6 +46,15 @@ def test_the_picture_is_drawn(tmp_path: Path) -> None:
     assert (tmp_path / "p.png").stat().st_size > 1000
 
 
+def test_growth_is_drawn_against_width_and_batch(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    rows = list(_bench.run(_bench.QUICK, ["growth"], ["growth 8-8-8, batch 32", "growth 64-64-64, batch 16"]))
+    assert [row.case for row in rows] == ["growth 8-8-8, batch 32", "growth 64-64-64, batch 16"]
+    assert all(row.limit < row.times["fallline, one thread"] for row in rows)
+    _bench.growth_picture(rows, tmp_path / "p.png")
+    assert (tmp_path / "p.png").stat().st_size > 1000
+
+
 def test_contenders_that_disagree_are_found() -> None:
     check_equal({"fallline": 1.0, "peer": 1.0005}, 1e-3, "case")
     with pytest.raises(AssertionError, match=r"case: peer came to 2\.0, fallline to 1\.0"):

@@ -8,12 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from fallline._bench import _around, _kernels, _landscape, _optimizers, _steps
+from fallline._bench import _around, _growth, _kernels, _landscape, _optimizers, _steps
+from fallline._bench._growth import picture as growth_picture
 from fallline._bench._machine import describe
 from fallline._bench._measure import FULL, QUICK, Effort, Row
 from fallline._bench._table import markdown, picture
 
-__all__ = ["FULL", "PARTS", "QUICK", "Effort", "Row", "describe", "markdown", "picture", "run", "run_brief"]
+__all__ = [
+    "FULL",
+    "PARTS",
+    "QUICK",
+    "Effort",
+    "Row",
+    "describe",
+    "growth_picture",
+    "markdown",
+    "picture",
+    "run",
+    "run_brief",
+]
 
 PARTS: dict[str, Callable[..., Iterator[Row]]] = {
     "steps": _steps.rows,
@@ -21,6 +34,7 @@ PARTS: dict[str, Callable[..., Iterator[Row]]] = {
     "optimizers": _optimizers.rows,
     "kernels": _kernels.rows,
     "around": _around.rows,
+    "growth": _growth.rows,
 }
 # What takes about a minute: beginnings of names.
 BRIEF = (
