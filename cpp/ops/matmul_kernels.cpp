@@ -194,7 +194,7 @@ constexpr int64_t kPrivateRows = 128;
 constexpr int64_t kSegmentDepth = 4 * kMatmulDepth;
 constexpr int64_t kSegmentColumns = 2048;
 // A thread is worth its waking for this many operations.
-constexpr double kOperationsPerThread = 75000;
+constexpr double kOperationsPerThread = 600000;
 
 // A power of two between rows puts all of them into the same few sets of the cache.
 template <class T>
