@@ -19,6 +19,7 @@
 #include <system_error>
 #include <thread>
 
+#include "simd/background.h"
 #include "simd/flush.h"
 
 #if !defined(_WIN32)
@@ -38,14 +39,6 @@ constexpr int64_t kWakeNs = 20000;
 constexpr std::chrono::microseconds kSpin(50);
 
 thread_local bool inside_job = false;
-
-void relax() {
-#if defined(__x86_64__) || defined(_M_X64)
-  _mm_pause();
-#elif defined(__aarch64__)
-  __asm__ volatile("yield");
-#endif
-}
 
 // job: 32 bits, next: 16, end: 16.
 uint64_t pack_word(uint32_t job, uint64_t next, uint64_t end) { return (uint64_t{job} << 32) | (next << 16) | end; }
@@ -73,6 +66,7 @@ struct Job {
 class Pool {
  public:
   void run(const Job& job, int threads, int64_t cost_ns);
+  void rouse();
   void stop();
   int worked() const;
 
@@ -128,13 +122,17 @@ void Pool::take_all(int self) {
 // Until there is something to take; false when the pool closes.
 bool Pool::wait(Slot& mine) {
   const auto ready = [&] { return has_units(mine.word.load()) || quit_.load(); };
-  const auto start = std::chrono::steady_clock::now();
+  auto start = std::chrono::steady_clock::now();
   for (int i = 1; !ready(); ++i) {
+    if (help_background()) {
+      start = std::chrono::steady_clock::now();
+      continue;
+    }
     relax();
     if (i % 16 == 0 && std::chrono::steady_clock::now() - start > kSpin) {
       std::unique_lock<std::mutex> lock(mine.mutex);
       mine.asleep.store(true);
-      mine.wake.wait(lock, ready);
+      mine.wake.wait(lock, [&] { return ready() || has_background(); });
       mine.asleep.store(false);
     }
   }
@@ -206,6 +204,16 @@ void Pool::run(const Job& job, int threads, int64_t cost_ns) {
   inside_job = false;
 }
 
+// One thread is enough for what has time.
+void Pool::rouse() {
+  if (count_.load(std::memory_order_relaxed) < 2) grow(2);
+  if (count_.load(std::memory_order_relaxed) < 2) return;
+  Slot& slot = *slots_[1];
+  if (!slot.asleep.load()) return;
+  std::lock_guard<std::mutex> lock(slot.mutex);
+  slot.wake.notify_one();
+}
+
 void Pool::stop() {
   quit_.store(true);
   for (int i = 1; i < count_.load(); ++i) {
@@ -227,6 +235,7 @@ std::atomic<bool> busy{false};
 
 // Workers do not survive fork: the child forgets the pool and makes its own on first use.
 void forget_pool() {
+  forget_background();
   the_pool.store(nullptr);
   busy.store(false);
   inside_job = false;
@@ -305,6 +314,20 @@ int threads_that_worked() {
 }
 
 bool in_parallel() { return inside_job; }
+
+void relax() {
+#if defined(__x86_64__) || defined(_M_X64)
+  _mm_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+void wake_for(int64_t cost_ns) {
+  if (cost_ns < kWakeNs || busy.exchange(true, std::memory_order_acquire)) return;
+  pool().rouse();
+  busy.store(false, std::memory_order_release);
+}
 
 void for_chunks(int64_t n, int64_t grain, void (*fn)(void*, int64_t, int64_t), void* context, int64_t piece_ns) {
   if (n <= 0) return;

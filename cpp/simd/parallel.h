@@ -35,6 +35,11 @@ void for_chunks(int64_t n, int64_t grain, F&& f, int64_t piece_ns = kPieceNs) {
       const_cast<void*>(static_cast<const void*>(&f)), piece_ns);
 }
 
+// Wakes a thread of the pool for work of about so long that is not a job (background.h), if it is worth that.
+void wake_for(int64_t cost_ns);
+// Lets another thread of the same core go on for a moment.
+void relax();
+
 // True while the calling thread runs a piece of a job that several threads share.
 bool in_parallel();
 

@@ -16,6 +16,9 @@ namespace {
 constexpr int64_t kStage = 1 << 16;
 // Bytes of rows that are asked for before their turn.
 constexpr int64_t kOnTheWay = 512;
+// About what it takes to reach a row somewhere in memory, and to copy it; and what is gathered by one thread at a time.
+constexpr int64_t kWayNs = 15, kBytesPerNs = 8, kUnitNs = 1000;
+
 // Rows of at least kChunk bytes; the last chunk of a row may lie over the one before. While a chunk is copied that of a
 // row to come is asked for, for the machine itself does not look from row to row.
 template <int64_t kChunk>
@@ -53,44 +56,101 @@ Array part(const Array& x, int64_t first, int64_t last) {
 
 }  // namespace
 
-BatchRows::BatchRows(Array rows, const Array& wanted) : rows_(std::move(rows)), batch_(wanted.shape[0]) {
+BatchRows::BatchRows(Array rows, const Array& wanted) : rows_(std::move(rows)), wanted_(wanted.layout()) {
   const Array one = part(rows_, 0, 1);
   length_ = one.size();
   step_ = rows_.strides[0] * static_cast<int64_t>(size_of(rows_.dtype));
   bytes_ = length_ * static_cast<int64_t>(size_of(wanted.dtype));
   plain_ = one.row_major();
   in_place_ = rows_.dtype == wanted.dtype && rows_.row_major();
-  Dims shape = wanted.shape;
-  const int64_t most = std::min(kStage / std::max<int64_t>(1, bytes_), rows_.shape[0]);
-  shape[0] = std::max(most / batch_, int64_t{1}) * batch_;
-  staged_ = Array::empty(shape, wanted.dtype);
-  if (plain_ && rows_.dtype != wanted.dtype) raw_ = Array::empty(shape, rows_.dtype);
 }
 
-std::byte* BatchRows::batch(const int64_t* order, int64_t begin, int64_t end) {
-  if (!order && in_place_) return rows_.data + begin * step_;
-  if (begin < first_ || begin + batch_ > last_) {
-    first_ = begin;
-    last_ = std::min(end, begin + staged_.shape[0]);
-    for_chunks(last_ - first_, std::max<int64_t>(1, kSweepGrain / std::max<int64_t>(1, length_)),
-               [&](int64_t a, int64_t b) { gather(order, begin + a, begin + b); });
+void BatchRows::make_room(int64_t rows) {
+  wanted_.shape[0] = rows;
+  for (int stage = 0; stage < 2; ++stage) {
+    staged_[stage] = Array::empty(wanted_.shape, wanted_.dtype);
+    if (plain_ && rows_.dtype != wanted_.dtype) raw_[stage] = Array::empty(wanted_.shape, rows_.dtype);
   }
-  return staged_.data + (begin - first_) * bytes_;
 }
 
-void BatchRows::gather(const int64_t* order, int64_t first, int64_t last) {
-  const Array to = part(staged_, first - first_, last - first_);
+void BatchRows::gather(const int64_t* order, int64_t first, int64_t last, int stage, int64_t at) {
+  const Array to = part(staged_[stage], at, at + last - first);
   if (!order) return cast(part(rows_, first, last), to);
   if (!plain_) {
     for (int64_t i = 0; i < last - first; ++i)
       cast(part(rows_, order[first + i], order[first + i] + 1), part(to, i, i + 1));
     return;
   }
-  const bool same = rows_.dtype == staged_.dtype;
-  const Array raw = same ? to : part(raw_, first - first_, last - first_);
+  const bool same = rows_.dtype == to.dtype;
+  const Array raw = same ? to : part(raw_[stage], at, at + last - first);
   const int64_t bytes = length_ * static_cast<int64_t>(size_of(rows_.dtype));
   copy_rows(raw.data, rows_.data, step_, order + first, last - first, bytes);
   if (!same) cast(raw, to);
+}
+
+Batches::Batches(std::vector<BatchRows> sources, int64_t batch) : sources_(std::move(sources)), batch_(batch) {
+  int64_t bytes = 1;
+  for (const BatchRows& source : sources_) bytes += source.bytes();
+  for (const BatchRows& source : sources_) lie_ready_ &= source.lies_ready();
+  room_ = std::max<int64_t>(1, kStage / (bytes * batch_)) * batch_;
+  const int64_t row_ns = kWayNs * static_cast<int64_t>(sources_.size()) + bytes / kBytesPerNs;
+  unit_ = std::max<int64_t>(1, kUnitNs / row_ns);
+  unit_ns_ = unit_ * row_ns;
+  for (BatchRows& source : sources_) source.make_room(room_);
+}
+
+void Batches::go_to(const int64_t* order, int64_t begin, int64_t end) {
+  order_ = order;
+  begin_ = begin;
+  if (!order && lie_ready_) return;
+  const auto ready = [&](const Stage& stage) { return stage.first <= begin && begin + batch_ <= stage.last; };
+  if (ready(stages_[now_])) return;
+  const bool later = ready(stages_[1 - now_]);
+  later ? background_.finish() : background_.drop();
+  if (later) {
+    now_ = 1 - now_;
+  } else {
+    stages_[now_] = {begin, std::min(end, begin + room_)};
+    gather_now();
+  }
+  gather_later(end);
+}
+
+int64_t Batches::units(int stage) const { return (stages_[stage].last - stages_[stage].first + unit_ - 1) / unit_; }
+
+void Batches::gather_unit(int stage, int64_t i) {
+  const int64_t at = i * unit_, first = stages_[stage].first + at, last = std::min(first + unit_, stages_[stage].last);
+  for (BatchRows& source : sources_)
+    if (order_ || !source.lies_ready()) source.gather(order_, first, last, stage, at);
+}
+
+void Batches::gather_now() {
+  const auto some = [this](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) gather_unit(now_, i);
+  };
+  for_chunks(units(now_), 1, some, unit_ns_);
+}
+
+void Batches::gather_later(int64_t end) {
+  const int64_t first = stages_[now_].last, last = std::min(end, first + room_);
+  Stage& next = stages_[1 - now_] = {first, std::max(first, last)};
+  if (next.last - next.first < batch_) next = {};
+  const auto unit = [](void* self, int64_t i) {
+    Batches& batches = *static_cast<Batches*>(self);
+    batches.gather_unit(1 - batches.now_, i);
+  };
+  background_.start(units(1 - now_), unit, this, unit_ns_);
+}
+
+std::byte* Batches::of(int source) const {
+  const BatchRows& rows = sources_[static_cast<size_t>(source)];
+  if (!order_ && rows.lies_ready()) return rows.in_place(begin_);
+  return rows.on_stage(now_, begin_ - stages_[now_].first);
+}
+
+void Batches::forget() {
+  background_.drop();
+  stages_[0] = stages_[1] = {};
 }
 
 }  // namespace fallline

@@ -1,35 +1,72 @@
-// How do the rows of a data set become a batch?  Neighbours of the right dtype are read where they lie; all others are
-// gathered and cast into a stage.
+// Where do the rows of a batch lie?  Neighbours of the right dtype where they are in the data set; all others on a
+// stage, gathered and cast.
 #ifndef FALLLINE_TRAIN_BATCH_ROWS_H_
 #define FALLLINE_TRAIN_BATCH_ROWS_H_
 
+#include <vector>
+
+#include "simd/background.h"
 #include "tensor/array.h"
 
 namespace fallline {
 
+// The rows of one data set, and room for some of them on each of two stages.
 class BatchRows {
  public:
   // `rows`: (n, ...) of any dtype and strides; `wanted`: the layout of a batch, row by row.
   BatchRows(Array rows, const Array& wanted);
+  void make_room(int64_t rows);
 
-  // Where the batch of rows order[begin], order[begin + 1] ... lies, or of rows begin, begin + 1 ... where `order` is
-  // null. It stays until the next call. Of the batches that follow up to place `end` of the same order, those that are
-  // small are gathered along: they are on the stage when they are asked for, until forget().
-  std::byte* batch(const int64_t* order, int64_t begin, int64_t end);
-  void forget() { first_ = last_ = 0; }
+  // Rows order[first] ... order[last - 1], or first ... last - 1 where `order` is null, to a stage from place `at` on.
+  void gather(const int64_t* order, int64_t first, int64_t last, int stage, int64_t at);
+  std::byte* on_stage(int stage, int64_t at) const { return staged_[stage].data + at * bytes_; }
+
+  bool lies_ready() const { return in_place_; }  // where there is no order
+  std::byte* in_place(int64_t first) const { return rows_.data + first * step_; }
+  int64_t bytes() const { return bytes_; }  // of a row on the stage
 
  private:
-  void gather(const int64_t* order, int64_t first, int64_t last);
-
   Array rows_;
-  Array staged_;          // the rows at places [first_, last_) of the order
-  Array raw_;             // those of another dtype before they are cast
-  int64_t batch_;         // rows
+  Array staged_[2];
+  Array raw_[2];          // those of another dtype before they are cast
+  Layout wanted_;         // of a batch
   int64_t length_;        // elements of a row
-  int64_t step_, bytes_;  // from row to row of the data set, of the stage
-  int64_t first_ = 0, last_ = 0;
-  bool in_place_;  // neighbours are read where they lie
-  bool plain_;     // a row lies without gaps
+  int64_t step_, bytes_;  // from row to row of the data set, of a stage
+  bool in_place_;         // neighbours are read where they lie
+  bool plain_;            // a row lies without gaps
+};
+
+// Several data sets, batch after batch in one order. Of small batches many are gathered at once; while one stage is
+// read, threads without work fill the other.
+class Batches {
+ public:
+  Batches(std::vector<BatchRows> sources, int64_t batch);
+  Batches(Batches&&) = delete;
+
+  // Makes rows order[begin] ... ready, or rows begin ... where `order` is null, and may take more up to place `end`
+  // from the data sets for the calls that follow with the same order, until forget().
+  void go_to(const int64_t* order, int64_t begin, int64_t end);
+  std::byte* of(int source) const;  // where the batch lies until the next call
+  void forget();
+
+ private:
+  struct Stage {
+    int64_t first = 0, last = 0;  // places of the order
+  };
+
+  void gather_unit(int stage, int64_t i);
+  void gather_now();
+  void gather_later(int64_t end);
+  int64_t units(int stage) const;
+
+  std::vector<BatchRows> sources_;
+  int64_t batch_, room_, unit_, unit_ns_;  // rows of a batch, of a stage, of a unit of work
+  bool lie_ready_ = true;                  // all sources
+  const int64_t* order_ = nullptr;
+  int64_t begin_ = 0;
+  Stage stages_[2];
+  int now_ = 0;  // the stage that is read
+  Background background_;
 };
 
 }  // namespace fallline

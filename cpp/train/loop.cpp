@@ -13,23 +13,23 @@ namespace fallline {
 BatchPlan::BatchPlan(std::shared_ptr<Plan> plan, const std::vector<Source>& sources, int key_input, int scalars,
                      std::vector<Array> buffers)
     : plan_(std::move(plan)), buffers_(std::move(buffers)), key_input_(key_input), scalars_(scalars), batch_(0) {
+  std::vector<BatchRows> rows;
   for (const Source& source : sources) {
     const Array& wanted = plan_->input(source.input);
     batch_ = wanted.shape[0];
-    sources_.push_back({BatchRows(source.rows, wanted), source.input});
+    rows.emplace_back(source.rows, wanted);
+    inputs_.push_back(source.input);
   }
+  batches_ = std::make_unique<Batches>(std::move(rows), batch_);
   if (key_input_ >= 0) {
     key_ = Array::empty({2}, DType::kUint64);
     plan_->bind(key_input_, key_.data);
   }
 }
 
-void BatchPlan::forget() {
-  for (Rows& source : sources_) source.rows.forget();
-}
-
 void BatchPlan::run(const int64_t* order, int64_t begin, int64_t end, uint64_t key, uint64_t step) {
-  for (Rows& source : sources_) plan_->bind(source.input, source.rows.batch(order, begin, end));
+  batches_->go_to(order, begin, end);
+  for (size_t i = 0; i < inputs_.size(); ++i) plan_->bind(inputs_[i], batches_->of(static_cast<int>(i)));
   if (key_input_ >= 0) {
     key_.as<uint64_t>()[0] = key;
     key_.as<uint64_t>()[1] = step;
@@ -92,14 +92,23 @@ class Deadline {
   int64_t between_ = 1, steps_ = 1;
 };
 
+// Before and after the loop Python runs, which may write to the data.
+struct Fresh {
+  BatchPlan *whole, *last;
+  Fresh(BatchPlan* a, BatchPlan* b) : whole(a), last(b) { forget(); }
+  ~Fresh() { forget(); }
+  void forget() {
+    whole->forget();
+    if (last) last->forget();
+  }
+};
+
 }  // namespace
 
 Trainer::State Trainer::advance(double seconds) {
   Deadline deadline(seconds);
   const FlushToZero scope;
-  // Between two calls Python runs, which may write to the data.
-  whole_.plan->forget();
-  if (last_.plan) last_.plan->forget();
+  const Fresh fresh(whole_.plan.get(), last_.plan.get());
   const int64_t batch = whole_.plan->batch(), width = record_.shape[1];
   while (done_ < steps()) {
     const int64_t begin = done_ * batch;

@@ -28,7 +28,7 @@ class BatchPlan {
   // More rows, up to place `end`, may be taken from the data set for runs that follow in the same order, until
   // forget().
   void run(const int64_t* order, int64_t begin, int64_t end, uint64_t key, uint64_t step);
-  void forget();
+  void forget() { batches_->forget(); }
   void write_buffers();  // with what the last run found for them
 
   int64_t batch() const { return batch_; }
@@ -39,13 +39,9 @@ class BatchPlan {
   const std::shared_ptr<Plan>& plan() const { return plan_; }
 
  private:
-  struct Rows {
-    BatchRows rows;
-    int input;
-  };
-
   std::shared_ptr<Plan> plan_;
-  std::vector<Rows> sources_;
+  std::vector<int> inputs_;  // of the plan, by source
+  std::unique_ptr<Batches> batches_;
   std::vector<Array> buffers_;
   Array key_;
   int key_input_, scalars_;

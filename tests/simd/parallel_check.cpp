@@ -1,12 +1,15 @@
 // What Python cannot ask of the pool; compiled and run by test_parallel.py. Prints the first promise that is broken.
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <stdexcept>
 #include <thread>
 #include <vector>
 
+#include "simd/background.h"
 #include "simd/flush.h"
 #include "simd/parallel.h"
 
@@ -108,6 +111,92 @@ void workers_flush_when_the_caller_does() {
   check(pieces_that_keep_subnormals(64) == 64, "subnormals are kept again after the scope");
 }
 
+struct Counted {
+  std::vector<std::atomic<int>> runs;
+  std::atomic<int> elsewhere{0};
+  std::thread::id self = std::this_thread::get_id();
+  explicit Counted(int64_t n) : runs(static_cast<size_t>(n)) {}
+  static void unit(void* context, int64_t i) {
+    Counted& counted = *static_cast<Counted*>(context);
+    ++counted.runs[static_cast<size_t>(i)];
+    if (std::this_thread::get_id() != counted.self) ++counted.elsewhere;
+  }
+  int most() const {
+    int found = 0;
+    for (const auto& count : runs) found = std::max(found, count.load());
+    return found;
+  }
+  int64_t done() const {
+    int64_t found = 0;
+    for (const auto& count : runs) found += count.load();
+    return found;
+  }
+};
+
+void background_units_run_once() {
+  for (int threads : {1, 2, 3}) {
+    set_num_threads(threads);
+    for (int64_t n : {0, 1, 7, 5000}) {
+      Background background;
+      for (int round = 0; round < 20; ++round) {
+        Counted counted(n);
+        background.start(n, Counted::unit, &counted, kCostly);
+        for_chunks(4, 1, [](int64_t, int64_t) {});  // jobs go on meanwhile
+        background.finish();
+        check(counted.done() == n && counted.most() <= 1, "every unit is done once when finish() returns");
+        check(threads > 1 || counted.elsewhere == 0, "one thread does everything itself");
+        background.finish();
+        check(counted.done() == n, "there is nothing left to finish");
+      }
+    }
+  }
+}
+
+void threads_without_work_help() {
+  set_num_threads(2);
+  for (int tries = 0; tries < 2000; ++tries) {  // on a busy machine the other thread may come late
+    Counted counted(1000);
+    Background background;
+    background.start(1000, Counted::unit, &counted, kCostly);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    background.finish();
+    if (counted.elsewhere > 0) return;
+  }
+  check(false, "a thread that sleeps is woken to help");
+}
+
+void dropped_units_are_not_begun() {
+  set_num_threads(2);
+  for (int round = 0; round < 200; ++round) {
+    auto counted = std::make_unique<Counted>(100000);
+    {
+      Background background;
+      background.start(100000, Counted::unit, counted.get(), kCostly);
+      if (round % 2) background.drop();
+    }
+    const int64_t done = counted->done();
+    for_chunks(4, 1, [](int64_t, int64_t) {});
+    check(counted->done() == done && counted->most() <= 1, "after drop() nobody touches the work");
+  }
+}
+
+void several_backgrounds_are_all_done() {
+  set_num_threads(3);
+  const auto body = [] {
+    for (int round = 0; round < 500; ++round) {
+      Counted counted(50);
+      Background background;
+      background.start(50, Counted::unit, &counted, kCostly);
+      background.finish();
+      check(counted.done() == 50 && counted.most() == 1, "each of several is done");
+    }
+  };
+  std::thread first(body), second(body);
+  body();
+  first.join();
+  second.join();
+}
+
 void limits_are_checked() {
   for (int threads : {0, -1, 1025}) {
     try {
@@ -128,6 +217,11 @@ void a_child_makes_its_own_pool() {
     if (child == 0) {
       check(threads_that_worked() == 0, "the child starts without a pool");
       check(pieces_that_keep_subnormals(64) == 64, "the child's jobs are complete");
+      Counted counted(100);
+      Background background;
+      background.start(100, Counted::unit, &counted, kCostly);
+      background.finish();
+      check(counted.done() == 100, "the child has helpers of its own");
       // On a busy machine the second thread may come too late for a job, or for many.
       for (int job = 0; job < 20000 && threads_that_worked() < 2; ++job) pieces_that_keep_subnormals(64);
       std::exit(threads_that_worked() == 2 ? 0 : 2);
@@ -149,6 +243,10 @@ int main() {
   jobs_inside_jobs_run_where_they_are();
   two_callers_do_not_wait_for_each_other();
   workers_flush_when_the_caller_does();
+  background_units_run_once();
+  threads_without_work_help();
+  dropped_units_are_not_begun();
+  several_backgrounds_are_all_done();
   limits_are_checked();
   a_child_makes_its_own_pool();
   std::printf("all promises kept\n");

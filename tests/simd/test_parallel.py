@@ -44,7 +44,8 @@ def test_the_pool_keeps_its_promises_to_cpp(tmp_path: Path) -> None:
     if not compiler:
         pytest.skip("no C++ compiler")
     program = tmp_path / "parallel_check"
-    sources = [str(Path(__file__).with_name("parallel_check.cpp")), str(ROOT / "cpp/simd/parallel.cpp")]
+    parts = [ROOT / "cpp/simd/parallel.cpp", ROOT / "cpp/simd/background.cpp"]
+    sources = [str(path) for path in (Path(__file__).with_name("parallel_check.cpp"), *parts)]
     command = [compiler, "-std=c++17", "-O1", "-pthread", f"-I{ROOT / 'cpp'}", *sources, "-o", str(program)]
     subprocess.run(command, check=True, timeout=120)
     done = subprocess.run([str(program)], capture_output=True, text=True, timeout=60, check=False)
