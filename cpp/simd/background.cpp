@@ -14,7 +14,7 @@ namespace {
 
 struct Board {
   std::atomic<bool> taken{false};
-  Background::Unit unit = nullptr;
+  Background::Units units = nullptr;
   void* context = nullptr;
   uint64_t fp_control = 0;
   alignas(128) std::atomic<int64_t> left{0};  // units
@@ -34,7 +34,7 @@ bool help_background() {
   }
   if (left > 0) {
     if (fp_control() != board.fp_control) set_fp_control(board.fp_control);
-    board.unit(board.context, left - 1);
+    board.units(board.context, left - 1, left);
   }
   board.helpers.fetch_sub(1);
   return left > 0;
@@ -46,13 +46,13 @@ void forget_background() {
   board.taken.store(false);
 }
 
-void Background::start(int64_t n, Unit unit, void* context, int64_t unit_ns) {
-  unit_ = unit;
+void Background::start(int64_t n, Units units, void* context, int64_t unit_ns) {
+  units_ = units;
   context_ = context;
   left_ = n;
   helped_ = n > 0 && num_threads() > 1 && !in_parallel() && !board.taken.exchange(true);
   if (!helped_) return;
-  board.unit = unit;
+  board.units = units;
   board.context = context;
   board.fp_control = fp_control();
   board.left.store(n);
@@ -64,7 +64,8 @@ void Background::finish() {
   while (helped_ && help_background()) {
   }
   close();
-  for (; left_ > 0; --left_) unit_(context_, left_ - 1);
+  if (left_ > 0) units_(context_, 0, left_);
+  left_ = 0;
 }
 
 void Background::drop() {

@@ -11,23 +11,23 @@ namespace fallline {
 // that starts meanwhile does all its units in finish().
 class Background {
  public:
-  using Unit = void (*)(void* context, int64_t i);
+  using Units = void (*)(void* context, int64_t begin, int64_t end);
 
   Background() = default;
   Background(const Background&) = delete;
   Background& operator=(const Background&) = delete;
   ~Background() { drop(); }
 
-  // `unit` takes about `unit_ns`, should not take much more than a microsecond, for a job may have to wait for its end,
-  // and must not throw. What was started before has been finished or dropped.
-  void start(int64_t n, Unit unit, void* context, int64_t unit_ns);
+  // A unit takes about `unit_ns` and should not take much more than a microsecond, for a job may have to wait for its
+  // end; `units` must not throw. What was started before has been finished or dropped.
+  void start(int64_t n, Units units, void* context, int64_t unit_ns);
   void finish();  // all units are done
   void drop();    // units that nobody has begun are left out
 
  private:
   void close();
 
-  Unit unit_ = nullptr;
+  Units units_ = nullptr;
   void* context_ = nullptr;
   int64_t left_ = 0;  // where there are no helpers
   bool helped_ = false;

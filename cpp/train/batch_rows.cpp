@@ -118,16 +118,15 @@ void Batches::go_to(const int64_t* order, int64_t begin, int64_t end) {
 
 int64_t Batches::units(int stage) const { return (stages_[stage].last - stages_[stage].first + unit_ - 1) / unit_; }
 
-void Batches::gather_unit(int stage, int64_t i) {
-  const int64_t at = i * unit_, first = stages_[stage].first + at, last = std::min(first + unit_, stages_[stage].last);
+void Batches::gather_units(int stage, int64_t begin, int64_t end) {
+  const Stage& place = stages_[stage];
+  const int64_t at = begin * unit_, first = place.first + at, last = std::min(place.first + end * unit_, place.last);
   for (BatchRows& source : sources_)
     if (order_ || !source.lies_ready()) source.gather(order_, first, last, stage, at);
 }
 
 void Batches::gather_now() {
-  const auto some = [this](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) gather_unit(now_, i);
-  };
+  const auto some = [this](int64_t begin, int64_t end) { gather_units(now_, begin, end); };
   for_chunks(units(now_), 1, some, unit_ns_);
 }
 
@@ -135,11 +134,11 @@ void Batches::gather_later(int64_t end) {
   const int64_t first = stages_[now_].last, last = std::min(end, first + room_);
   Stage& next = stages_[1 - now_] = {first, std::max(first, last)};
   if (next.last - next.first < batch_) next = {};
-  const auto unit = [](void* self, int64_t i) {
+  const auto some = [](void* self, int64_t begin, int64_t end) {
     Batches& batches = *static_cast<Batches*>(self);
-    batches.gather_unit(1 - batches.now_, i);
+    batches.gather_units(1 - batches.now_, begin, end);
   };
-  background_.start(units(1 - now_), unit, this, unit_ns_);
+  background_.start(units(1 - now_), some, this, unit_ns_);
 }
 
 std::byte* Batches::of(int source) const {

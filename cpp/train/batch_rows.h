@@ -54,7 +54,7 @@ class Batches {
     int64_t first = 0, last = 0;  // places of the order
   };
 
-  void gather_unit(int stage, int64_t i);
+  void gather_units(int stage, int64_t begin, int64_t end);
   void gather_now();
   void gather_later(int64_t end);
   int64_t units(int stage) const;

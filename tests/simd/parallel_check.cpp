@@ -116,9 +116,9 @@ struct Counted {
   std::atomic<int> elsewhere{0};
   std::thread::id self = std::this_thread::get_id();
   explicit Counted(int64_t n) : runs(static_cast<size_t>(n)) {}
-  static void unit(void* context, int64_t i) {
+  static void units(void* context, int64_t begin, int64_t end) {
     Counted& counted = *static_cast<Counted*>(context);
-    ++counted.runs[static_cast<size_t>(i)];
+    for (int64_t i = begin; i < end; ++i) ++counted.runs[static_cast<size_t>(i)];
     if (std::this_thread::get_id() != counted.self) ++counted.elsewhere;
   }
   int most() const {
@@ -140,7 +140,7 @@ void background_units_run_once() {
       Background background;
       for (int round = 0; round < 20; ++round) {
         Counted counted(n);
-        background.start(n, Counted::unit, &counted, kCostly);
+        background.start(n, Counted::units, &counted, kCostly);
         for_chunks(4, 1, [](int64_t, int64_t) {});  // jobs go on meanwhile
         background.finish();
         check(counted.done() == n && counted.most() <= 1, "every unit is done once when finish() returns");
@@ -157,7 +157,7 @@ void threads_without_work_help() {
   for (int tries = 0; tries < 2000; ++tries) {  // on a busy machine the other thread may come late
     Counted counted(1000);
     Background background;
-    background.start(1000, Counted::unit, &counted, kCostly);
+    background.start(1000, Counted::units, &counted, kCostly);
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
     background.finish();
     if (counted.elsewhere > 0) return;
@@ -171,7 +171,7 @@ void dropped_units_are_not_begun() {
     auto counted = std::make_unique<Counted>(100000);
     {
       Background background;
-      background.start(100000, Counted::unit, counted.get(), kCostly);
+      background.start(100000, Counted::units, counted.get(), kCostly);
       if (round % 2) background.drop();
     }
     const int64_t done = counted->done();
@@ -186,7 +186,7 @@ void several_backgrounds_are_all_done() {
     for (int round = 0; round < 500; ++round) {
       Counted counted(50);
       Background background;
-      background.start(50, Counted::unit, &counted, kCostly);
+      background.start(50, Counted::units, &counted, kCostly);
       background.finish();
       check(counted.done() == 50 && counted.most() == 1, "each of several is done");
     }
@@ -219,7 +219,7 @@ void a_child_makes_its_own_pool() {
       check(pieces_that_keep_subnormals(64) == 64, "the child's jobs are complete");
       Counted counted(100);
       Background background;
-      background.start(100, Counted::unit, &counted, kCostly);
+      background.start(100, Counted::units, &counted, kCostly);
       background.finish();
       check(counted.done() == 100, "the child has helpers of its own");
       // On a busy machine the second thread may come too late for a job, or for many.
