@@ -40,6 +40,14 @@ def test_the_table_shows_limits_ratios_and_losses() -> None:
     assert note == "lost: why"
 
 
+def test_the_pages_have_a_place_for_every_table() -> None:
+    for page, parts in (("docs/benchmarks.md", list(_bench.PARTS)), ("README.md", ["steps"])):
+        text = (Path(__file__).parents[2] / page).read_text(encoding="utf-8")
+        for part in parts:
+            begin, end = (f"<!-- {edge}: output of benchmarks/run.py {part} -->" for edge in ("begin", "end"))
+            assert text.index(begin) < text.index(end)
+
+
 def test_the_picture_is_drawn(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     _bench.picture([_bench.Row("a", "b", {"fallline": 2.0, "x": 4.0}, limit=1.0)], tmp_path / "p.png", "title")

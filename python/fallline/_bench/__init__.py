@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from fallline._bench import _around, _growth, _kernels, _landscape, _optimizers, _steps
 from fallline._bench._growth import picture as growth_picture
 from fallline._bench._machine import describe
-from fallline._bench._measure import FULL, QUICK, Effort, Row
+from fallline._bench._measure import FULL, QUICK, Effort, Row, Wanted
 from fallline._bench._table import markdown, picture
 
 __all__ = [
@@ -28,9 +28,15 @@ __all__ = [
     "run_brief",
 ]
 
+
+def _training_steps(effort: Effort, wanted: Wanted) -> Iterator[Row]:
+    yield from _steps.rows(effort, wanted)
+    yield from _landscape.rows(effort, wanted)
+
+
+# Each part makes one table.
 PARTS: dict[str, Callable[..., Iterator[Row]]] = {
-    "steps": _steps.rows,
-    "landscape": _landscape.rows,
+    "steps": _training_steps,
     "optimizers": _optimizers.rows,
     "kernels": _kernels.rows,
     "around": _around.rows,

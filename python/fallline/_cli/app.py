@@ -71,7 +71,7 @@ def predict(
 
 @app.command()
 def bench(
-    parts: Annotated[list[str] | None, typer.Argument(help="steps, landscape, optimizers, kernels, around.")] = None,
+    parts: Annotated[list[str] | None, typer.Argument(help="steps, optimizers, kernels, around, growth.")] = None,
     only: Annotated[str, typer.Option(help="Cases whose name contains this.")] = "",
 ) -> int:
     """Measure fallline beside the peers that are installed, in about a minute; print the table as Markdown."""
