@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 import fallline as fl
-from fallline._bench import _trainers
+from fallline._bench._growth import one_thread_and_all
 from fallline._bench._measure import Effort, Row, Wanted, in_turns, installed, microseconds
 from fallline._bench._networks import Net
 
@@ -139,19 +139,7 @@ def _first_steps(name: str, rounds: int) -> Row:
 def _threads(name: str, width: int, effort: Effort) -> Row:
     net = Net(name, (("linear", width, width), ("relu",), ("linear", width, width)), (width,), 32)
     steps = int(max(20, min(2000, 4e6 / width**2)))
-    x, y = net.data(steps)
-    train = _trainers.fallline(net, x, y)
-    before = fl.get_num_threads()
-
-    def timed(threads: int) -> float:
-        fl.set_num_threads(threads)
-        try:
-            return train(steps)[0] / steps
-        finally:
-            fl.set_num_threads(before)
-
-    runners = {"fallline": lambda: timed(before), "fallline, one thread": lambda: timed(1)}
-    return Row("around", name, microseconds(in_turns(runners, effort.rounds)))
+    return Row("around", name, one_thread_and_all(net, steps, effort.rounds))
 
 
 def _lenet(name: str) -> Row:

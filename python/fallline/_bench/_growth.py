@@ -30,6 +30,11 @@ def rows(effort: Effort, wanted: Wanted) -> Iterator[Row]:
 def _row(net: Net, effort: Effort) -> Row:
     least = limit(net)
     steps = int(max(FEW, min(MANY, effort.seconds / least)))
+    return Row("growth", net.name, one_thread_and_all(net, steps, effort.rounds), 1e6 * least)
+
+
+def one_thread_and_all(net: Net, steps: int, rounds: int) -> dict[str, float]:
+    """Return the microseconds of a step with as many threads as there are, and with one."""
     train = _trainers.fallline(net, *net.data(steps))
     before = fl.get_num_threads()
 
@@ -41,7 +46,7 @@ def _row(net: Net, effort: Effort) -> Row:
             fl.set_num_threads(before)
 
     runners = {"fallline": partial(timed, before), "fallline, one thread": partial(timed, 1)}
-    return Row("growth", net.name, microseconds(in_turns(runners, effort.rounds)), 1e6 * least)
+    return microseconds(in_turns(runners, rounds))
 
 
 def picture(rows: Sequence[Row], path: str | Path) -> None:
