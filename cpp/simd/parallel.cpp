@@ -21,6 +21,7 @@
 
 #include "simd/background.h"
 #include "simd/flush.h"
+#include "simd/own_cpu.h"
 
 #if !defined(_WIN32)
 #include <pthread.h>
@@ -82,6 +83,7 @@ class Pool {
   std::atomic<bool> quit_{false};
   uint32_t number_ = 0;
   Job job_{};
+  std::atomic<int> cpu_{-1};                      // of the thread that gave the job
   alignas(128) std::atomic<int64_t> pending_{0};  // units not finished
 };
 
@@ -141,7 +143,11 @@ bool Pool::wait(Slot& mine) {
 
 void Pool::work(int self) {
   inside_job = true;
-  while (wait(*slots_[self])) take_all(self);
+  OwnCpu place;
+  while (wait(*slots_[self])) {
+    place.keep_from(cpu_.load(std::memory_order_relaxed));
+    take_all(self);
+  }
 }
 
 // Only the thread that holds the pool calls this.
@@ -181,6 +187,7 @@ void Pool::run(const Job& job, int threads, int64_t cost_ns) {
   job_.pieces_per_unit = std::max<int64_t>(1, job.pieces / (crew * kUnitsPerThread));
   const int64_t units = (job.pieces + job_.pieces_per_unit - 1) / job_.pieces_per_unit;
   pending_.store(units, std::memory_order_relaxed);
+  cpu_.store(current_cpu(), std::memory_order_relaxed);
   ++number_;
   for (int i = crew - 1; i >= 0; --i) {
     Slot& slot = *slots_[workers[i]];

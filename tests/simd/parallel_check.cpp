@@ -11,6 +11,7 @@
 
 #include "simd/background.h"
 #include "simd/flush.h"
+#include "simd/own_cpu.h"
 #include "simd/parallel.h"
 
 #if !defined(_WIN32)
@@ -197,6 +198,36 @@ void several_backgrounds_are_all_done() {
   second.join();
 }
 
+#if defined(__linux__)
+bool may_run_on(const cpu_set_t& wanted) {
+  cpu_set_t allowed;
+  return sched_getaffinity(0, sizeof allowed, &allowed) == 0 && CPU_EQUAL(&allowed, &wanted);
+}
+
+void a_thread_leaves_its_cpu_and_may_come_back() {
+  cpu_set_t before;
+  if (sched_getaffinity(0, sizeof before, &before) != 0) return;
+  int moved = 0;
+  for (int tries = 0; tries < 200; ++tries) {
+    const int cpu = current_cpu();
+    leave_cpu(cpu);
+    moved += current_cpu() != cpu;
+    check(may_run_on(before), "afterwards the thread may run where it might before");
+  }
+  check(CPU_COUNT(&before) < 2 ? moved == 0 : moved > 100, "a thread goes on elsewhere");
+
+  cpu_set_t one;  // with no other CPU nothing changes
+  CPU_ZERO(&one);
+  CPU_SET(static_cast<size_t>(current_cpu()), &one);
+  sched_setaffinity(0, sizeof one, &one);
+  leave_cpu(current_cpu());
+  check(may_run_on(one), "a thread that has one CPU stays there");
+  sched_setaffinity(0, sizeof before, &before);
+}
+#else
+void a_thread_leaves_its_cpu_and_may_come_back() {}
+#endif
+
 void limits_are_checked() {
   for (int threads : {0, -1, 1025}) {
     try {
@@ -247,6 +278,7 @@ int main() {
   threads_without_work_help();
   dropped_units_are_not_begun();
   several_backgrounds_are_all_done();
+  a_thread_leaves_its_cpu_and_may_come_back();
   limits_are_checked();
   a_child_makes_its_own_pool();
   std::printf("all promises kept\n");
