@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from fallline import _bench
-from fallline._bench._measure import check_equal, leave_out_different
+from fallline._bench import _openblas
+from fallline._bench._measure import check_equal, installed, leave_out_different
 from fallline._bench._networks import NETS
 
 typer = pytest.importorskip("typer")
@@ -52,6 +53,25 @@ def test_the_picture_is_drawn(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     _bench.picture([_bench.Row("a", "b", {"fallline": 2.0, "x": 4.0}, limit=1.0)], tmp_path / "p.png", "title")
     assert (tmp_path / "p.png").stat().st_size > 1000
+
+
+def test_a_peer_whose_libraries_are_missing_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "peer_with_lost_library.py").write_text("raise ImportError('libpeer.so: no such file')", "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert installed(["numpy", "peer_with_lost_library", "peer_that_is_not_here"]) == ["numpy"]
+    assert capsys.readouterr().err == (
+        "peer_with_lost_library is left out, it cannot be imported: libpeer.so: no such file\n"
+    )
+
+
+def test_another_process_times_products_in_its_turn() -> None:
+    seconds = _openblas.Product(3, 4, 5, ", left transposed").runner(0.001)
+    assert 0 < seconds() < 1
+    a, b = _openblas.operands(3, 4, 5, ", left transposed")
+    assert (a @ b).shape == (3, 5)
+    assert a.flags.f_contiguous
 
 
 def test_growth_is_drawn_against_width_and_batch(tmp_path: Path) -> None:

@@ -10,7 +10,19 @@ from typing import Any
 import numpy as np
 
 import fallline as fl
-from fallline._bench._measure import Effort, Row, Wanted, in_turns, installed, microseconds, peak, repeated, sweep
+from fallline._bench import _openblas
+from fallline._bench._measure import (
+    Effort,
+    Row,
+    Runner,
+    Wanted,
+    in_turns,
+    installed,
+    microseconds,
+    peak,
+    repeated,
+    sweep,
+)
 
 Call = Callable[[], object]
 SQUARES = (32, 64, 128, 256, 512, 1024, 2048)
@@ -23,12 +35,16 @@ def rows(effort: Effort, wanted: Wanted) -> Iterator[Row]:
     """Yield one row for each case that is wanted by name."""
     for name, build, limit in _cases(effort):
         if wanted(name):
-            calls = {who: call for who, call in build().items() if call}
-            times = in_turns({who: repeated(call, effort.seconds) for who, call in calls.items()}, effort.rounds)
+            runners = {who: _runner(call, effort.seconds) for who, call in build().items() if call}
+            times = in_turns(runners, effort.rounds)
             yield Row("kernel", name, microseconds(times), None if limit is None else 1e6 * limit())
 
 
-Case = tuple[str, Callable[[], Mapping[str, Call | None]], Callable[[], float] | None]
+def _runner(call: Call | _openblas.Product, seconds: float) -> Runner:
+    return call.runner(seconds) if isinstance(call, _openblas.Product) else repeated(call, seconds)
+
+
+Case = tuple[str, Callable[[], Mapping[str, Call | _openblas.Product | None]], Callable[[], float] | None]
 
 
 def _products(*sizes: int) -> float:
@@ -71,16 +87,13 @@ def _here() -> tuple[Any, Any]:
     return found[0], found[1]
 
 
-def _numbers(*shape: int) -> np.ndarray:
-    return np.random.default_rng(0).uniform(0.1, 1.0, shape).astype(np.float32)
-
-
-def _matmul(m: int, k: int, n: int, turned: str) -> dict[str, Call | None]:
+def _matmul(m: int, k: int, n: int, turned: str) -> dict[str, Call | _openblas.Product | None]:
     torch, jax = _here()
-    a = _numbers(k, m).T if "left" in turned else _numbers(m, k)
-    b = _numbers(n, k).T if "right" in turned else _numbers(k, n)
+    a, b = _openblas.operands(m, k, n, turned)
     fa, fb = fl.asarray(a), fl.asarray(b)
-    calls: dict[str, Call | None] = {"fallline": lambda: fa @ fb, "NumPy": lambda: a @ b}
+    calls: dict[str, Call | _openblas.Product | None] = {"fallline": lambda: fa @ fb, "NumPy": lambda: a @ b}
+    if _openblas.is_mistaken():
+        calls[_openblas.NAME] = _openblas.Product(m, k, n, turned)
     if torch:
         ta, tb = torch.from_numpy(a), torch.from_numpy(b)
         calls["PyTorch"] = lambda: ta @ tb
@@ -94,7 +107,7 @@ def _matmul(m: int, k: int, n: int, turned: str) -> dict[str, Call | None]:
 
 def _function(name: str, n: int) -> dict[str, Call | None]:
     torch, jax = _here()
-    x = _numbers(n)
+    x = _openblas.numbers(n)
     fx, ours = fl.asarray(x), getattr(fl, name)
     calls: dict[str, Call | None] = {"fallline": lambda: ours(fx), "NumPy": None}
     if hasattr(np, name):
@@ -111,7 +124,7 @@ def _function(name: str, n: int) -> dict[str, Call | None]:
 
 def _chain(n: int) -> dict[str, Call | None]:
     torch, jax = _here()
-    x = _numbers(n)
+    x = _openblas.numbers(n)
     w, b, g, h = 1.5, 0.25, 0.75, 0.5
 
     def chain(x: Any, gelu: Any, tanh: Any) -> Any:
@@ -140,7 +153,7 @@ def _chain(n: int) -> dict[str, Call | None]:
 
 def _cross_entropy(rows: int, classes: int) -> dict[str, Call | None]:
     torch, jax = _here()
-    x, labels = _numbers(rows, classes), np.arange(rows) % classes
+    x, labels = _openblas.numbers(rows, classes), np.arange(rows) % classes
     ours, fx, fy = fl.jit(fl.value_and_grad(fl.nn.losses.cross_entropy)), fl.asarray(x), fl.asarray(labels)
     calls: dict[str, Call | None] = {"fallline": lambda: ours(fx, fy)}
     if torch:
@@ -161,7 +174,7 @@ def _cross_entropy(rows: int, classes: int) -> dict[str, Call | None]:
 
 def _add(*, recorded: bool) -> dict[str, Call | None]:
     torch, jax = _here()
-    x = _numbers(10)
+    x = _openblas.numbers(10)
     fx, fy = fl.asarray(x, requires_grad=recorded), fl.asarray(x)
     calls: dict[str, Call | None] = {"fallline": lambda: fx + fy, "NumPy": None if recorded else lambda: x + x}
     if torch:
@@ -175,7 +188,7 @@ def _add(*, recorded: bool) -> dict[str, Call | None]:
 
 def _hundred(*, traced: bool) -> dict[str, Call | None]:
     torch, jax = _here()
-    x = _numbers(10)
+    x = _openblas.numbers(10)
 
     def chain(x: Any) -> Any:
         for _ in range(50):

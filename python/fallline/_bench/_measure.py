@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from importlib import import_module
 
 import numpy as np
 
@@ -149,6 +151,16 @@ def leave_out_different(results: Mapping[str, float], rtol: float, what: str) ->
 
 def installed(names: Iterable[str]) -> list[str]:
     """Return those of the packages that can be imported."""
-    from importlib.util import find_spec
+    return [name for name in names if _can_import(name)]
 
-    return [name for name in names if find_spec(name) is not None]
+
+@cache
+def _can_import(name: str) -> bool:
+    try:
+        import_module(name)
+    except ModuleNotFoundError:
+        return False
+    except ImportError as error:  # a package whose libraries are not there
+        print(f"{name} is left out, it cannot be imported: {error}", file=sys.stderr)
+        return False
+    return True

@@ -34,13 +34,13 @@ def rows(effort: Effort, wanted: Wanted) -> Iterator[Row]:
 
 def contenders(net: Net, effort: Effort) -> dict[str, Callable[..., _trainers.Train]]:
     """Return who can train this net here."""
-    here = installed(["torch", "jax", "optax", "sklearn", "mlx"])
+    here = installed(["torch", "jax", "optax", "sklearn", "mlx.core"])
     found: dict[str, Callable[..., _trainers.Train]] = {"fallline": _trainers.fallline}
     if net.is_mlp:
         found["NumPy by hand"] = _trainers.numpy
         if "sklearn" in here and net.batch > 1:
             found["scikit-learn"] = _trainers.sklearn
-        if "mlx" in here and net.parameters() < 1e6:  # its larger products take a second on a CPU
+        if "mlx.core" in here and net.parameters() < 1e6:  # its larger products take a second on a CPU
             found["MLX compile"] = _trainers.mlx
     if "torch" in here:
         found["PyTorch eager, fused"] = _trainers.torch
