@@ -1,5 +1,6 @@
 // How are derivatives found?  Nodes are visited from the newest to the oldest, each once; no recursion.
-#include <queue>
+#include <iterator>
+#include <map>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -10,20 +11,12 @@
 namespace fallline {
 namespace {
 
-struct Newer {
-  bool operator()(const NodePtr& a, const NodePtr& b) const { return a->number < b->number; }
-};
-
 // The gradients that have arrived so far, and the nodes that still have to pass theirs on.
 class Walk {
  public:
   void add(const NodePtr& node, const Var& g) {
-    const auto [at, is_new] = gradient_.try_emplace(node.get(), g);
-    if (is_new) {
-      queue_.push(node);
-    } else {
-      at->second = at->second + g;
-    }
+    const auto [at, is_new] = waiting_.try_emplace(node->number, Arrived{node, g});
+    if (!is_new) at->second.g = at->second.g + g;
   }
   // Result number i of a call with several.
   void add_result(const NodePtr& call, size_t i, const Var& g) {
@@ -41,18 +34,20 @@ class Walk {
     return results;
   }
   bool next(NodePtr& node, Var& g) {
-    if (queue_.empty()) return false;
-    node = queue_.top();
-    queue_.pop();
-    const auto at = gradient_.find(node.get());
-    g = std::move(at->second);
-    gradient_.erase(at);
+    if (waiting_.empty()) return false;
+    const auto newest = std::prev(waiting_.end());
+    node = std::move(newest->second.node);
+    g = std::move(newest->second.g);
+    waiting_.erase(newest);
     return true;
   }
 
  private:
-  std::priority_queue<NodePtr, std::vector<NodePtr>, Newer> queue_;
-  std::unordered_map<const Node*, Var> gradient_;
+  struct Arrived {
+    NodePtr node;
+    Var g;
+  };
+  std::map<uint64_t, Arrived> waiting_;  // by the node's number
   std::unordered_map<const Node*, Vars> results_;
 };
 

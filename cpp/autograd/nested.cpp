@@ -95,8 +95,7 @@ Var with_past(const Var& x, const NodePtr& call, size_t i) {
   attrs.integer = static_cast<int64_t>(i);
   node->primitive = &kResult;
   node->attrs = std::make_unique<const Attrs>(attrs);
-  node->inputs = std::make_unique<Node::Input[]>(1);
-  node->input_count = 1;
+  node->make_inputs(1);
   node->inputs[0].node = call;
   node->oldest = call->oldest;
   return Var(x.array(), std::move(node), x.value());
@@ -122,8 +121,7 @@ void collect_constants(const Graph& graph, std::vector<std::pair<Var, uint32_t>>
 NodePtr remember(const NestedPtr& nested, const Vars& in, const Vars& out, int64_t length) {
   auto node = std::make_shared<Node>();
   node->primitive = &primitive_of(*nested);
-  node->inputs = std::make_unique<Node::Input[]>(in.size());
-  node->input_count = static_cast<int>(in.size());
+  node->make_inputs(static_cast<int>(in.size()));
   node->oldest = UINT64_MAX;
   for (size_t i = 0; i < in.size(); ++i) {
     const Array& x = in[i].array();

@@ -19,7 +19,9 @@ struct Node {
   uint64_t oldest = 0;                   // the least number of a leaf that this depends on
   const Primitive* primitive = nullptr;  // null for a leaf
   std::unique_ptr<const Attrs> attrs;    // null: all default
-  std::unique_ptr<Input[]> inputs;
+  Input few[2];                          // most calls have no more inputs
+  std::unique_ptr<Input[]> many;         // or else
+  Input* inputs = few;
   int input_count = 0;
   Var out;  // the output without its node (which would be a cycle), where vjp reads it
   uint32_t out_version = 0;
@@ -28,6 +30,8 @@ struct Node {
   Var gradient;                              // and what backward has accumulated for it
 
   Node();
+  Node(const Node&) = delete;
+  void make_inputs(int count);
   ~Node();  // iterative: a chain of a million calls must not overflow the stack
 };
 

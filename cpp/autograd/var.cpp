@@ -2,6 +2,7 @@
 #include "autograd/var.h"
 
 #include <atomic>
+#include <iterator>
 
 #include "autograd/functions.h"
 #include "autograd/graph.h"
@@ -21,8 +22,7 @@ NodePtr remember(const Primitive& primitive, const Var* in, int count, const Att
   auto node = std::make_shared<Node>();
   node->primitive = &primitive;
   if (!(attrs == Attrs{})) node->attrs = std::make_unique<const Attrs>(attrs);
-  node->inputs = std::make_unique<Node::Input[]>(static_cast<size_t>(count));
-  node->input_count = count;
+  node->make_inputs(count);
   node->oldest = UINT64_MAX;
   for (int i = 0; i < count; ++i) {
     Node::Input& input = node->inputs[static_cast<size_t>(i)];
@@ -49,6 +49,13 @@ Var weak_scalar(T number, DType dtype) {
 }  // namespace
 
 Node::Node() : number(next_number.fetch_add(1, std::memory_order_relaxed)) { oldest = number; }
+
+void Node::make_inputs(int count) {
+  input_count = count;
+  if (count <= static_cast<int>(std::size(few))) return;
+  many = std::make_unique<Input[]>(static_cast<size_t>(count));
+  inputs = many.get();
+}
 
 Node::~Node() {
   // Whoever is destroyed first on this thread drains the list; the others only add to it.

@@ -63,9 +63,7 @@ def value_and_grad(
                 out = f(*replaced, **kwargs)
             leaves = [leaf for _, found in starts for leaf in found.values()]
         value, aux = out if has_aux else (out, None)
-        value = _checked_scalar(value)
-        gradients = _core.gradients([value], [_core.ones(value)], leaves)
-        value = _core.close_record(value, leaves)
+        value, gradients = _core.scalar_gradients(value if type(value) is Array else _scalar(value), leaves)
         if single:
             found: Any = gradients[0]
         else:
@@ -174,15 +172,16 @@ def _start(args: tuple[Any, ...], i: int, stack: ExitStack) -> tuple[Any, dict[s
 
 def _start_leaf(path: str, leaf: Any) -> Array:
     array = leaf if type(leaf) is Array else asarray(leaf)
-    if array.dtype.kind != "f":
-        array = _core.astype(array, _core.default_dtype()) if isinstance(leaf, int) else array
-    if array.dtype.kind != "f":
+    if isinstance(leaf, int):
+        array = _core.astype(array, _core.default_dtype())
+    try:
+        return _core.start_record(array)
+    except _core.DTypeError:
         where = f" at '{path}'" if path else ""
         raise _core.DTypeError(
             f"[grad] only float32 and float64 arrays have derivatives, got {array.dtype}{where}; "
             "leave it out of argnums, or convert it"
-        )
-    return _core.start_record(array)
+        ) from None
 
 
 def _hold(tree: Any, path: str, leaves: dict[str, Array], stack: ExitStack) -> Any:
@@ -207,17 +206,10 @@ def _rebuild(tree: Any, leaves: dict[str, Array], gradients: Any) -> Any:
     return _tree.unflatten(tree, {path: next(gradients) for path in leaves})
 
 
-def _checked_scalar(value: Any) -> Array:
+def _scalar(value: Any) -> Array:
     if not isinstance(value, _SCALARS):
         raise TypeError(
             f"[grad] the function must return a scalar array, got {type(value).__name__}; "
             "with has_aux=True it returns a pair"
         )
-    array = value if type(value) is Array else asarray(value)
-    if array.size != 1:
-        raise _core.ShapeError(
-            f"[grad] the function must return a scalar, got shape {array.shape}; take the sum or mean"
-        )
-    if array.dtype.kind != "f":
-        raise _core.DTypeError(f"[grad] the function must return a float, got {array.dtype}")
-    return array
+    return asarray(value)
