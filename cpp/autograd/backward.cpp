@@ -14,9 +14,10 @@ namespace {
 // The gradients that have arrived so far, and the nodes that still have to pass theirs on.
 class Walk {
  public:
-  void add(const NodePtr& node, const Var& g) {
-    const auto [at, is_new] = waiting_.try_emplace(node->number, Arrived{node, g});
-    if (!is_new) at->second.g = at->second.g + g;
+  void add(const NodePtr& node, Var g) {
+    Arrived& arrived = waiting_[node->number];
+    if (!arrived.node) arrived.node = node;
+    arrived.g = arrived.g ? arrived.g + g : std::move(g);
   }
   // Result number i of a call with several.
   void add_result(const NodePtr& call, size_t i, const Var& g) {
@@ -92,7 +93,8 @@ void pull_back(const Node& node, const Var& out, const Var& g, uint64_t oldest_t
   for (size_t i = 0; i < count; ++i) {
     const Node::Input& input = node.inputs[i];
     if (!gin[i] || !input.node || input.node->number < oldest_target) continue;
-    walk.add(input.node, gin[i].shape() == shapes[i] ? gin[i] : sum_to(gin[i], shapes[i]));
+    if (gin[i].shape() != shapes[i]) gin[i] = sum_to(gin[i], shapes[i]);
+    walk.add(input.node, std::move(gin[i]));
   }
 }
 
@@ -124,8 +126,10 @@ void walk_back(Walk& walk, bool record, uint64_t oldest_target, Arrive&& arrive)
     } else if (node->primitive == &result_primitive()) {
       const NodePtr& call = node->inputs[0].node;
       if (call->number >= oldest_target) walk.add_result(call, static_cast<size_t>(node->attrs->integer), g);
+    } else if (record) {
+      pull_back(*node, with_node(node->out, node), g, oldest_target, walk);
     } else {
-      pull_back(*node, record ? with_node(node->out, node) : node->out, g, oldest_target, walk);
+      pull_back(*node, node->out, g, oldest_target, walk);
     }
   }
 }

@@ -115,7 +115,7 @@ constexpr Primitive kUnary = {Row<F>::name,
                                   p.gin[0] = p.g * F::df(x, y);
                                 } else {
                                   const Var& other = x ? x : y;
-                                  p.gin[0] = apply(kUnaryGrad<F>, {p.g, x ? x : other, y ? y : other});
+                                  p.gin[0] = apply(kUnaryGrad<F>, {&p.g, x ? &x : &other, y ? &y : &other});
                                 }
                               },
                               Row<F>::keeps,
@@ -156,9 +156,9 @@ void pull_binary(Pullback& p) {
       p.gin[kArgument] = p.g * derivative();
     } else {
       const Var& other = kReads & kReadsA ? x : kReads & kReadsB ? y : z;
-      const auto operand = [&](uint32_t bit, const Var& v) { return kReads & bit ? v : other; };
+      const auto operand = [&](uint32_t bit, const Var& v) { return kReads & bit ? &v : &other; };
       p.gin[kArgument] =
-          apply(kBinaryGrad<F, kArgument>, {p.g, operand(kReadsA, x), operand(kReadsB, y), operand(kReadsOut, z)});
+          apply(kBinaryGrad<F, kArgument>, {&p.g, operand(kReadsA, x), operand(kReadsB, y), operand(kReadsOut, z)});
     }
   }
 }
@@ -235,7 +235,11 @@ Var weakened(Var out, const Var& x, const Var& y) {
 }
 
 Var call(const Primitive& primitive, const Var& x, const Var& y, DType dtype) {
-  return weakened(apply(primitive, {to(x, dtype), to(y, dtype)}), x, y);
+  const Var* in[] = {&x, &y};
+  Var converted[2];
+  for (int i = 0; i < 2; ++i)
+    if (in[i]->dtype() != dtype) in[i] = &(converted[i] = astype(*in[i], dtype));
+  return weakened(apply(primitive, in, 2, {}), x, y);
 }
 
 // Of a plain number in double: rounding waits for the array that it meets.

@@ -58,12 +58,12 @@ int Graph::value_of(const Var& x) {
   return at->second;
 }
 
-int64_t Graph::record(const Primitive& primitive, const Var* in, int count, const Attrs& attrs, const Layout& layout,
-                      const NestedPtr& nested) {
+int64_t Graph::record(const Primitive& primitive, const Var* const* in, int count, const Attrs& attrs,
+                      const Layout& layout, const NestedPtr& nested) {
   Step step{&primitive, {}, 0, attrs, nested, {}, {}};
   for (int i = 0; i < count; ++i) {
-    step.in.push_back(value_of(in[i]));
-    if (!is_recorded(in[i])) continue;
+    step.in.push_back(value_of(*in[i]));
+    if (!is_recorded(*in[i])) continue;
     step.recorded.resize(static_cast<size_t>(count));
     step.recorded[static_cast<size_t>(i)] = true;
   }

@@ -43,7 +43,7 @@ struct Graph {
   int value_of(const Var& x);            // its place in `values`; captures an array from outside
   bool is_recorded(const Var& x) const;  // whether derivatives by what lies outside pass through x
   // Returns what Var::value() of the result has to be.
-  int64_t record(const Primitive& primitive, const Var* in, int count, const Attrs& attrs, const Layout& layout,
+  int64_t record(const Primitive& primitive, const Var* const* in, int count, const Attrs& attrs, const Layout& layout,
                  const NestedPtr& nested = nullptr);
 
  private:

@@ -115,7 +115,7 @@ Var matmul(const Var& x, const Var& y) {
   const bool row = a.shape().size() == 1, column = b.shape().size() == 1;
   if (row) a = reshape(a, {1, a.shape()[0]});
   if (column) b = reshape(b, {b.shape()[0], 1});
-  Var out = apply(kMatmul, {a, b});
+  Var out = apply(kMatmul, {&a, &b});
   if (row || column) {
     Dims shape;
     const int n = out.shape().size();

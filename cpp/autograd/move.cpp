@@ -190,7 +190,7 @@ constexpr Primitive kSlice = {  // starts, steps, and dims: lengths
     [](Pullback& p) {
       Attrs attrs = p.attrs;
       attrs.dims = p.in_shape[0];
-      p.gin[0] = apply(kUnslice, {p.g}, attrs);
+      p.gin[0] = apply(kUnslice, {&p.g}, attrs);
     },
     kReadsNone};
 
@@ -213,14 +213,14 @@ constexpr Primitive kTake = {
       if (!p.wants(0)) return;
       Attrs attrs = p.attrs;
       attrs.dims = {p.in_shape[0][static_cast<int>(p.attrs.integer)]};
-      p.gin[0] = apply(kScatterAdd, {p.g, p.in[1]}, attrs);
+      p.gin[0] = apply(kScatterAdd, {&p.g, &p.in[1]}, attrs);
     },
     kReadsB};
 const Primitive kScatterAdd = {  // dims: {the length of the axis}
     "scatter_add", [](Inputs in, const Attrs& a) { return gathered(in[0].shape, in[0].dtype, a.integer, a.dims[0]); },
     [](Inputs in, const Array& out, const Attrs& a) { scatter_add(in[0], in[1], static_cast<int>(a.integer), out); },
     [](Pullback& p) {
-      if (p.wants(0)) p.gin[0] = apply(kTake, {p.g, p.in[1]}, p.attrs);
+      if (p.wants(0)) p.gin[0] = apply(kTake, {&p.g, &p.in[1]}, p.attrs);
     },
     kReadsB};
 
@@ -260,7 +260,7 @@ constexpr Primitive kConcatenate = {"concatenate",
 
 }  // namespace
 
-Var copy(const Var& x) { return apply(kCopy, {x}); }
+Var copy(const Var& x) { return apply(kCopy, {&x}); }
 
 Var reshape(const Var& x, const Dims& shape) {
   Attrs attrs;
@@ -279,13 +279,13 @@ Var reshape(const Var& x, const Dims& shape) {
     throw ShapeError("[reshape] cannot show " + to_string(x.shape()) + " (" + std::to_string(n) + " elements) as " +
                      to_string(shape));
   if (attrs.dims == x.shape()) return x;
-  return apply(kReshape, {x}, attrs);
+  return apply(kReshape, {&x}, attrs);
 }
 
 Var permute(const Var& x, const Dims& axes) {
   Attrs attrs;
   attrs.dims = axes;
-  return apply(kPermute, {x}, attrs);
+  return apply(kPermute, {&x}, attrs);
 }
 
 Var broadcast_to(const Var& x, const Dims& shape) {
@@ -294,7 +294,7 @@ Var broadcast_to(const Var& x, const Dims& shape) {
     throw ShapeError("[broadcast_to] " + to_string(x.shape()) + " does not broadcast to " + to_string(shape));
   Attrs attrs;
   attrs.dims = shape;
-  return apply(kBroadcast, {x}, attrs);
+  return apply(kBroadcast, {&x}, attrs);
 }
 
 const Primitive& unslices_primitive() { return kUnslices; }
@@ -304,13 +304,13 @@ Var slice(const Var& x, const Dims& starts, const Dims& lengths, const Dims& ste
   attrs.dims = lengths;
   attrs.starts = starts;
   attrs.steps = steps;
-  return apply(kSlice, {x}, attrs);
+  return apply(kSlice, {&x}, attrs);
 }
 
 Var take(const Var& x, const Var& indices, int axis) {
   Attrs attrs;
   attrs.integer = axis;
-  return apply(kTake, {x, indices}, attrs);
+  return apply(kTake, {&x, &indices}, attrs);
 }
 
 Var concatenate(const Vars& inputs, int axis) {

@@ -28,8 +28,10 @@ Vars call_in_trace(const NestedPtr& nested, const Vars& in, int64_t length) {
   Layout memory{DType::kUint8, {offsets.back()}, -1, 0, {1}};
   Attrs attrs;
   attrs.integer = length;
+  std::vector<const Var*> inputs;
+  for (const Var& x : in) inputs.push_back(&x);
   const int64_t value =
-      tracing()->record(primitive_of(*nested), in.data(), static_cast<int>(in.size()), attrs, memory, nested);
+      tracing()->record(primitive_of(*nested), inputs.data(), static_cast<int>(inputs.size()), attrs, memory, nested);
   const Var all(Array::placeholder(memory.shape, memory.dtype), nullptr, value);
   Vars out;
   for (size_t i = 0; i < nested->outputs.size(); ++i) {

@@ -81,7 +81,11 @@ inline Layout view_of(Inputs in) {
 
 // Runs a primitive: evaluates it, or adds it to the graph being traced; and remembers it where a derivative may be
 // asked.
+Var apply(const Primitive& primitive, const Var* const* inputs, int count, const Attrs& attrs);
 Var apply(const Primitive& primitive, const Var* inputs, int count, const Attrs& attrs);
+inline Var apply(const Primitive& primitive, std::initializer_list<const Var*> inputs, const Attrs& attrs = {}) {
+  return apply(primitive, inputs.begin(), static_cast<int>(inputs.size()), attrs);
+}
 inline Var apply(const Primitive& primitive, std::initializer_list<Var> inputs, const Attrs& attrs = {}) {
   return apply(primitive, inputs.begin(), static_cast<int>(inputs.size()), attrs);
 }

@@ -92,7 +92,7 @@ Dims all_axes(const Var& x) {
   return axes;
 }
 
-Var sum(const Var& x, const Dims& axes, bool keepdims) { return apply(kSum, {x}, along(axes, keepdims)); }
+Var sum(const Var& x, const Dims& axes, bool keepdims) { return apply(kSum, {&x}, along(axes, keepdims)); }
 Var mean(const Var& x, const Dims& axes, bool keepdims) {
   const Var y = to_float(x);
   double n = 1;
@@ -101,22 +101,22 @@ Var mean(const Var& x, const Dims& axes, bool keepdims) {
 }
 Var amax(const Var& x, const Dims& axes, bool keepdims) {
   check_not_empty(x, axes, "max");
-  return apply(kMax, {x}, along(axes, keepdims));
+  return apply(kMax, {&x}, along(axes, keepdims));
 }
 Var amin(const Var& x, const Dims& axes, bool keepdims) {
   check_not_empty(x, axes, "min");
-  return apply(kMin, {x}, along(axes, keepdims));
+  return apply(kMin, {&x}, along(axes, keepdims));
 }
 Var logsumexp(const Var& x, const Dims& axes, bool keepdims) {
   return apply(kLogsumexp, {to_float(x)}, along(axes, keepdims));
 }
 Var argmax(const Var& x, int axis, bool keepdims) {
   check_not_empty(x, {axis}, "argmax");
-  return apply(kArgmax, {x}, along({axis}, keepdims));
+  return apply(kArgmax, {&x}, along({axis}, keepdims));
 }
 Var argmin(const Var& x, int axis, bool keepdims) {
   check_not_empty(x, {axis}, "argmin");
-  return apply(kArgmin, {x}, along({axis}, keepdims));
+  return apply(kArgmin, {&x}, along({axis}, keepdims));
 }
 
 Var sum_to(const Var& x, const Dims& shape) {

@@ -17,7 +17,7 @@ std::atomic<DType> float_dtype{DType::kFloat32};
 
 uint32_t version_of(const Var& x) { return x.array().buffer ? x.array().buffer->version() : 0; }
 
-NodePtr remember(const Primitive& primitive, const Var* in, int count, const Attrs& attrs, const Array& out,
+NodePtr remember(const Primitive& primitive, const Var* const* in, int count, const Attrs& attrs, const Array& out,
                  int64_t value) {
   auto node = std::make_shared<Node>();
   node->primitive = &primitive;
@@ -26,12 +26,12 @@ NodePtr remember(const Primitive& primitive, const Var* in, int count, const Att
   node->oldest = UINT64_MAX;
   for (int i = 0; i < count; ++i) {
     Node::Input& input = node->inputs[static_cast<size_t>(i)];
-    input.node = in[i].node();
-    input.shape = in[i].shape();
+    input.node = in[i]->node();
+    input.shape = in[i]->shape();
     if (input.node) node->oldest = std::min(node->oldest, input.node->oldest);
     if (i < 31 && (primitive.keeps >> i) & 1) {
-      input.kept = in[i];
-      input.version = version_of(in[i]);
+      input.kept = *in[i];
+      input.version = version_of(*in[i]);
     }
   }
   if (primitive.keeps & kReadsOut) {
@@ -94,18 +94,40 @@ bool recording() { return record_calls; }
 NoRecord::NoRecord(bool record) : before_(record_calls) { record_calls = record; }
 NoRecord::~NoRecord() { record_calls = before_; }
 
-Var apply(const Primitive& primitive, const Var* in, int count, const Attrs& attrs) {
-  const Array* few[8];
-  std::vector<const Array*> many;
-  const Array** arrays = few;
-  if (count > 8) {
-    many.resize(static_cast<size_t>(count));
-    arrays = many.data();
+namespace {
+
+// Room for one pointer per input, without allocation if there are few.
+template <class T>
+class Pointers {
+ public:
+  explicit Pointers(int count) : at_(few_) {
+    if (count <= static_cast<int>(std::size(few_))) return;
+    many_.resize(static_cast<size_t>(count));
+    at_ = many_.data();
   }
+  Pointers(const Pointers&) = delete;
+  operator const T**() { return at_; }
+
+ private:
+  const T* few_[8];
+  std::vector<const T*> many_;
+  const T** at_;
+};
+
+}  // namespace
+
+Var apply(const Primitive& primitive, const Var* in, int count, const Attrs& attrs) {
+  Pointers<Var> pointers(count);
+  for (int i = 0; i < count; ++i) pointers[i] = &in[i];
+  return apply(primitive, static_cast<const Var**>(pointers), count, attrs);
+}
+
+Var apply(const Primitive& primitive, const Var* const* in, int count, const Attrs& attrs) {
+  Pointers<Array> arrays(count);
   bool tracked = false;
   for (int i = 0; i < count; ++i) {
-    arrays[i] = &in[i].array();
-    tracked |= in[i].tracked();
+    arrays[i] = &in[i]->array();
+    tracked |= in[i]->tracked();
   }
   const Inputs inputs{arrays, count};
   Layout layout = primitive.shape(inputs, attrs);
@@ -118,7 +140,7 @@ Var apply(const Primitive& primitive, const Var* in, int count, const Attrs& att
     out = Array::placeholder(layout.shape, layout.dtype);
     out.strides = layout.strides;
   } else {
-    for (int i = 0; i < count; ++i) check_readable(in[i], primitive.name);
+    for (int i = 0; i < count; ++i) check_readable(*in[i], primitive.name);
     if (layout.alias >= 0) {
       out = arrays[layout.alias]->view(layout);
     } else {
