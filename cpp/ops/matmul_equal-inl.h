@@ -21,7 +21,16 @@ MatmulArgs turn(MatmulArgs args) {
   args.b_row = column;
   args.b_col = row;
   args.c_row = args.n;
+  args.bias_by_row = !args.bias_by_row;
   return args;
+}
+
+// c is one column without gaps; where it starts from a bias, that is worth it from a few registers on.
+template <class T>
+bool one_column(const MatmulArgs& args) {
+  constexpr int64_t kLanes = Pack<T>::kLanes;
+  return args.n == 1 && args.m >= (args.bias ? 2 * kLanes : 2) && args.c_row == 1 && !args.finish &&
+         args.epilogue != Epilogue::kReluGrad;
 }
 
 // c has too few columns to fill a register, but rows enough: c^T = b^T a^T is done sooner, if a lies for it, or if b
@@ -29,9 +38,8 @@ MatmulArgs turn(MatmulArgs args) {
 template <class T>
 bool narrow(const MatmulArgs& args) {
   constexpr int64_t kLanes = Pack<T>::kLanes;
-  return args.batch == 1 && !args.bias && !args.finish && args.epilogue == Epilogue::kNone &&
-         4 * args.n <= 3 * kLanes && args.m >= 2 * kLanes && args.m <= 1024 &&
-         (args.a_row == 1 ? args.k >= 32 : args.b_col != 1 && args.k >= 256);
+  return args.batch == 1 && !args.finish && args.epilogue != Epilogue::kReluGrad && 4 * args.n <= 3 * kLanes &&
+         args.m >= 2 * kLanes && args.m <= 1024 && (args.a_row == 1 ? args.k >= 32 : args.b_col != 1 && args.k >= 256);
 }
 
 FL_END_TARGET

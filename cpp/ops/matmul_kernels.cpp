@@ -108,6 +108,7 @@ void Product<T>::run_panel(Tile<T>& tile, int64_t row, int64_t row_end, int64_t 
   tile.a_stride = pack_a ? kTileStride : a_by_column ? args.a_col : args.a_row;
   for (int64_t rows; row < row_end; row += rows) {
     rows = next_tile(row_end - row);
+    tile.bias_of_rows = bias && k == 0 && args.bias_by_row ? bias + row : nullptr;
     tile.a = pack_a ? left : a + row * args.a_row + k * args.a_col;
     tile.c = args.c ? c + row * args.c_row + j : alone;
     tile.y = y ? y + row * args.y_row + j : nullptr;
@@ -145,7 +146,7 @@ void Product<T>::run_rows(int64_t row, int64_t row_end, int64_t column, int64_t 
       const int vecs = here >= many * kLanes ? many : here > kLanes ? 2 : 1;
       step = std::min(here, vecs * kLanes);
       tile.columns = static_cast<size_t>(step - (vecs - 1) * kLanes);
-      tile.bias = bias && k == 0 ? bias + j : nullptr;
+      tile.bias = bias && k == 0 && !args.bias_by_row ? bias + j : nullptr;
       run_panel(tile, row, row_end, k, j, vecs, left, finished);
     }
     k += kMatmulDepth;
@@ -338,7 +339,7 @@ void run_narrow(const MatmulArgs& args) {
 template <class T>
 void run(const MatmulArgs& args) {
   if (args.m <= 0 || args.n <= 0 || args.batch <= 0) return;
-  if (args.n == 1 && args.m > 1 && args.c_row == 1 && !args.bias && !args.finish && args.epilogue == Epilogue::kNone) {
+  if (one_column<T>(args)) {
     run_clean<T>(turn(args));
   } else if (narrow<T>(args)) {
     run_narrow<T>(args);

@@ -31,6 +31,7 @@ struct MatmulArgs {
   void* c;
   int64_t c_row;
   const void* bias = nullptr;
+  bool bias_by_row = false;  // m values instead, one for each row
   int64_t batch = 1, a_batch = 0, b_batch = 0, c_batch = 0;
 
   // For a batch of one: relu, or the product times the derivative of the relu that gave y (m x n, unit column stride).

@@ -24,8 +24,9 @@ struct Tile {
   T* b_copy;         // where a tile with kCopy leaves its columns of b, one register after the other
   T* c;
   int64_t c_stride;
-  const T* bias;  // null: start at zero
-  bool add;       // to what c holds
+  const T* bias;          // of the columns; null: start at zero
+  const T* bias_of_rows;  // instead of it, or null
+  bool add;               // to what c holds
   Epilogue epilogue;
   const T* y;  // that the epilogue reads
   int64_t y_stride;
@@ -82,6 +83,13 @@ FL_FN void start_sums(const Tile<T>& t, Pack<T> (&sum)[kRows][kVecs]) {
     }
     FL_UNROLL
     for (int i = 0; i < kRows; ++i) sum[i][j] = x;
+  }
+  if (t.bias_of_rows) {
+    FL_UNROLL
+    for (int i = 0; i < kRows; ++i) {
+      FL_UNROLL
+      for (int j = 0; j < kVecs; ++j) sum[i][j] = Pack<T>(t.bias_of_rows[i]);
+    }
   }
   if (t.depth <= kDeep) return;  // else c has left the cache when the sums are ready
   FL_UNROLL

@@ -121,6 +121,31 @@ def test_sums_follow_one_order_with_fused_products() -> None:
         assert product(row, np.ones((2048, 1), np.float32), target)[0, 0] == 2.0**24 + 1024
 
 
+@pytest.mark.parametrize("left", ["rows", "columns", "every other"])
+@pytest.mark.parametrize("target", _core.targets())
+def test_sums_start_from_the_bias(target: str, left: str) -> None:
+    rng = np.random.default_rng(3)
+    for dtype in (np.float32, np.float64):
+        for m, n, k in (
+            (1, 1, 5),
+            (15, 1, 40),
+            (32, 1, 64),
+            (70, 1, 1),
+            (31, 3, 300),
+            (33, 3, 300),
+            (64, 12, 33),
+            (40, 17, 70),
+        ):
+            x = LAYOUTS[left](rng.normal(size=(m, k)).astype(dtype))
+            w, bias = rng.normal(size=(n, k)).astype(dtype), rng.normal(size=n).astype(dtype)
+            ones = np.ones((m, 1), dtype)
+            expected = product(np.hstack([ones, x]), np.hstack([bias[:, None], w]).T, target)  # 1 * bias comes first
+            result = np.asarray(fl.linear(x, w, bias))
+            np.testing.assert_array_equal(result, expected, err_msg=f"{m} x {k} @ {k} x {n}")
+            inside = fl.jit(lambda x, w, bias: fl.relu(fl.linear(x, w, bias)))(x, w, bias)
+            np.testing.assert_array_equal(np.asarray(inside), np.maximum(expected, 0))
+
+
 @pytest.mark.parametrize("target", _core.targets())
 def test_batches_broadcast_as_in_numpy(target: str) -> None:
     rng = np.random.default_rng(2)
