@@ -52,6 +52,7 @@ struct alignas(128) Slot {
   int64_t base = 0;  // the first unit of this run; written before the word
   alignas(128) std::atomic<bool> asleep{false};
   std::atomic<bool> worked{false};
+  OwnCpu place;
   std::mutex mutex;
   std::condition_variable wake;
   std::thread thread;
@@ -83,7 +84,7 @@ class Pool {
   std::atomic<bool> quit_{false};
   uint32_t number_ = 0;
   Job job_{};
-  std::atomic<int> cpu_{-1};                      // of the thread that gave the job
+  std::atomic<int> cpu_{-1};                      // of the thread that gave the job, or woke for other work
   alignas(128) std::atomic<int64_t> pending_{0};  // units not finished
 };
 
@@ -136,6 +137,8 @@ bool Pool::wait(Slot& mine) {
       mine.asleep.store(true);
       mine.wake.wait(lock, [&] { return ready() || has_background(); });
       mine.asleep.store(false);
+      lock.unlock();
+      mine.place.keep_from(cpu_.load(std::memory_order_relaxed));
     }
   }
   return !quit_.load();
@@ -143,9 +146,9 @@ bool Pool::wait(Slot& mine) {
 
 void Pool::work(int self) {
   inside_job = true;
-  OwnCpu place;
-  while (wait(*slots_[self])) {
-    place.keep_from(cpu_.load(std::memory_order_relaxed));
+  Slot& mine = *slots_[self];
+  while (wait(mine)) {
+    mine.place.keep_from(cpu_.load(std::memory_order_relaxed));
     take_all(self);
   }
 }
@@ -215,6 +218,7 @@ void Pool::run(const Job& job, int threads, int64_t cost_ns) {
 void Pool::rouse() {
   if (count_.load(std::memory_order_relaxed) < 2) grow(2);
   if (count_.load(std::memory_order_relaxed) < 2) return;
+  cpu_.store(current_cpu(), std::memory_order_relaxed);
   Slot& slot = *slots_[1];
   if (!slot.asleep.load()) return;
   std::lock_guard<std::mutex> lock(slot.mutex);
