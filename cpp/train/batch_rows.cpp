@@ -20,13 +20,14 @@ constexpr int64_t kOnTheWay = 512;
 constexpr int64_t kWayNs = 15, kBytesPerNs = 8, kUnitNs = 1000;
 
 // Rows of at least kChunk bytes; the last chunk of a row may lie over the one before. While a chunk is copied that of a
-// row to come is asked for, for the machine itself does not look from row to row.
+// row to come is asked for, for the machine itself does not look from row to row: up to `known` of them, n or more.
 template <int64_t kChunk>
-void copy_chunks(std::byte* to, const std::byte* from, int64_t step, const int64_t* order, int64_t n, int64_t bytes) {
+void copy_chunks(std::byte* to, const std::byte* from, int64_t step, const int64_t* order, int64_t n, int64_t known,
+                 int64_t bytes) {
   const int64_t ahead = std::max<int64_t>(2, kOnTheWay / bytes);
   for (int64_t i = 0; i < n; ++i, to += bytes) {
     const std::byte* const row = from + order[i] * step;
-    const std::byte* const next = from + order[std::min(i + ahead, n - 1)] * step;
+    const std::byte* const next = from + order[std::min(i + ahead, known - 1)] * step;
     for (int64_t at = 0; at + kChunk < bytes; at += kChunk) {
       hwy::Prefetch(next + at);
       std::memcpy(to + at, row + at, kChunk);
@@ -37,14 +38,15 @@ void copy_chunks(std::byte* to, const std::byte* from, int64_t step, const int64
 }
 
 // A call of memcpy would cost more than the copy of a short row.
-void copy_rows(std::byte* to, const std::byte* from, int64_t step, const int64_t* order, int64_t n, int64_t bytes) {
+void copy_rows(std::byte* to, const std::byte* from, int64_t step, const int64_t* order, int64_t n, int64_t known,
+               int64_t bytes) {
   if (bytes == 0) return;
   const auto copy = bytes >= 64   ? copy_chunks<64>
                     : bytes >= 16 ? copy_chunks<16>
                     : bytes >= 8  ? copy_chunks<8>
                     : bytes >= 4  ? copy_chunks<4>
                                   : copy_chunks<1>;
-  copy(to, from, step, order, n, bytes);
+  copy(to, from, step, order, n, known, bytes);
 }
 
 Array part(const Array& x, int64_t first, int64_t last) {
@@ -73,7 +75,9 @@ void BatchRows::make_room(int64_t rows) {
   }
 }
 
-void BatchRows::gather(const int64_t* order, int64_t first, int64_t last, int stage, int64_t at) {
+void BatchRows::gather(const int64_t* order, int64_t first, int64_t last, int64_t known, int stage, int64_t at) {
+  if (order && plain_ && rows_.dtype == wanted_.dtype)  // without views, which take as long as a short row
+    return copy_rows(on_stage(stage, at), rows_.data, step_, order + first, last - first, known - first, bytes_);
   const Array to = part(staged_[stage], at, at + last - first);
   if (!order) return cast(part(rows_, first, last), to);
   if (!plain_) {
@@ -81,11 +85,10 @@ void BatchRows::gather(const int64_t* order, int64_t first, int64_t last, int st
       cast(part(rows_, order[first + i], order[first + i] + 1), part(to, i, i + 1));
     return;
   }
-  const bool same = rows_.dtype == to.dtype;
-  const Array raw = same ? to : part(raw_[stage], at, at + last - first);
+  const Array raw = part(raw_[stage], at, at + last - first);
   const int64_t bytes = length_ * static_cast<int64_t>(size_of(rows_.dtype));
-  copy_rows(raw.data, rows_.data, step_, order + first, last - first, bytes);
-  if (!same) cast(raw, to);
+  copy_rows(raw.data, rows_.data, step_, order + first, last - first, known - first, bytes);
+  cast(raw, to);
 }
 
 Batches::Batches(std::vector<BatchRows> sources, int64_t batch) : sources_(std::move(sources)), batch_(batch) {
@@ -122,7 +125,7 @@ void Batches::gather_units(int stage, int64_t begin, int64_t end) {
   const Stage& place = stages_[stage];
   const int64_t at = begin * unit_, first = place.first + at, last = std::min(place.first + end * unit_, place.last);
   for (BatchRows& source : sources_)
-    if (order_ || !source.lies_ready()) source.gather(order_, first, last, stage, at);
+    if (order_ || !source.lies_ready()) source.gather(order_, first, last, place.last, stage, at);
 }
 
 void Batches::gather_now() {
@@ -136,7 +139,9 @@ void Batches::gather_later(int64_t end) {
   if (next.last - next.first < batch_) next = {};
   const auto some = [](void* self, int64_t begin, int64_t end) {
     Batches& batches = *static_cast<Batches*>(self);
-    batches.gather_units(1 - batches.now_, begin, end);
+    const int stage = 1 - batches.now_;
+    const int64_t n = batches.units(stage);
+    batches.gather_units(stage, n - end, n - begin);  // the last one is taken first
   };
   background_.start(units(1 - now_), some, this, unit_ns_);
 }

@@ -18,7 +18,8 @@ class BatchRows {
   void make_room(int64_t rows);
 
   // Rows order[first] ... order[last - 1], or first ... last - 1 where `order` is null, to a stage from place `at` on.
-  void gather(const int64_t* order, int64_t first, int64_t last, int stage, int64_t at);
+  // Those up to place `known` of the order will be asked for next.
+  void gather(const int64_t* order, int64_t first, int64_t last, int64_t known, int stage, int64_t at);
   std::byte* on_stage(int stage, int64_t at) const { return staged_[stage].data + at * bytes_; }
 
   bool lies_ready() const { return in_place_; }  // where there is no order
