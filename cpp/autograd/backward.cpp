@@ -180,6 +180,25 @@ Vars gradients(const Vars& outputs, const Vars& cotangents, const Vars& targets)
   return result;
 }
 
+Vars or_zeros(Vars found, const Vars& targets) {
+  for (size_t i = 0; i < found.size(); ++i)
+    if (!found[i]) found[i] = copy(zeros(targets[i].shape(), targets[i].dtype()));
+  return found;
+}
+
+void check_scalar(const Var& value) {
+  if (value.array().size() != 1)
+    throw ShapeError("[grad] the function must return a scalar, got shape " + to_string(value.shape()) +
+                     "; take the sum or mean");
+  if (!is_float(value.dtype()))
+    throw DTypeError("[grad] the function must return a float, got " + std::string(name_of(value.dtype())));
+}
+
+Var dense_ones(const Dims& shape, DType dtype) {
+  const Var one = ones(shape, dtype);
+  return shape.empty() ? one : copy(one);
+}
+
 void backward(const Var& output, const Var& cotangent, bool record) {
   check_cotangent(output, cotangent);
   if (!output.tracked())

@@ -136,7 +136,9 @@ Var linear(const Var& x, const Var& weight, const Var& bias) {
                      to_string(bias.shape()));
   const DType dtype = promote(promote(settle(x).dtype(), weight.dtype()), bias.dtype());
   const DType meet = is_float(dtype) ? dtype : default_dtype();
-  const Var rows = reshape(to(x, meet), {-1, weight.shape()[1]});
+  int64_t count = 1;
+  for (int i = 0; i + 1 < x.shape().size(); ++i) count *= x.shape()[i];
+  const Var rows = reshape(to(x, meet), {count, weight.shape()[1]});
   const Var out = apply(kLinear, {rows, to(weight, meet), to(bias, meet)});
   Dims shape = x.shape();
   shape[shape.size() - 1] = weight.shape()[0];

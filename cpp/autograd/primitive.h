@@ -81,6 +81,7 @@ inline Layout view_of(Inputs in) {
 
 // Runs a primitive: evaluates it, or adds it to the graph being traced; and remembers it where a derivative may be
 // asked.
+// Pointers are for arguments that stand somewhere: a copy counts owners, which takes as long as a small sum.
 Var apply(const Primitive& primitive, const Var* const* inputs, int count, const Attrs& attrs);
 Var apply(const Primitive& primitive, const Var* inputs, int count, const Attrs& attrs);
 inline Var apply(const Primitive& primitive, std::initializer_list<const Var*> inputs, const Attrs& attrs = {}) {

@@ -177,10 +177,14 @@ Var close_record(const Var& x, const Vars& targets) {
   return x.node()->oldest < oldest ? x : detach(x);
 }
 
+void check_differentiable(DType dtype, const char* what) {
+  if (!is_float(dtype))
+    throw DTypeError("[" + std::string(what) + "] only float32 and float64 arrays have derivatives, got " +
+                     std::string(name_of(dtype)) + "; convert with astype");
+}
+
 Var leaf(const Array& array) {
-  if (!is_float(array.dtype))
-    throw DTypeError("[requires_grad] only float32 and float64 arrays have derivatives, got " +
-                     std::string(name_of(array.dtype)) + "; convert with astype");
+  check_differentiable(array.dtype, "requires_grad");
   Var x(array, std::make_shared<Node>());
   x.node()->wants_gradient = true;
   return x;

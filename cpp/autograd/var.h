@@ -73,6 +73,7 @@ Var start_record(const Var& x);
 Var close_record(const Var& x, const Vars& targets);
 // The same array without a past.
 Var detach(const Var& x);
+void check_differentiable(DType dtype, const char* what);  // throws DTypeError
 // A leaf whose gradient `backward` accumulates.
 Var leaf(const Array& array);
 bool is_leaf(const Var& x);
@@ -83,6 +84,11 @@ void set_leaf_gradient(const Var& x, const Var& g);
 // Var where there is no path. They are themselves recorded exactly when something older than the targets could still
 // ask.
 Vars gradients(const Vars& outputs, const Vars& cotangents, const Vars& targets);
+// The same with zeros where there is no path.
+Vars or_zeros(Vars found, const Vars& targets);
+void check_scalar(const Var& value);  // of a function that a gradient is asked of
+// Ones with memory for each of them, for a cotangent.
+Var dense_ones(const Dims& shape, DType dtype);
 // Adds gradients to the leaves that `output` came from. `keep` is the API's retain: nodes stay usable either way.
 void backward(const Var& output, const Var& cotangent, bool record);
 

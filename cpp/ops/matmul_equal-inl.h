@@ -10,7 +10,7 @@ MatmulArgs join_batch(MatmulArgs args) {
   return args;
 }
 
-// c is one column: (a b)^T = b^T a^T makes it a row, which fills the registers.
+// (a b)^T = b^T a^T, for c of few columns: its transpose has long rows, which fill the registers. There is no y.
 MatmulArgs turn(MatmulArgs args) {
   std::swap(args.m, args.n);
   std::swap(args.a, args.b);
@@ -25,7 +25,7 @@ MatmulArgs turn(MatmulArgs args) {
   return args;
 }
 
-// c is one column without gaps; where it starts from a bias, that is worth it from a few registers on.
+// c is one column without gaps. With a bias the turn pays from two registers of rows on.
 template <class T>
 bool one_column(const MatmulArgs& args) {
   constexpr int64_t kLanes = Pack<T>::kLanes;

@@ -12,6 +12,7 @@
 
 #include "simd/parallel.h"
 #include "simd/unroll.h"
+#include "tensor/buffer.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/matmul_kernels.cpp"
@@ -361,20 +362,13 @@ FL_EXPORT_TABLE(MatmulKernels, matmul_kernels, kMatmulKernels)
 namespace fallline {
 
 void* scratch(Scratch use, int64_t bytes) {
-  struct Block {
-    std::unique_ptr<char[]> memory;
-    int64_t bytes = 0;
-  };
-  thread_local Block blocks[static_cast<int>(Scratch::kCount)];
-  Block& block = blocks[static_cast<int>(use)];
-  constexpr uintptr_t kAlign = 64;
-  if (block.bytes < bytes) {
-    block.memory.reset();
-    block.memory.reset(new char[static_cast<size_t>(bytes) + kAlign]);
-    block.bytes = bytes;
+  thread_local std::shared_ptr<Buffer> blocks[static_cast<int>(Scratch::kCount)];
+  std::shared_ptr<Buffer>& block = blocks[static_cast<int>(use)];
+  if (!block || block->bytes() < static_cast<size_t>(bytes)) {
+    block.reset();
+    block = Buffer::allocate(static_cast<size_t>(bytes));
   }
-  const uintptr_t address = reinterpret_cast<uintptr_t>(block.memory.get());
-  return block.memory.get() + ((kAlign - address % kAlign) % kAlign);
+  return block->data();
 }
 
 }  // namespace fallline

@@ -22,7 +22,8 @@ inline int current_cpu() {
 #endif
 }
 
-// Has the calling thread go on elsewhere if it may run on another CPU; afterwards it may run where it might before.
+// Has the calling thread go on elsewhere if it may run on another CPU; afterwards it may run where it might before. If
+// somebody changes that at this very moment, the change is lost for this thread.
 inline void leave_cpu(int cpu) {
 #if defined(__linux__)
   cpu_set_t allowed;

@@ -52,7 +52,7 @@ struct alignas(128) Slot {
   int64_t base = 0;  // the first unit of this run; written before the word
   alignas(128) std::atomic<bool> asleep{false};
   std::atomic<bool> worked{false};
-  OwnCpu place;
+  OwnCpu own_cpu;
   std::mutex mutex;
   std::condition_variable wake;
   std::thread thread;
@@ -138,7 +138,7 @@ bool Pool::wait(Slot& mine) {
       mine.wake.wait(lock, [&] { return ready() || has_background(); });
       mine.asleep.store(false);
       lock.unlock();
-      mine.place.keep_from(cpu_.load(std::memory_order_relaxed));
+      mine.own_cpu.keep_from(cpu_.load(std::memory_order_relaxed));
     }
   }
   return !quit_.load();
@@ -148,7 +148,7 @@ void Pool::work(int self) {
   inside_job = true;
   Slot& mine = *slots_[self];
   while (wait(mine)) {
-    mine.place.keep_from(cpu_.load(std::memory_order_relaxed));
+    mine.own_cpu.keep_from(cpu_.load(std::memory_order_relaxed));
     take_all(self);
   }
 }

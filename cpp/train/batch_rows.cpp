@@ -103,7 +103,7 @@ Batches::Batches(std::vector<BatchRows> sources, int64_t batch) : sources_(std::
 }
 
 void Batches::go_to(const int64_t* order, int64_t begin, int64_t end) {
-  order_ = order;
+  if (order_ != order) order_ = order;  // helpers read it, and it changes only after forget()
   begin_ = begin;
   if (!order && lie_ready_) return;
   const auto ready = [&](const Stage& stage) { return stage.first <= begin && begin + batch_ <= stage.last; };

@@ -18,7 +18,7 @@ class BatchRows {
   void make_room(int64_t rows);
 
   // Rows order[first] ... order[last - 1], or first ... last - 1 where `order` is null, to a stage from place `at` on.
-  // Those up to place `known` of the order will be asked for next.
+  // Rows up to place `known` of the order may be prefetched.
   void gather(const int64_t* order, int64_t first, int64_t last, int64_t known, int stage, int64_t at);
   std::byte* on_stage(int stage, int64_t at) const { return staged_[stage].data + at * bytes_; }
 

@@ -146,6 +146,18 @@ def test_sums_start_from_the_bias(target: str, left: str) -> None:
             np.testing.assert_array_equal(np.asarray(inside), np.maximum(expected, 0))
 
 
+@pytest.mark.parametrize("n", [1, 3, 20])
+@pytest.mark.parametrize("k", [0, 1500, 2500])
+def test_a_bias_counts_once_in_long_sums(k: int, n: int) -> None:
+    rng = np.random.default_rng(4)
+    x, w, bias = (whole_numbers(rng, shape, np.float32) for shape in ((80, k), (n, k), (n,)))
+    for target in _core.targets():
+        for threads in (1, 2):
+            _core.set_target(target)
+            fl.set_num_threads(threads)
+            np.testing.assert_array_equal(np.asarray(fl.linear(x, w, bias)), x @ w.T + bias)
+
+
 @pytest.mark.parametrize("target", _core.targets())
 def test_batches_broadcast_as_in_numpy(target: str) -> None:
     rng = np.random.default_rng(2)

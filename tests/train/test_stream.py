@@ -11,7 +11,7 @@ import fallline as fl
 from fallline.testing import use_target
 from fallline.train._steps import Task, training_plan
 
-ROWS, IN, OUT = 40, 2100, 2003  # 4.2 million weights; edges in every direction
+ROWS, IN, OUT = 40, 1100, 1003  # 1.1 million weights; edges in every direction
 
 
 def data(dtype: Any, rows: int = ROWS) -> tuple[np.ndarray, np.ndarray]:
@@ -19,22 +19,27 @@ def data(dtype: Any, rows: int = ROWS) -> tuple[np.ndarray, np.ndarray]:
     return rng.standard_normal((rows, IN)).astype(dtype), rng.standard_normal((rows, 3)).astype(dtype)
 
 
-def model(dtype: Any) -> fl.nn.Module:
+def model(dtype: Any, width: int = IN) -> fl.nn.Module:
     rng = fl.random.default_rng(1)
     return fl.nn.Sequential(
-        fl.nn.Linear(IN, OUT, rng=rng, dtype=dtype), fl.nn.Tanh(), fl.nn.Linear(OUT, 3, rng=rng, dtype=dtype)
+        fl.nn.Linear(width, OUT, rng=rng, dtype=dtype), fl.nn.Tanh(), fl.nn.Linear(OUT, 3, rng=rng, dtype=dtype)
     )
 
 
-def arena_bytes(stream: bool) -> int:
+def arena_bytes(stream: bool, width: int = IN) -> int:
     x, y = data(np.float32)
-    task = Task(model(np.float32), fl.nn.losses.get("mse"), {})
+    x = x[:, :width].copy()
+    task = Task(model(np.float32, width), fl.nn.losses.get("mse"), {})
     text = str(training_plan(task, ROWS, fl.asarray(x), fl.asarray(y), None, stream=stream).plan)
     return int(text.split("arena ")[1].split()[0])
 
 
 def test_a_streamed_gradient_has_no_memory() -> None:
     assert arena_bytes(False) - arena_bytes(True) >= IN * OUT * 4
+
+
+def test_smaller_gradients_are_not_streamed() -> None:
+    assert arena_bytes(False, 1000) == arena_bytes(True, 1000)
 
 
 @pytest.mark.parametrize(

@@ -158,9 +158,9 @@ def installed(names: Iterable[str]) -> list[str]:
 def _can_import(name: str) -> bool:
     try:
         import_module(name)
-    except ModuleNotFoundError:
-        return False
-    except ImportError as error:  # a package whose libraries are not there
-        print(f"{name} is left out, it cannot be imported: {error}", file=sys.stderr)
+    except Exception as error:  # a package that is not whole, or does not fit the others, may raise anything
+        absent = isinstance(error, ModuleNotFoundError) and name.startswith(error.name or "-")
+        if not absent:
+            print(f"{name} is left out, it cannot be imported: {error}", file=sys.stderr)
         return False
     return True

@@ -65,9 +65,11 @@ class Product:
 
 @cache
 def _worker() -> subprocess.Popen[str]:
-    environment = os.environ | {"OPENBLAS_CORETYPE": "SkylakeX"}
+    choice = {"OPENBLAS_CORETYPE": "SkylakeX"} if is_mistaken() else {}  # elsewhere its instructions may be missing
     command = [sys.executable, "-c", "from fallline._bench._openblas import answer; answer()"]
-    worker = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    worker = subprocess.Popen(
+        command, env=os.environ | choice, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     atexit.register(worker.communicate)  # its input ends, so it does
     return worker
 
