@@ -47,26 +47,38 @@ def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+LIBRARIES = {"torch": "PyTorch", "torch.compile": "PyTorch", "jax": "JAX", "Optax": "JAX", "sklearn": "scikit-learn"}
+
+
+def _library(contender: str) -> str:
+    """Return whose contender this is: they are named by the library first, or as it is imported."""
+    first = contender.split()[0].rstrip(",")
+    return LIBRARIES.get(first, first)
+
+
 def picture(rows: Sequence[Row], path: str | Path, title: str) -> None:
-    """Draw every contender's time as a multiple of ours, a row for each case."""
+    """Draw every contender's time as a multiple of ours, a row for each case and a colour for each library."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot
 
     rows = [row for row in rows if row.best_peer]
-    names = list(dict.fromkeys(n for row in rows for n in row.times if not n.startswith("fallline")))
+    libraries = dict.fromkeys(_library(n) for row in rows for n in row.times if not n.startswith("fallline"))
     figure, axes = pyplot.subplots(figsize=(9, 1 + 0.22 * len(rows)), layout="constrained")
-    for name in names:
-        found = [(row.times[name] / row.ours, i) for i, row in enumerate(rows) if name in row.times]
-        axes.plot([x for x, _ in found], [i for _, i in found], "o", markersize=5, label=name)
+    for library in libraries:
+        found = [
+            (t / row.ours, i) for i, row in enumerate(rows) for n, t in row.times.items() if _library(n) == library
+        ]
+        axes.plot([x for x, _ in found], [i for _, i in found], "o", markersize=5, alpha=0.7, label=library)
     limits = [(row.limit / row.ours, i) for i, row in enumerate(rows) if row.limit]
     axes.plot([x for x, _ in limits], [i for _, i in limits], "k|", markersize=8, label="limit of the machine")
     axes.axvline(1, color="black", linewidth=1)
     axes.set(xscale="log", xlabel="time as a multiple of fallline's", title=title)
     axes.set_yticks(range(len(rows)), [row.case for row in rows], fontsize=7)
     axes.invert_yaxis()
+    axes.margins(y=0.01)
     axes.grid(axis="x", alpha=0.3)
-    axes.legend(fontsize=7)
+    figure.legend(loc="outside lower center", ncols=4, fontsize=8)
     figure.savefig(path, dpi=120)
     pyplot.close(figure)
