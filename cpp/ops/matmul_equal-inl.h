@@ -34,12 +34,14 @@ bool one_column(const MatmulArgs& args) {
 }
 
 // c has too few columns to fill a register, but rows enough: c^T = b^T a^T is done sooner, if a lies for it, or if b
-// would have to be packed anyway and the sums are long.
+// would have to be packed anyway, the sums are long, and c is small enough for the copy of a to pay.
 template <class T>
 bool narrow(const MatmulArgs& args) {
   constexpr int64_t kLanes = Pack<T>::kLanes;
+  const bool small = 2 * args.n <= kLanes || args.m <= 128;
   return args.batch == 1 && !args.finish && args.epilogue != Epilogue::kReluGrad && 4 * args.n <= 3 * kLanes &&
-         args.m >= 2 * kLanes && args.m <= 1024 && (args.a_row == 1 ? args.k >= 32 : args.b_col != 1 && args.k >= 256);
+         args.m >= 2 * kLanes && args.m <= 1024 &&
+         (args.a_row == 1 ? args.k >= 32 : args.b_col != 1 && args.k >= 256 && small);
 }
 
 FL_END_TARGET
