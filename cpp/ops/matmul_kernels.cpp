@@ -192,9 +192,9 @@ template <class T>
 constexpr int64_t kBlockRows = sizeof(T) == 4 ? 98 : 56;
 // With more rows b is packed by all threads together, which keeps the panels for all blocks of rows.
 constexpr int64_t kPrivateRows = 128;
-// Packed at one time: a part of b of this size.
-constexpr int64_t kSegmentDepth = 4 * kMatmulDepth;
-constexpr int64_t kSegmentColumns = 2048;
+// Packed at one time: a part of b that stays in the last-level cache while all blocks of rows come by.
+constexpr int64_t kSegmentDepth = 2 * kMatmulDepth;
+constexpr int64_t kSegmentBytes = 4 << 20;
 // A thread is worth its waking for this many operations.
 constexpr double kOperationsPerThread = 600000;
 
@@ -202,6 +202,15 @@ constexpr double kOperationsPerThread = 600000;
 template <class T>
 bool collides(int64_t stride, int64_t bytes = 1024) {
   return stride * static_cast<int64_t>(sizeof(T)) % bytes == 0;
+}
+
+// Segments of about the same width, in whole panels.
+template <class T>
+int64_t segment_columns(const MatmulArgs& args) {
+  constexpr int64_t kPanel = Product<T>::kPanel;
+  const int64_t depth = std::min(kSegmentDepth, std::max<int64_t>(args.k, 1));
+  const int64_t segments = ceil_div(args.n, kSegmentBytes / (depth * int64_t{sizeof(T)}));
+  return ceil_div(ceil_div(args.n, kPanel), segments) * kPanel;
 }
 
 // How many pieces of rows and of columns: the split that leaves the least for the busiest thread, or none if that
@@ -289,8 +298,9 @@ void run_one(const MatmulArgs& args, int64_t index, int64_t threads) {
     p.run_rows(0, args.m, 0, args.n);
     return;
   }
-  const int64_t depth = p.panels == Panels::kShared ? kSegmentDepth : std::max<int64_t>(args.k, 1);
-  const int64_t width = p.panels == Panels::kShared ? kSegmentColumns : args.n;
+  const bool shared = p.panels == Panels::kShared;
+  const int64_t depth = shared ? kSegmentDepth : std::max<int64_t>(args.k, 1);
+  const int64_t width = shared ? segment_columns<T>(args) : args.n;
   for (int64_t column = 0; column < args.n; column += width) {
     p.column_begin = column;
     p.column_end = std::min(column + width, args.n);
