@@ -76,7 +76,7 @@ void Background::drop() {
 void Background::close() {
   if (!helped_) return;
   board.left.store(0);
-  while (board.helpers.load() > 0) relax();
+  wait_until([] { return board.helpers.load() == 0; });
   board.taken.store(false);
   helped_ = false;
 }

@@ -36,7 +36,9 @@ namespace {
 
 constexpr int kMaxThreads = 1024;
 constexpr int64_t kUnitsPerThread = 32;  // enough to even out a thread that was interrupted
-constexpr int64_t kWakeNs = 20000;
+// Below this a job is done sooner by the thread that gave it, even if a worker is awake: what one core has written
+// comes slowly to the other. And for this a worker is woken.
+constexpr int64_t kShareNs = 5000, kWakeNs = 20000;
 constexpr std::chrono::microseconds kSpin(50);
 
 thread_local bool inside_job = false;
@@ -125,12 +127,9 @@ void Pool::take_all(int self) {
 // Until there is something to take; false when the pool closes.
 bool Pool::wait(Slot& mine) {
   const auto ready = [&] { return has_units(mine.word.load()) || quit_.load(); };
-  auto start = std::chrono::steady_clock::now();
+  const auto start = std::chrono::steady_clock::now();
   for (int i = 1; !ready(); ++i) {
-    if (help_background()) {
-      start = std::chrono::steady_clock::now();
-      continue;
-    }
+    if (help_background()) continue;
     relax();
     if (i % 16 == 0 && std::chrono::steady_clock::now() - start > kSpin) {
       std::unique_lock<std::mutex> lock(mine.mutex);
@@ -204,13 +203,7 @@ void Pool::run(const Job& job, int threads, int64_t cost_ns) {
 
   inside_job = true;
   take_all(0);
-  for (int i = 0; pending_.load(std::memory_order_acquire) > 0; ++i) {
-    if (i < 512) {
-      relax();
-    } else {
-      std::this_thread::yield();  // more threads than cores
-    }
-  }
+  wait_until([this] { return pending_.load(std::memory_order_acquire) == 0; });
   inside_job = false;
 }
 
@@ -344,10 +337,10 @@ void for_chunks(int64_t n, int64_t grain, void (*fn)(void*, int64_t, int64_t), v
   if (n <= 0) return;
   grain = std::max<int64_t>(grain, 1);
   const int64_t pieces = (n - 1) / grain + 1;
-  if (pieces > 1 && !inside_job) {
+  const int64_t cost_ns = piece_ns > kWakeNs ? kWakeNs : pieces * std::max<int64_t>(piece_ns, 0);
+  if (pieces > 1 && cost_ns >= kShareNs && !inside_job) {
     const int threads = num_threads();
     if (threads > 1 && !busy.exchange(true, std::memory_order_acquire)) {
-      const int64_t cost_ns = piece_ns > kWakeNs ? kWakeNs : pieces * std::max<int64_t>(piece_ns, 0);
       pool().run(Job{fn, context, n, grain, pieces, 1, fp_control()}, threads, cost_ns);
       busy.store(false, std::memory_order_release);
       return;

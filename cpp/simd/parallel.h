@@ -4,6 +4,7 @@
 #define FALLLINE_SIMD_PARALLEL_H_
 
 #include <cstdint>
+#include <thread>
 #include <type_traits>
 
 namespace fallline {
@@ -39,6 +40,11 @@ void for_chunks(int64_t n, int64_t grain, F&& f, int64_t piece_ns = kPieceNs) {
 void wake_for(int64_t cost_ns);
 // Lets another thread of the same core go on for a moment.
 void relax();
+// Spins until another thread has made `done` true. After some microseconds that thread may be waiting for this CPU.
+template <class Done>
+void wait_until(const Done& done) {
+  for (int i = 0; !done(); ++i) i < 512 ? relax() : std::this_thread::yield();
+}
 
 // True while the calling thread runs a piece of a job that several threads share.
 bool in_parallel();
