@@ -41,10 +41,10 @@ def binary(function: Callable[..., np.ndarray], *ranges: Range, **facts: Any) ->
 
 
 def shuffled(bits: np.ndarray) -> np.ndarray:
-    """Return the numbers below n, exchanged from the last to the second: place i with floor(bits[i] (i + 1) / 2^64)."""
+    """Return the numbers below n, exchanged from the first on: place i with i + floor(bits[i] (n - i) / 2^64)."""
     order = np.arange(len(bits))
-    for i in range(len(bits) - 1, 0, -1):
-        j = int(bits[i]) * (i + 1) >> 64
+    for i in range(len(bits)):
+        j = i + (int(bits[i]) * (len(bits) - i) >> 64)
         order[[i, j]] = order[[j, i]]
     return order
 

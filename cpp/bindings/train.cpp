@@ -27,7 +27,7 @@ Parameters make_parameters(const std::string& rule, const std::string& precision
   return out;
 }
 
-void run_once(BatchPlan& plan, const int64_t* order, int64_t begin, uint64_t key, uint64_t step) {
+void run_once(BatchPlan& plan, RandomOrder* order, int64_t begin, uint64_t key, uint64_t step) {
   plan.forget();
   plan.run(order, begin, begin + plan.batch(), key, step);
 }
@@ -42,10 +42,9 @@ void bind_batch_plan(py::module_& m) {
              run_once(self, nullptr, begin, key, step);
            })
       .def("gather_and_run",
-           [](BatchPlan& self, const py::object& order, int64_t begin, uint64_t key, uint64_t step) {
-             const Array rows = order.is_none() ? Array() : to_var(order).array();
+           [](BatchPlan& self, const std::shared_ptr<RandomOrder>& order, int64_t begin, uint64_t key, uint64_t step) {
              py::gil_scoped_release release;
-             run_once(self, rows.buffer ? rows.as<int64_t>() : nullptr, begin, key, step);
+             run_once(self, order.get(), begin, key, step);
            })
       .def("gradients",
            [](const BatchPlan& self) {
@@ -68,6 +67,10 @@ void bind_batch_plan(py::module_& m) {
 }  // namespace
 
 void bind_train(py::module_& m) {
+  py::class_<RandomOrder, std::shared_ptr<RandomOrder>>(m, "RandomOrder")
+      .def(py::init([](uint64_t key, uint64_t counter, int64_t n) {
+        return std::make_shared<RandomOrder>(key, counter, Array::empty({n}, DType::kInt64));
+      }));
   bind_batch_plan(m);
   m.def("global_norm", [](const Vars& grads) { return global_norm(arrays(grads)); });
   py::class_<Parameters>(m, "Parameters").def(py::init(&make_parameters));
@@ -78,10 +81,8 @@ void bind_train(py::module_& m) {
   py::class_<Trainer>(m, "Trainer")
       .def(py::init<std::shared_ptr<BatchPlan>, std::shared_ptr<BatchPlan>, const Parameters&>())
       .def("start",
-           [](Trainer& self, int64_t samples, const py::object& order, const Var& hypers, int64_t t, uint64_t key,
-              double max_norm) {
-             self.start(samples, order.is_none() ? Array() : to_var(order).array(), hypers.array(), t, key, max_norm);
-           })
+           [](Trainer& self, int64_t samples, const std::shared_ptr<RandomOrder>& order, const Var& hypers, int64_t t,
+              uint64_t key, double max_norm) { self.start(samples, order, hypers.array(), t, key, max_norm); })
       .def("advance", &Trainer::advance, py::call_guard<py::gil_scoped_release>())
       .def_property_readonly("done", &Trainer::done)
       .def_property_readonly("record", [](const Trainer& self) { return Var(self.record()); });

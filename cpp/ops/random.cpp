@@ -4,6 +4,7 @@
 #include <hwy/cache_control.h>
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "ops/elementwise.h"
@@ -66,37 +67,37 @@ void random_bits(uint64_t key, uint64_t counter, const Array& out) {
   });
 }
 
-namespace {
-
-// Durstenfeld, Algorithm 235, Communications of the ACM 7 (1964). The places are known long before their turn, so they
-// are asked for early.
-template <class Index>
-void shuffle(uint64_t key, uint64_t counter, int64_t n, Index* place, Index* order) {
-  constexpr int64_t kAhead = 16;
-  for_words(key, counter, n, 2, [&](int64_t first, int64_t m, const uint32_t* w) {
-    uint64_t places[kWordsAtOnce / 2];
-    random_kernels().scale(w, static_cast<uint64_t>(first) + 1, m, places);
-    for (int64_t i = 0; i < m; ++i) {
-      place[first + i] = static_cast<Index>(places[i]);
-      order[first + i] = static_cast<Index>(first + i);
-    }
-  });
-  for (int64_t i = n - 1; i > 0; --i) {
-    if (i > kAhead) hwy::Prefetch(order + place[i - kAhead]);
-    std::swap(order[i], order[place[i]]);
-  }
+RandomOrder::RandomOrder(uint64_t key, uint64_t counter, const Array& numbers)
+    : numbers_(numbers), key_(key), counter_(counter) {
+  int64_t* const number = numbers_.as<int64_t>();
+  for_chunks(numbers_.size(), kSweepGrain,
+             [&](int64_t begin, int64_t end) { std::iota(number + begin, number + end, begin); });
 }
 
-}  // namespace
+void RandomOrder::decide(int64_t places) {
+  while (decided_ < places) decide_block();
+}
+
+// Durstenfeld, Algorithm 235, Communications of the ACM 7 (1964). The other places of a block are known before their
+// turn, so they are asked for early.
+void RandomOrder::decide_block() {
+  constexpr int64_t kAhead = 16;
+  uint32_t words[kWordsAtOnce];
+  uint64_t distance[kWordsAtOnce / 2];
+  const int64_t n = std::min(numbers_.size() - decided_, kWordsAtOnce / 2);
+  random_kernels().philox(key_, counter_ + static_cast<uint64_t>(decided_) / 2, (n + 1) / 2, words);
+  random_kernels().scale(words, static_cast<uint64_t>(numbers_.size() - decided_), n, distance);
+  int64_t* const number = numbers_.as<int64_t>() + decided_;
+  for (int64_t i = 0; i < n; ++i) {
+    const int64_t ahead = std::min(i + kAhead, n - 1);
+    hwy::Prefetch(number + ahead + distance[ahead]);
+    std::swap(number[i], number[i + static_cast<int64_t>(distance[i])]);
+  }
+  decided_ += n;
+}
 
 void random_order(uint64_t key, uint64_t counter, const Array& out) {
-  const int64_t n = out.size();
-  const Array places = Array::empty({n}, DType::kUint64);
-  if (n >> 32) return shuffle(key, counter, n, places.as<uint64_t>(), out.as<uint64_t>());
-  // Half the memory is gone through at random: the two halves of `places` hold them and the order.
-  uint32_t* const place = places.as<uint32_t>();
-  shuffle(key, counter, n, place, place + n);
-  std::copy_n(place + n, n, out.as<int64_t>());
+  RandomOrder(key, counter, out).decide(out.size());
 }
 
 // z = sqrt(-2 log(1 - u)) cos(2 pi v), through our own kernels so that every target draws the same bits.

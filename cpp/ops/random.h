@@ -14,11 +14,25 @@ inline uint64_t blocks_for(int64_t n) { return (static_cast<uint64_t>(n) + 1) / 
 void random_uniform(uint64_t key, uint64_t counter, const Array& out);  // [0, 1), 24 or 53 bits; out is dense float
 void random_normal(uint64_t key, uint64_t counter, const Array& out);   // Box-Muller
 void random_bits(uint64_t key, uint64_t counter, const Array& out);     // uint64
-// The numbers below n in random order; out is int64 (n,). From the last place to the second, the number at place i
-// changes with that at floor(random_bits[i] (i + 1) / 2^64).
-void random_order(uint64_t key, uint64_t counter, const Array& out);
+void random_order(uint64_t key, uint64_t counter, const Array& out);    // RandomOrder, to its end; out is int64
 // 1 / keep with probability keep, else 0: the factor of inverted dropout.
 void random_dropout(uint64_t key, uint64_t counter, double keep, const Array& out);
+
+// The numbers below n in random order, decided from the first place on and no further than they are asked for. The
+// number at place i changes with that at place i + floor(random_bits[i] (n - i) / 2^64).
+class RandomOrder {
+ public:
+  RandomOrder(uint64_t key, uint64_t counter, const Array& numbers);  // int64 (n,), dense; kept and written to
+  void decide(int64_t places);  // the first of them, if they are not yet; one thread at a time
+  const int64_t* numbers() const { return numbers_.as<int64_t>(); }
+
+ private:
+  void decide_block();
+
+  Array numbers_;
+  uint64_t key_, counter_;
+  int64_t decided_ = 0;
+};
 
 // A new, unrelated key for each (key, index): SplitMix64 of both.
 uint64_t derive_key(uint64_t key, uint64_t index);

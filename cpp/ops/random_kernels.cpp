@@ -74,9 +74,9 @@ void scale(const uint32_t* words, uint64_t first, int64_t n, uint64_t* out) {
   constexpr int64_t kLanes = static_cast<int64_t>(Word::kLanes);
   static_assert(kWholeRegisters % kLanes == 0, "the tail of a register must be there");
   uint64_t factors[kLanes];
-  for (int64_t i = 0; i < kLanes; ++i) factors[i] = first + static_cast<uint64_t>(i);
+  for (int64_t i = 0; i < kLanes; ++i) factors[i] = first - static_cast<uint64_t>(i);
   Word factor = Word::load(factors);
-  for (int64_t i = 0; i < n; i += kLanes, factor = factor + Word(kLanes)) {
+  for (int64_t i = 0; i < n; i += kLanes, factor = factor - Word(kLanes)) {
     const Word bits = load_two_each(words + 2 * i);
     high_product(shift_right<32>(bits), bits, factor).store(out + i);
   }

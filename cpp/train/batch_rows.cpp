@@ -13,9 +13,11 @@ namespace fallline {
 namespace {
 
 // What is gathered at once, if a batch is not more: then the ways to many rows overlap, and little leaves the cache.
-constexpr int64_t kStage = 1 << 16;
+// With small batches a thread that gathers would have to be woken too often.
+constexpr int64_t kStage = 1 << 16, kStageOfSmall = 1 << 18, kSmallBatch = 1 << 11;
 // Bytes of rows that are asked for before their turn.
 constexpr int64_t kOnTheWay = 512;
+constexpr int64_t kLongRow = 4096;
 // About what it takes to reach a row somewhere in memory, and to copy it; and what is gathered by one thread at a time.
 constexpr int64_t kWayNs = 15, kBytesPerNs = 8, kUnitNs = 1000;
 
@@ -75,6 +77,11 @@ void BatchRows::make_room(int64_t rows) {
   }
 }
 
+// Of long rows the beginning; then the machine itself sees where it goes.
+void BatchRows::prefetch(int64_t row) const {
+  for (int64_t at = 0; at < std::min(bytes_, kLongRow); at += 64) hwy::Prefetch(in_place(row) + at);
+}
+
 void BatchRows::gather(const int64_t* order, int64_t first, int64_t last, int64_t known, int stage, int64_t at) {
   if (order && plain_ && rows_.dtype == wanted_.dtype)  // without views, which take as long as a short row
     return copy_rows(on_stage(stage, at), rows_.data, step_, order + first, last - first, known - first, bytes_);
@@ -95,17 +102,18 @@ Batches::Batches(std::vector<BatchRows> sources, int64_t batch) : sources_(std::
   int64_t bytes = 1;
   for (const BatchRows& source : sources_) bytes += source.bytes();
   for (const BatchRows& source : sources_) lie_ready_ &= source.lies_ready();
-  room_ = std::max<int64_t>(1, kStage / (bytes * batch_)) * batch_;
+  const int64_t stage = bytes * batch_ <= kSmallBatch ? kStageOfSmall : kStage;
+  room_ = std::max<int64_t>(1, stage / (bytes * batch_)) * batch_;
   const int64_t row_ns = kWayNs * static_cast<int64_t>(sources_.size()) + bytes / kBytesPerNs;
   unit_ = std::max<int64_t>(1, kUnitNs / row_ns);
   unit_ns_ = unit_ * row_ns;
   for (BatchRows& source : sources_) source.make_room(room_);
 }
 
-void Batches::go_to(const int64_t* order, int64_t begin, int64_t end) {
+void Batches::go_to(RandomOrder* order, int64_t begin, int64_t end) {
   if (order_ != order) order_ = order;  // helpers read it, and it changes only after forget()
   begin_ = begin;
-  if (!order && lie_ready_) return;
+  if (lie_ready_ && (!order || batch_ == 1)) return look_ahead(end);
   const auto ready = [&](const Stage& stage) { return stage.first <= begin && begin + batch_ <= stage.last; };
   if (ready(stages_[now_])) return;
   const bool later = ready(stages_[1 - now_]);
@@ -114,9 +122,18 @@ void Batches::go_to(const int64_t* order, int64_t begin, int64_t end) {
     now_ = 1 - now_;
   } else {
     stages_[now_] = {begin, std::min(end, begin + room_)};
+    if (order_) order_->decide(stages_[now_].last);
     gather_now();
   }
   gather_later(end);
+}
+
+// For single rows in random order: the next one.
+void Batches::look_ahead(int64_t end) {
+  if (!order_) return;
+  const int64_t next = std::min(begin_ + 1, end - 1);
+  order_->decide(next + 1);
+  for (const BatchRows& source : sources_) source.prefetch(order_->numbers()[next]);
 }
 
 int64_t Batches::units(int stage) const { return (stages_[stage].last - stages_[stage].first + unit_ - 1) / unit_; }
@@ -124,8 +141,10 @@ int64_t Batches::units(int stage) const { return (stages_[stage].last - stages_[
 void Batches::gather_units(int stage, int64_t begin, int64_t end) {
   const Stage& place = stages_[stage];
   const int64_t at = begin * unit_, first = place.first + at, last = std::min(place.first + end * unit_, place.last);
-  for (BatchRows& source : sources_)
-    if (order_ || !source.lies_ready()) source.gather(order_, first, last, place.last, stage, at);
+  for (BatchRows& source : sources_) {
+    if (!reads_in_place(source))
+      source.gather(order_ ? order_->numbers() : nullptr, first, last, place.last, stage, at);
+  }
 }
 
 void Batches::gather_now() {
@@ -133,22 +152,27 @@ void Batches::gather_now() {
   for_chunks(units(now_), 1, some, unit_ns_);
 }
 
+// The other stage, and the order of what comes after it, which is one unit.
 void Batches::gather_later(int64_t end) {
   const int64_t first = stages_[now_].last, last = std::min(end, first + room_);
   Stage& next = stages_[1 - now_] = {first, std::max(first, last)};
   if (next.last - next.first < batch_) next = {};
+  if (order_) order_->decide(next.last);
+  decide_to_ = std::min(end, next.last + room_);
   const auto some = [](void* self, int64_t begin, int64_t end) {
     Batches& batches = *static_cast<Batches*>(self);
     const int stage = 1 - batches.now_;
     const int64_t n = batches.units(stage);
-    batches.gather_units(stage, n - end, n - begin);  // the last one is taken first
+    if (end > n) batches.order_->decide(batches.decide_to_);
+    batches.gather_units(stage, n - std::min(end, n), n - std::min(begin, n));  // the last one is taken first
   };
-  background_.start(units(1 - now_), some, this, unit_ns_);
+  const int64_t n = units(1 - now_);
+  background_.start(n > 0 && order_ ? n + 1 : n, some, this, unit_ns_);
 }
 
 std::byte* Batches::of(int source) const {
   const BatchRows& rows = sources_[static_cast<size_t>(source)];
-  if (!order_ && rows.lies_ready()) return rows.in_place(begin_);
+  if (reads_in_place(rows)) return rows.in_place(order_ ? order_->numbers()[begin_] : begin_);
   return rows.on_stage(now_, begin_ - stages_[now_].first);
 }
 

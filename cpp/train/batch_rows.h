@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "ops/random.h"
 #include "simd/background.h"
 #include "tensor/array.h"
 
@@ -22,8 +23,9 @@ class BatchRows {
   void gather(const int64_t* order, int64_t first, int64_t last, int64_t known, int stage, int64_t at);
   std::byte* on_stage(int stage, int64_t at) const { return staged_[stage].data + at * bytes_; }
 
-  bool lies_ready() const { return in_place_; }  // where there is no order
+  bool lies_ready() const { return in_place_; }  // neighbours, and single rows
   std::byte* in_place(int64_t first) const { return rows_.data + first * step_; }
+  void prefetch(int64_t row) const;
   int64_t bytes() const { return bytes_; }  // of a row on the stage
 
  private:
@@ -38,15 +40,15 @@ class BatchRows {
 };
 
 // Several data sets, batch after batch in one order. Of small batches many are gathered at once; while one stage is
-// read, threads without work fill the other.
+// read, threads without work fill the other, and decide what order comes after it.
 class Batches {
  public:
   Batches(std::vector<BatchRows> sources, int64_t batch);
   Batches(Batches&&) = delete;
 
-  // Makes rows order[begin] ... ready, or rows begin ... where `order` is null, and may take more up to place `end`
-  // from the data sets for the calls that follow with the same order, until forget().
-  void go_to(const int64_t* order, int64_t begin, int64_t end);
+  // Makes the rows ready that come from place `begin` of the order on, or rows begin ... where `order` is null, and may
+  // take more up to place `end` from the data sets for the calls that follow with the same order, until forget().
+  void go_to(RandomOrder* order, int64_t begin, int64_t end);
   std::byte* of(int source) const;  // where the batch lies until the next call
   void forget();
 
@@ -55,16 +57,18 @@ class Batches {
     int64_t first = 0, last = 0;  // places of the order
   };
 
+  bool reads_in_place(const BatchRows& source) const { return source.lies_ready() && (!order_ || batch_ == 1); }
   void gather_units(int stage, int64_t begin, int64_t end);
   void gather_now();
   void gather_later(int64_t end);
+  void look_ahead(int64_t end);
   int64_t units(int stage) const;
 
   std::vector<BatchRows> sources_;
   int64_t batch_, room_, unit_, unit_ns_;  // rows of a batch, of a stage, of a unit of work
   bool lie_ready_ = true;                  // all sources
-  const int64_t* order_ = nullptr;
-  int64_t begin_ = 0;
+  RandomOrder* order_ = nullptr;
+  int64_t begin_ = 0, decide_to_ = 0;
   Stage stages_[2];
   int now_ = 0;  // the stage that is read
   Background background_;

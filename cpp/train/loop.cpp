@@ -27,7 +27,7 @@ BatchPlan::BatchPlan(std::shared_ptr<Plan> plan, const std::vector<Source>& sour
   }
 }
 
-void BatchPlan::run(const int64_t* order, int64_t begin, int64_t end, uint64_t key, uint64_t step) {
+void BatchPlan::run(RandomOrder* order, int64_t begin, int64_t end, uint64_t key, uint64_t step) {
   batches_->go_to(order, begin, end);
   for (size_t i = 0; i < inputs_.size(); ++i) plan_->bind(inputs_[i], batches_->of(static_cast<int>(i)));
   if (key_input_ >= 0) {
@@ -57,7 +57,8 @@ Trainer::Trainer(std::shared_ptr<BatchPlan> plan, std::shared_ptr<BatchPlan> las
   if (last) last_ = part(last);
 }
 
-void Trainer::start(int64_t samples, Array order, Array hypers, int64_t t, uint64_t key, double max_norm) {
+void Trainer::start(int64_t samples, std::shared_ptr<RandomOrder> order, Array hypers, int64_t t, uint64_t key,
+                    double max_norm) {
   samples_ = samples;
   order_ = std::move(order);
   hypers_ = std::move(hypers);
@@ -116,7 +117,7 @@ Trainer::State Trainer::advance(double seconds) {
     BatchPlan& plan = *part.plan;
     const int64_t t = t_ + done_ + 1;
     part.update->begin(hypers_.as<double>() + done_ * hypers_.shape[1], t);
-    plan.run(order_.buffer ? order_.as<int64_t>() : nullptr, begin, samples_, key_, static_cast<uint64_t>(t));
+    plan.run(order_.get(), begin, samples_, key_, static_cast<uint64_t>(t));
     double* row = record_.as<double>() + done_ * width;
     for (int i = 0; i < plan.scalars(); ++i) row[i] = plan.scalar(i);
     if (!std::isfinite(row[0])) return State::kDiverged;

@@ -24,10 +24,10 @@ class BatchPlan {
   BatchPlan(std::shared_ptr<Plan> plan, const std::vector<Source>& sources, int key_input, int scalars,
             std::vector<Array> buffers);
 
-  // Runs the plan on rows order[begin], order[begin + 1] ..., or on rows [begin, begin + batch) where `order` is null.
+  // Runs the plan on the rows from place `begin` of the order on, or on rows [begin, begin + batch) where it is null.
   // More rows, up to place `end`, may be taken from the data set for runs that follow in the same order, until
   // forget().
-  void run(const int64_t* order, int64_t begin, int64_t end, uint64_t key, uint64_t step);
+  void run(RandomOrder* order, int64_t begin, int64_t end, uint64_t key, uint64_t step);
   void forget() { batches_->forget(); }
   void write_buffers();  // with what the last run found for them
 
@@ -56,9 +56,10 @@ class Trainer {
   // `last` takes the shorter batch at the end, or is null where there is none.
   Trainer(std::shared_ptr<BatchPlan> plan, std::shared_ptr<BatchPlan> last, const Parameters& parameters);
 
-  // The samples in the order of `order` (int64), or in their own where it is empty. One row of `hypers` for each step;
-  // `t` steps have been taken before. `key` and the step number decide what dropout drops.
-  void start(int64_t samples, Array order, Array hypers, int64_t t, uint64_t key, double max_norm);
+  // The samples in the order of `order`, or in their own where it is null. One row of `hypers` for each step; `t` steps
+  // have been taken before. `key` and the step number decide what dropout drops.
+  void start(int64_t samples, std::shared_ptr<RandomOrder> order, Array hypers, int64_t t, uint64_t key,
+             double max_norm);
   // Goes on for about `seconds`. On divergence (a loss or a gradient that is not finite) the step is not taken.
   State advance(double seconds);
 
@@ -74,7 +75,8 @@ class Trainer {
   };
 
   Part whole_, last_;
-  Array order_, hypers_, record_;
+  std::shared_ptr<RandomOrder> order_;
+  Array hypers_, record_;
   int64_t samples_ = 0, t_ = 0, done_ = 0;
   uint64_t key_ = 0;
   double max_norm_ = 0;

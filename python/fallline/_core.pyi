@@ -202,6 +202,15 @@ class Stepper:
     ) -> None: ...
     def step(self, arg0: Any, arg1: Any, arg2: Any, arg3: typing.SupportsInt | typing.SupportsIndex, /) -> bool: ...
 
+class RandomOrder:
+    def __init__(
+        self,
+        arg0: typing.SupportsInt | typing.SupportsIndex,
+        arg1: typing.SupportsInt | typing.SupportsIndex,
+        arg2: typing.SupportsInt | typing.SupportsIndex,
+        /,
+    ) -> None: ...
+
 class BatchPlan:
     def __init__(
         self,
@@ -214,7 +223,7 @@ class BatchPlan:
     ) -> None: ...
     def gather_and_run(
         self,
-        arg0: Any,
+        arg0: RandomOrder,
         arg1: typing.SupportsInt | typing.SupportsIndex,
         arg2: typing.SupportsInt | typing.SupportsIndex,
         arg3: typing.SupportsInt | typing.SupportsIndex,
@@ -279,7 +288,7 @@ class Trainer:
     def start(
         self,
         arg0: typing.SupportsInt | typing.SupportsIndex,
-        arg1: Any,
+        arg1: RandomOrder,
         arg2: Array,
         arg3: typing.SupportsInt | typing.SupportsIndex,
         arg4: typing.SupportsInt | typing.SupportsIndex,

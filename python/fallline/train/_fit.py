@@ -200,7 +200,7 @@ class _Run:
         trainer = self.trainers(self.sizes.size(epoch))
         good = Snapshot(self.task.model, self.opt)
         key = _core.derive_key(self.seed, ORDER)
-        order = _core.random_order(key, epoch << 32, (samples,), np.int64) if self.shuffle else None
+        order = _core.RandomOrder(key, epoch << 32, samples) if self.shuffle else None
         rows = _core.wrap(self.opt.hyper_rows(first, steps))
         trainer.start(samples, order, rows, first, _core.derive_key(self.seed, DROPOUT), self.max_norm)
         stop = None
