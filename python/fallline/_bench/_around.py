@@ -52,7 +52,7 @@ LENET = {
     "fallline": """
 import os, numpy as np, fallline as fl
 data = np.load(os.path.join(os.environ["FALLLINE_DATA"], "mnist.npz"))
-images = lambda a: (a.reshape(-1, 1, 28, 28) / np.float32(255)).astype(np.float32)
+images = lambda a: np.divide(a.reshape(-1, 1, 28, 28), 255, dtype=np.float32)
 x, y, held, labels = images(data["x_train"]), data["y_train"], images(data["x_test"]), data["y_test"]
 rng, nn = fl.random.default_rng(0), fl.nn
 model = nn.Sequential(
@@ -66,7 +66,7 @@ print(fl.evaluate(model, held, labels, loss="cross_entropy", metrics=["accuracy"
     "PyTorch eager": """
 import os, numpy as np, torch
 data = np.load(os.path.join(os.environ["FALLLINE_DATA"], "mnist.npz"))
-images = lambda a: torch.from_numpy((a.reshape(-1, 1, 28, 28) / np.float32(255)).astype(np.float32))
+images = lambda a: torch.from_numpy(np.divide(a.reshape(-1, 1, 28, 28), 255, dtype=np.float32))
 labels = lambda a: torch.from_numpy(a.astype(np.int64))
 x, y, held, wanted = images(data["x_train"]), labels(data["y_train"]), images(data["x_test"]), labels(data["y_test"])
 nn, _ = torch.nn, torch.manual_seed(0)
