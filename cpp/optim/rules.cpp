@@ -101,10 +101,41 @@ FL_FN void update(const Coef<X>& k, X g, X& w, Slots&... slots) {
 // How far ahead memory is asked for: the machine's own guesses leave a tenth of its rate where a step also computes.
 constexpr int64_t kAhead = 256, kRowsAhead = 4;
 
+// Sums of squared gradients, in places that are the same for all targets.
+template <class T>
+class Squares {
+ public:
+  FL_FN explicit Squares(void* home) : home_(static_cast<T*>(home)) {
+    for (int64_t i = 0; i < kSums; ++i) sum_[i] = home_ ? Pack<T>::load(home_ + i * kLanes) : Pack<T>(T(0));
+  }
+  // Of the registers at i and i + kLanes, for even multiples of kLanes.
+  FL_FN void add(Pack<T> g0, Pack<T> g1, int64_t i) {
+    const int64_t at = kSums == 2 ? 0 : i / kLanes % kSums;  // known beforehand, sums stay in registers
+    sum_[at] = fma(g0, g0, sum_[at]);
+    sum_[at + 1] = fma(g1, g1, sum_[at + 1]);
+  }
+  FL_FN void add_last(Pack<T> g, int64_t i) {
+    if (kSums == 2 && i % (2 * kLanes) == 0) {
+      sum_[0] = fma(g, g, sum_[0]);
+    } else {
+      const int64_t at = kSums == 2 ? 1 : i / kLanes % kSums;
+      sum_[at] = fma(g, g, sum_[at]);
+    }
+  }
+  FL_FN void keep() const {
+    for (int64_t i = 0; home_ && i < kSums; ++i) sum_[i].store(home_ + i * kLanes);
+  }
+
+ private:
+  static constexpr int64_t kLanes = static_cast<int64_t>(Pack<T>::kLanes), kSums = kSquareLanes<T> / kLanes;
+  T* const home_;
+  Pack<T> sum_[kSums];
+};
+
 // Two registers per turn hide the latency of root and division; everything is loaded before anything is stored.
 template <class R, class T, size_t... I>
 FL_FN void sweep(const Coef<Pack<T>>& k, const T* g, T* w, T* const (&s)[sizeof...(I) + 1], int64_t n, int64_t ahead,
-                 std::index_sequence<I...>) {
+                 Squares<T>& squares, std::index_sequence<I...>) {
   using X = Pack<T>;
   constexpr int64_t kLanes = static_cast<int64_t>(X::kLanes);
   int64_t i = 0;
@@ -117,6 +148,7 @@ FL_FN void sweep(const Coef<Pack<T>>& k, const T* g, T* w, T* const (&s)[sizeof.
     X w0 = X::load(w + i), w1 = X::load(w + j);
     const X g0 = X::load(g + i), g1 = X::load(g + j);
     X s0[] = {X::load(s[I] + i)..., w0}, s1[] = {X::load(s[I] + j)..., w1};
+    squares.add(g0, g1, i);
     update<R>(k, g0, w0, s0[I]...);
     update<R>(k, g1, w1, s1[I]...);
     w0.store(w + i);
@@ -127,8 +159,10 @@ FL_FN void sweep(const Coef<Pack<T>>& k, const T* g, T* w, T* const (&s)[sizeof.
   for (; i < n; i += kLanes) {
     const size_t part = static_cast<size_t>(std::min(kLanes, n - i));
     X w0 = X::load_n(w + i, part);
+    const X g0 = X::load_n(g + i, part);
     X s0[] = {X::load_n(s[I] + i, part)..., w0};
-    update<R>(k, X::load_n(g + i, part), w0, s0[I]...);
+    squares.add_last(g0, i);
+    update<R>(k, g0, w0, s0[I]...);
     w0.store_n(w + i, part);
     (s0[I].store_n(s[I] + i, part), ...);
   }
@@ -145,12 +179,14 @@ void sweep_piece(const Coef<double>& exact, const RuleTensor& tensor, const Piec
   T* w = static_cast<T*>(tensor.w) + piece.begin;
   T* s[] = {static_cast<T*>(tensor.slots[I]) + piece.begin..., nullptr};
   const int64_t ahead = piece.rows == 1 ? kAhead : kRowsAhead * piece.stride;
+  Squares<T> squares(piece.squares);
   for (int64_t row = 0; row < piece.rows; ++row) {
-    sweep<R, T>(k, g, w, s, piece.columns, ahead, slots);
+    sweep<R, T>(k, g, w, s, piece.columns, ahead, squares, slots);
     g += piece.g_stride;
     w += piece.stride;
     ((s[I] += piece.stride), ...);
   }
+  squares.keep();
 }
 
 template <class R, class T>
@@ -249,8 +285,24 @@ int64_t lay_out(RuleTensor* tensors, int64_t count, Precision precision) {
   return end;
 }
 
+namespace {
+
+template <class T>
+double join(const std::byte* sums) {
+  constexpr int64_t kHalf = kSquareLanes<T> / 2;
+  const T* const sum = reinterpret_cast<const T*>(sums);
+  double half[kHalf];
+  for (int64_t i = 0; i < kHalf; ++i) half[i] = static_cast<double>(sum[i]) + static_cast<double>(sum[i + kHalf]);
+  for (int64_t n = kHalf / 2; n > 0; n /= 2) {
+    for (int64_t i = 0; i < n; ++i) half[i] += half[i + n];
+  }
+  return half[0];
+}
+
+}  // namespace
+
 void rule_step(const Rule& rule, DType dtype, const double* hypers, int64_t t, const RuleTensor* tensors, int64_t count,
-               int64_t end, Precision precision) {
+               int64_t end, Precision precision, double* squares) {
   static_assert(kSweepGrain % kStateBlock == 0, "threads take whole blocks");
   const Coef<double> k = rule.coef(hypers, t);
   const auto step = rule.step[dtype == DType::kFloat64];
@@ -260,16 +312,18 @@ void rule_step(const Rule& rule, DType dtype, const double* hypers, int64_t t, c
     const RuleTensor* const last = tensors + count;
     const RuleTensor* tensor =
         std::upper_bound(tensors, last, from, [](int64_t at, const RuleTensor& next) { return at < next.begin; }) - 1;
+    alignas(64) std::byte sums[128] = {};
     for (; tensor < last && tensor->begin < to; ++tensor) {
       const int64_t a = std::max<int64_t>(from - tensor->begin, 0);
       const int64_t b = std::min(to - tensor->begin, tensor->n);
       if (a >= b) continue;
       if (precision == Precision::kFull) {
-        step(k, *tensor, {a, b - a, static_cast<const std::byte*>(tensor->g) + a * size});
+        step(k, *tensor, {a, b - a, static_cast<const std::byte*>(tensor->g) + a * size, 1, 0, 0, sums});
       } else {
         rule.compressed_step[static_cast<int>(precision) - 1](k, *tensor, a, b, step_key(t, tensor - tensors));
       }
     }
+    if (squares) squares[from / kSweepGrain] = dtype == DType::kFloat64 ? join<double>(sums) : join<float>(sums);
   });
 }
 

@@ -8,6 +8,7 @@
 #include "ops/plain.h"
 #include "ops/reduce_kernels.h"
 #include "simd/flush.h"
+#include "simd/parallel.h"
 
 namespace fallline {
 namespace {
@@ -60,6 +61,7 @@ Update::Update(const Parameters& parameters, Plan& plan, int first)
     }
   }
   end_ = lay_out(tensors_.data(), static_cast<int64_t>(tensors_.size()), precision_);
+  squares_.resize(static_cast<size_t>((end_ + kSweepGrain - 1) / kSweepGrain));
 }
 
 void Update::begin(const double* hypers, int64_t t) {
@@ -87,19 +89,20 @@ void Update::read_tile(void* context, const MatmulTile& tile) {
       {tile.row * columns + tile.column, width, tile.c, tile.row_end - tile.row, columns, tile.c_row});
 }
 
-double Update::norm() const {
-  double sum = 0;
-  for (const Tiled& tiled : tiled_) sum += sum_of(tiled.squares);
-  for (const Swept& swept : swept_) sum += squares_of(*swept.g);
-  return std::sqrt(sum);
-}
-
 double Update::finish(double max_norm) {
   FlushToZero scope;
-  const double norm = this->norm();
-  if (std::isfinite(norm) && !swept_.empty()) sweep(max_norm > 0 && norm > max_norm ? max_norm / norm : 1);
+  double squares = 0;
+  for (const Tiled& tiled : tiled_) squares += sum_of(tiled.squares);
+  if (max_norm > 0 || precision_ != Precision::kFull) {
+    for (const Swept& swept : swept_) squares += squares_of(*swept.g);
+    const double norm = std::sqrt(squares);
+    if (std::isfinite(norm)) sweep(max_norm > 0 && norm > max_norm ? max_norm / norm : 1);
+  } else {  // one way through the gradients
+    sweep(1);
+    for (double part : squares_) squares += part;
+  }
   for (const Array& w : params_) w.buffer->bump();
-  return norm;
+  return std::sqrt(squares);
 }
 
 void Update::sweep(double scale) {
@@ -115,7 +118,8 @@ void Update::sweep(double scale) {
     if (scale != 1) binary(BinaryOp::kMultiply, swept.staged, Array::scalar(scale, dtype_), swept.staged);
     tensors_[i].g = swept.staged.data;
   }
-  rule_step(rule_, dtype_, hypers_, t_, tensors_.data(), static_cast<int64_t>(tensors_.size()), end_, precision_);
+  rule_step(rule_, dtype_, hypers_, t_, tensors_.data(), static_cast<int64_t>(tensors_.size()), end_, precision_,
+            squares_.data());
 }
 
 }  // namespace fallline

@@ -27,7 +27,7 @@ class Update {
   // Before a run: this is update number t (from 1) with this row of hyper-parameters.
   void begin(const double* hypers, int64_t t);
   // After it: updates what has not been, and returns the norm of all gradients. `max_norm` > 0 scales the gradients
-  // down to it first; then none may stream. Where the norm is not finite nothing more is changed.
+  // down to it first; then none may stream. Where the norm is not finite the parameters may have become so too.
   double finish(double max_norm);
 
  private:
@@ -42,7 +42,6 @@ class Update {
     Array squares;  // sums over kFinishRows rows of every column
   };
   static void read_tile(void* tiled, const MatmulTile& tile);
-  double norm() const;
   void sweep(double scale);  // the gradients times `scale`
 
   const Rule& rule_;
@@ -52,6 +51,7 @@ class Update {
   std::vector<RuleTensor> tensors_;  // of swept_
   std::vector<Swept> swept_;
   std::vector<Tiled> tiled_;
+  std::vector<double> squares_;  // of the gradients that were swept, in parts
   int64_t end_;
   Coef<double> coef_{};
   const double* hypers_ = nullptr;
