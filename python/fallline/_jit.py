@@ -261,11 +261,9 @@ def _trace(
     if not state["keyed"]:
         graph.forget_input(0)
     plan = None if state["tracked"] else _core.Plan(graph, outputs)
-    alone = isinstance(out, _ARRAYS)
-    made = itemgetter(0) if alone else lambda found: rebuild(out, iter(found))
     if state["keyed"]:  # the key comes first
         given = [at + 1 for at in given]
-    return _Entry(plan, len(arrays), made, list(buffers), state["keyed"], alive, given=given)
+    return _Entry(plan, len(arrays), builder(out), list(buffers), state["keyed"], alive, given=given)
 
 
 def describe(node: Any, key: list[Any], arrays: list[Any] | None, alive: list[Any]) -> None:
@@ -323,6 +321,21 @@ def rebuild(node: Any, arrays: Iterator[Any], *, numbers: bool = False) -> Any:
     if isinstance(node, _LISTS):
         return type(node)(rebuild(child, arrays, numbers=numbers) for child in node)
     return node
+
+
+def builder(tree: Any) -> Callable[[list[Array]], Any]:
+    """Return what puts a list of arrays in the place of a tree's own; of a flat tree without looking at it again."""
+    kind = type(tree)
+    if isinstance(tree, _ARRAYS):
+        return itemgetter(0)
+    leaves = tuple(tree.values()) if kind is dict else tree
+    if kind not in (tuple, list, dict) or not all(isinstance(leaf, _ARRAYS) for leaf in leaves):
+        return lambda found: rebuild(tree, iter(found))
+    if kind is dict:
+        names = tuple(tree)
+        return lambda found: dict(zip(names, found, strict=False))  # what follows belongs to others
+    count = len(leaves)
+    return lambda found: kind(found[:count])
 
 
 def _surroundings(f: Callable[..., Any], seen: set[int] | None = None) -> list[Callable[[], Any]]:

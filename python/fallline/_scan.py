@@ -12,7 +12,7 @@ import numpy as np
 from fallline import _core, _ops
 from fallline._array import Array, asarray
 from fallline._draws import dropout_key, in_step
-from fallline._jit import Keyed, describe, rebuild, with_key
+from fallline._jit import Keyed, builder, describe, rebuild, with_key
 from fallline._running import planned_updates, update_buffer
 
 __all__ = ["checkpoint", "scan"]
@@ -172,7 +172,7 @@ class _Loop(Keyed):
 
         specs, n = [(a.shape, a.dtype) for a in arrays], len(carries)
         body, closed = _core.trace_body(run, specs, n, len(arrays) - n, False, more[0])
-        return _Traced(body, closed, lambda found: rebuild(built[0], iter(found)), alive, not closed)
+        return _Traced(body, closed, builder(built[0]), alive, not closed)
 
 
 class _Block(Keyed):
@@ -203,7 +203,7 @@ class _Block(Keyed):
         return _Traced(
             body,
             closed,
-            lambda found: rebuild(built[0], iter(found)),
+            builder(built[0]),
             alive,
             lasts=not closed and not (within and draws),
             keyed=draws > 0 and not within,
