@@ -60,7 +60,8 @@ class Trainer {
   // have been taken before. `key` and the step number decide what dropout drops.
   void start(int64_t samples, std::shared_ptr<RandomOrder> order, Array hypers, int64_t t, uint64_t key,
              double max_norm);
-  // Goes on for about `seconds`. On divergence (a loss or a gradient that is not finite) the step is not taken.
+  // Goes on for about `seconds`. On divergence (a loss or a gradient that is not finite) it stops, and `done` does not
+  // count the step; after a gradient that is not finite the parameters may not be either.
   State advance(double seconds);
 
   int64_t steps() const { return hypers_.shape.empty() ? 0 : hypers_.shape[0]; }

@@ -131,13 +131,23 @@ def test_a_diverging_run_keeps_the_last_good_epoch() -> None:
     assert all(np.array_equal(a, b) for a, b in zip(arrays(model), arrays(good), strict=True))
 
 
-def test_divergence_restores_the_state_of_the_optimizer_too() -> None:
+@pytest.mark.parametrize(
+    ("loss", "what"),
+    [
+        (lambda out, y: (out * 1e25).sum() ** 3, "loss became"),
+        (lambda out, y: fl.sqrt(out * out - out * out).sum(), "gradient became"),  # 0, with the slope 0 / 0
+    ],
+)
+@pytest.mark.parametrize("clip", [None, 1.0])
+def test_divergence_restores_the_state_of_the_optimizer_too(loss: Any, what: str, clip: float | None) -> None:
     model, opt = network(), fl.optim.Adam(0.01)
     fit(model, optimizer=opt, epochs=2)
     before = {path: {name: np.array(s) for name, s in slots.items()} for path, slots in opt.state.items()}
-    with pytest.raises(fl.DivergedError):
-        fit(model, loss=lambda out, y: (out * 1e25).sum() ** 3, optimizer=opt, epochs=1)
+    weights = [a.copy() for a in arrays(model)]
+    with pytest.raises(fl.DivergedError, match=what):
+        fit(model, loss=loss, optimizer=opt, epochs=1, clip_global_norm=clip)
     assert opt.t == 8
+    assert all(np.array_equal(a, b) for a, b in zip(arrays(model), weights, strict=True))
     for path, slots in opt.state.items():
         for name, slot in slots.items():
             np.testing.assert_array_equal(np.asarray(slot), before[path][name])
