@@ -84,6 +84,7 @@ void bind_train(py::module_& m) {
            [](Trainer& self, int64_t samples, const std::shared_ptr<RandomOrder>& order, const Var& hypers, int64_t t,
               uint64_t key, double max_norm) { self.start(samples, order, hypers.array(), t, key, max_norm); })
       .def("advance", &Trainer::advance, py::call_guard<py::gil_scoped_release>())
+      .def_property_readonly("state", &Trainer::state)
       .def_property_readonly("done", &Trainer::done)
       .def_property_readonly("record", [](const Trainer& self) { return Var(self.record()); });
 }

@@ -276,7 +276,8 @@ void run_segment(Product<T>& p, int64_t threads) {
     const int64_t panels = ceil_div(width, kPanel);
     p.packed = static_cast<T*>(scratch(Scratch::kRight, panels * p.panel_size() * int64_t{sizeof(T)}));
     if (threads > 1) {
-      for_chunks(panels, kPanelGroup, pack_panels<T>, &p, kPanelGroup * depth * kPanel / 4);
+      const int64_t group = std::min(kPanelGroup, ceil_div(panels, threads));
+      for_chunks(panels, group, pack_panels<T>, &p, group * depth * kPanel / 4);
     } else {
       for (int64_t i = 0; i < panels; i += kPanelGroup) pack_panels<T>(&p, i, std::min(i + kPanelGroup, panels));
     }

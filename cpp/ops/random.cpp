@@ -75,7 +75,7 @@ RandomOrder::RandomOrder(uint64_t key, uint64_t counter, const Array& numbers)
 }
 
 void RandomOrder::decide(int64_t places) {
-  while (decided_ < places) decide_block();
+  while (decided_ < std::min(places, numbers_.size())) decide_block();
 }
 
 // Durstenfeld, Algorithm 235, Communications of the ACM 7 (1964). The other places of a block are known before their

@@ -18,8 +18,8 @@ class Background {
   Background& operator=(const Background&) = delete;
   ~Background() { drop(); }
 
-  // A unit takes about `unit_ns` and should not take much more than a microsecond, for a job may have to wait for its
-  // end; `units` must not throw. What was started before has been finished or dropped.
+  // A unit takes about `unit_ns` and should not often take much more than a microsecond, for a job may have to wait for
+  // its end; `units` must not throw. What was started before has been finished or dropped.
   void start(int64_t n, Units units, void* context, int64_t unit_ns);
   void finish();  // all units are done
   void drop();    // units that nobody has begun are left out

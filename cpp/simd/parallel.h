@@ -24,7 +24,8 @@ constexpr int64_t kPieceNs = 1000;
 // takes pieces from the others.
 // Runs on the calling thread alone when there is one piece, one thread, when called from inside a job, or when another
 // Python thread holds the pool. `fn` must not throw. Nothing is allocated once the pool stands.
-// `piece_ns` estimates the time of one piece: threads that sleep are not woken for a job of less than 20 us.
+// `piece_ns` estimates the time of one piece: a job of less than 5 us is not shared either, and threads that sleep are
+// not woken for one of less than 20 us.
 void for_chunks(int64_t n, int64_t grain, void (*fn)(void* context, int64_t begin, int64_t end), void* context,
                 int64_t piece_ns = kPieceNs);
 
@@ -49,7 +50,7 @@ void wait_until(const Done& done) {
 // True while the calling thread runs a piece of a job that several threads share.
 bool in_parallel();
 
-// Elements of a one-pass sweep below which a second thread costs more than it saves.
+// Elements of a one-pass sweep that are one piece.
 constexpr int64_t kSweepGrain = 4096;
 
 }  // namespace fallline

@@ -152,7 +152,8 @@ void Batches::gather_now() {
   for_chunks(units(now_), 1, some, unit_ns_);
 }
 
-// The other stage, and the order of what comes after it, which is one unit.
+// The other stage, and the order of what comes after it: one unit, for it cannot be divided, which is long where many
+// small batches are on a stage.
 void Batches::gather_later(int64_t end) {
   const int64_t first = stages_[now_].last, last = std::min(end, first + room_);
   Stage& next = stages_[1 - now_] = {first, std::max(first, last)};

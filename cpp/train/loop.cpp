@@ -66,6 +66,7 @@ void Trainer::start(int64_t samples, std::shared_ptr<RandomOrder> order, Array h
   key_ = key;
   max_norm_ = max_norm;
   done_ = 0;
+  state_ = State::kRunning;
   record_ = Array::empty({steps(), whole_.plan->scalars() + 1}, DType::kFloat64);
 }
 
@@ -106,28 +107,35 @@ struct Fresh {
 
 }  // namespace
 
-Trainer::State Trainer::advance(double seconds) {
+bool Trainer::step() {
+  const int64_t batch = whole_.plan->batch(), width = record_.shape[1], begin = done_ * batch;
+  const Part& part = begin + batch <= samples_ || !last_.plan ? whole_ : last_;
+  BatchPlan& plan = *part.plan;
+  const int64_t t = t_ + done_ + 1;
+  part.update->begin(hypers_.as<double>() + done_ * hypers_.shape[1], t);
+  plan.run(order_.get(), begin, samples_, key_, static_cast<uint64_t>(t));
+  double* row = record_.as<double>() + done_ * width;
+  for (int i = 0; i < plan.scalars(); ++i) row[i] = plan.scalar(i);
+  if (!std::isfinite(row[0])) return false;
+  row[width - 1] = part.update->finish(max_norm_);
+  if (!std::isfinite(row[width - 1])) return false;
+  plan.write_buffers();
+  return true;
+}
+
+void Trainer::advance(double seconds) {
   Deadline deadline(seconds);
   const FlushToZero scope;
   const Fresh fresh(whole_.plan.get(), last_.plan.get());
-  const int64_t batch = whole_.plan->batch(), width = record_.shape[1];
   while (done_ < steps()) {
-    const int64_t begin = done_ * batch;
-    const Part& part = begin + batch <= samples_ || !last_.plan ? whole_ : last_;
-    BatchPlan& plan = *part.plan;
-    const int64_t t = t_ + done_ + 1;
-    part.update->begin(hypers_.as<double>() + done_ * hypers_.shape[1], t);
-    plan.run(order_.get(), begin, samples_, key_, static_cast<uint64_t>(t));
-    double* row = record_.as<double>() + done_ * width;
-    for (int i = 0; i < plan.scalars(); ++i) row[i] = plan.scalar(i);
-    if (!std::isfinite(row[0])) return State::kDiverged;
-    row[width - 1] = part.update->finish(max_norm_);
-    if (!std::isfinite(row[width - 1])) return State::kDiverged;
-    plan.write_buffers();
+    if (!step()) {
+      state_ = State::kDiverged;
+      return;
+    }
     ++done_;
     if (deadline.passed()) break;
   }
-  return done_ == steps() ? State::kFinished : State::kRunning;
+  if (done_ == steps()) state_ = State::kFinished;
 }
 
 }  // namespace fallline

@@ -62,7 +62,8 @@ class Trainer {
              double max_norm);
   // Goes on for about `seconds`. On divergence (a loss or a gradient that is not finite) it stops, and `done` does not
   // count the step; after a gradient that is not finite the parameters may not be either.
-  State advance(double seconds);
+  void advance(double seconds);
+  State state() const { return state_; }
 
   int64_t steps() const { return hypers_.shape.empty() ? 0 : hypers_.shape[0]; }
   int64_t done() const { return done_; }
@@ -75,9 +76,12 @@ class Trainer {
     std::unique_ptr<Update> update;
   };
 
+  bool step();  // false where the loss or a gradient is not finite
+
   Part whole_, last_;
   std::shared_ptr<RandomOrder> order_;
   Array hypers_, record_;
+  State state_ = State::kFinished;
   int64_t samples_ = 0, t_ = 0, done_ = 0;
   uint64_t key_ = 0;
   double max_norm_ = 0;

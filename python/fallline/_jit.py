@@ -333,7 +333,7 @@ def builder(tree: Any) -> Callable[[list[Array]], Any]:
         return lambda found: rebuild(tree, iter(found))
     if kind is dict:
         names = tuple(tree)
-        return lambda found: dict(zip(names, found, strict=False))  # what follows belongs to others
+        return lambda found: dict(zip(names, found, strict=False))  # new running statistics follow
     count = len(leaves)
     return lambda found: kind(found[:count])
 

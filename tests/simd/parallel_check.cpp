@@ -142,7 +142,8 @@ void background_units_run_once() {
       for (int round = 0; round < 20; ++round) {
         Counted counted(n);
         background.start(n, Counted::units, &counted, kCostly);
-        for_chunks(4, 1, [](int64_t, int64_t) {});  // jobs go on meanwhile
+        for_chunks(
+            4, 1, [](int64_t, int64_t) {}, kCostly);  // jobs go on meanwhile
         background.finish();
         check(counted.done() == n && counted.most() <= 1, "every unit is done once when finish() returns");
         check(threads > 1 || counted.elsewhere == 0, "one thread does everything itself");
@@ -176,7 +177,8 @@ void dropped_units_are_not_begun() {
       if (round % 2) background.drop();
     }
     const int64_t done = counted->done();
-    for_chunks(4, 1, [](int64_t, int64_t) {});
+    for_chunks(
+        4, 1, [](int64_t, int64_t) {}, kCostly);
     check(counted->done() == done && counted->most() <= 1, "after drop() nobody touches the work");
   }
 }

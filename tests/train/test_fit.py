@@ -273,8 +273,10 @@ def test_data_are_cast_batch_by_batch_to_the_dtype_of_the_model() -> None:
             assert_same(models[0], model)
 
 
-@pytest.mark.parametrize(("n", "batch"), [(6007, 50), (607, 1)])
-@pytest.mark.parametrize("width", [1, 2, 3, 5, 13, 33, 130])
+@pytest.mark.parametrize(
+    ("n", "batch", "width"),
+    [*((6007, 50, width) for width in (1, 2, 3, 5, 13, 33, 130)), *((607, 1, width) for width in (1, 130)), (40_007, 50, 5)],
+)
 @pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])
 @pytest.mark.parametrize("order", [lambda x: x, np.asfortranarray, lambda x: x[::-1]], ids=["rows", "columns", "back"])
 def test_rows_of_every_length_come_in_their_order(n: int, batch: int, width: int, dtype: str, order: Any) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import fallline as fl
+from fallline import _core
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(100, 4)).astype(np.float32)
@@ -154,6 +155,27 @@ def test_divergence_restores_the_state_of_the_optimizer_too(loss: Any, what: str
 
 
 # Ctrl-C
+
+
+def test_ctrl_c_in_the_moment_of_divergence_gives_the_parameters_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted:
+        def __init__(self, *parts: Any) -> None:
+            self.trainer = trainer(*parts)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.trainer, name)
+
+        def advance(self, seconds: float) -> None:
+            self.trainer.advance(seconds)
+            raise KeyboardInterrupt
+
+    trainer = _core.Trainer
+    monkeypatch.setattr(_core, "Trainer", Interrupted)
+    model = network()
+    weights = arrays(model)
+    history = fit(model, loss=lambda out, y: fl.sqrt(out * out - out * out).sum(), optimizer=fl.optim.Adam(0.01))
+    assert history.interrupted
+    assert all(np.array_equal(a, b) for a, b in zip(arrays(model), weights, strict=True))
 
 
 @pytest.fixture

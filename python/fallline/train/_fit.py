@@ -205,20 +205,21 @@ class _Run:
         trainer.start(samples, order, rows, first, _core.derive_key(self.seed, DROPOUT), self.max_norm)
         stop = None
         try:
-            state = _core.TrainerState.running
-            while state == _core.TrainerState.running:
+            while trainer.state == _core.TrainerState.running:
                 before = trainer.done
-                state = trainer.advance(SLICE)
+                trainer.advance(SLICE)
                 bar.update(trainer.done - before)
         except KeyboardInterrupt as signal:  # it may come just after the last step: the epoch is whole then
             stop = signal
         finally:
             self.opt.t = first + trainer.done
+            diverged = trainer.state == _core.TrainerState.diverged
+            if diverged:  # also where a signal came at that very moment
+                good.restore()
         if stop and trainer.done < steps:
             raise stop
         record = np.asarray(trainer.record)
-        if state == _core.TrainerState.diverged:
-            good.restore()
+        if diverged:
             self._diverged(record[trainer.done], trainer.done, first, epoch)
         self.history.append(dict(zip(self.names, record.mean(axis=0), strict=True)))
         if self.record_steps:

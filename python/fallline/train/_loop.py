@@ -24,19 +24,22 @@ class PythonTrainer:
         """Begin an epoch; `hypers` says how many steps it has."""
         self.samples, self.order, self.key, self.t, self.max_norm = samples, order, key, t, max_norm
         self.steps, self.done, self.rows = len(hypers), 0, list[list[float]]()
+        self.state = _core.TrainerState.running
 
-    def advance(self, seconds: float) -> Any:
+    def advance(self, seconds: float) -> None:
         """Go on for about `seconds`."""
         end = time.monotonic() + seconds
         while self.done < self.steps:
             row = self._step()
             self.rows.append(row)
             if not (math.isfinite(row[0]) and math.isfinite(row[-1])):
-                return _core.TrainerState.diverged
+                self.state = _core.TrainerState.diverged
+                return
             self.done += 1
             if time.monotonic() >= end:
                 break
-        return _core.TrainerState.finished if self.done == self.steps else _core.TrainerState.running
+        if self.done == self.steps:
+            self.state = _core.TrainerState.finished
 
     @property
     def record(self) -> np.ndarray:
