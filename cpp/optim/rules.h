@@ -31,10 +31,7 @@ struct Piece {
   int64_t begin, columns;
   const void* g;
   int64_t rows = 1, stride = 0, g_stride = 0;
-  void* squares = nullptr;  // where to add those of the gradient: element i of a run to place i % kSquareLanes
 };
-template <class T>
-constexpr int64_t kSquareLanes = 128 / static_cast<int64_t>(sizeof(T));
 
 // A row of the table. Its kernels belong to the target that was active when the row was looked up.
 struct Rule {
@@ -62,7 +59,7 @@ int64_t lay_out(RuleTensor* tensors, int64_t count, Precision precision = Precis
 // One step of all tensors at once. `hypers` are in the order of Rule::hypers, `t` counts from 1, `end` came from
 // lay_out, `dtype` is float32 or float64. Subnormal numbers count as zero. Allocates nothing; the result does not
 // depend on the number of threads, nor on the target. With `squares` the sum of the squared gradients is left there for
-// every kSweepGrain of the elements, or of less at the end; not of compressed tensors.
+// every kSweepGrain of the elements, or of less at the end.
 void rule_step(const Rule& rule, DType dtype, const double* hypers, int64_t t, const RuleTensor* tensors, int64_t count,
                int64_t end, Precision precision = Precision::kFull, double* squares = nullptr);
 

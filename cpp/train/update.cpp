@@ -93,10 +93,10 @@ double Update::finish(double max_norm) {
   FlushToZero scope;
   double squares = 0;
   for (const Tiled& tiled : tiled_) squares += sum_of(tiled.squares);
-  if (max_norm > 0 || precision_ != Precision::kFull) {
+  if (max_norm > 0) {
     for (const Swept& swept : swept_) squares += squares_of(*swept.g);
     const double norm = std::sqrt(squares);
-    if (std::isfinite(norm)) sweep(max_norm > 0 && norm > max_norm ? max_norm / norm : 1);
+    if (std::isfinite(norm)) sweep(norm > max_norm ? max_norm / norm : 1);
   } else {  // one way through the gradients
     sweep(1);
     for (double part : squares_) squares += part;
