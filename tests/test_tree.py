@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import namedtuple
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import fallline as fl
 from fallline import _tree as tree
 
 Pair = namedtuple("Pair", "weight bias")
@@ -59,3 +61,35 @@ def test_what_does_not_fit_is_named() -> None:
         tree.unflatten([0, 0], [1])
     with pytest.raises(ValueError, match="no leaf: 1"):
         tree.unflatten([0, 0], {"0": 1})
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    x: Any
+    y: Any
+
+    def __post_init__(self) -> None:
+        if self.x is None:
+            raise ValueError("no x")
+
+
+def test_a_dataclass_keeps_its_class_and_is_not_constructed_again() -> None:
+    point = Point([1, 2], 3)
+    assert tree.flatten({"p": point}) == {"p.x.0": 1, "p.x.1": 2, "p.y": 3}
+    assert tree.map(lambda x: 2 * x, point) == Point([2, 4], 6)
+    assert tree.unflatten(point, [None, None, 0]) == Point([None, None], 0) and point == Point([1, 2], 3)
+
+
+def test_dataclasses_pass_through_transforms() -> None:
+    point = Point(fl.asarray([1.0, 2.0]), fl.asarray(3.0))
+    gradient = fl.grad(lambda p: (p.x * p.y).sum())(point)
+    assert type(gradient) is Point and gradient.x.tolist() == [3.0, 3.0] and gradient.y.item() == 3.0
+    doubled = fl.jit(lambda p: tree.map(lambda a: 2 * a, p))(point)
+    assert type(doubled) is Point and doubled.x.tolist() == [2.0, 4.0]
+    last, _ = fl.scan(lambda p, _: (tree.map(lambda a: a + 1, p), None), point, length=2)
+    assert type(last) is Point and last.x.tolist() == [3.0, 4.0]
+
+
+def test_the_keys_of_a_dict_belong_to_what_is_traced() -> None:
+    f = fl.jit(lambda d: {key: 2 * value for key, value in d.items()})
+    assert f({1: fl.asarray(1.0)}).keys() == {1} and f({"1": fl.asarray(1.0)}).keys() == {"1"}

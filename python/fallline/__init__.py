@@ -29,7 +29,6 @@ from fallline._core import DeviceError, DTypeError, ShapeError, TapeError, Trace
 from fallline._core import version as __version__
 from fallline._images import avg_pool2d, conv2d, max_pool2d
 from fallline._info import get_num_threads, info, set_default_dtype, set_num_threads
-from fallline._jit import jit
 from fallline._ops import (
     abs,
     add,
@@ -122,8 +121,7 @@ from fallline._ops import (
     zeros,
     zeros_like,
 )
-from fallline._scan import checkpoint, scan
-from fallline._transforms import grad, no_grad, value_and_grad, vjp
+from fallline.transforms import checkpoint, grad, jit, no_grad, scan, value_and_grad, vjp
 
 if TYPE_CHECKING:
     from fallline import nn, optim, testing, train

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fallline import _core, _transforms, _tree, random
+from fallline import _core, _tree, random, transforms
 from fallline._array import asarray
 
 __all__ = ["check_grads", "use_target"]
@@ -47,7 +47,7 @@ def check_grads(
 
 
 def _check(f: Any, points: list[Any], order: int, rng: random.Generator, eps: float, rtol: float, atol: float) -> None:
-    out, pullback = _transforms.vjp(f, *points)
+    out, pullback = transforms.vjp(f, *points)
     weights = _tree.map(lambda y: rng.normal(size=y.shape, dtype=np.float64), out)
     gradients = pullback(weights)
     directions = [rng.normal(size=p.shape, dtype=np.float64) for p in points]
@@ -62,7 +62,7 @@ def _check(f: Any, points: list[Any], order: int, rng: random.Generator, eps: fl
     difference = (value(eps) - value(-eps)) / (2 * eps)
     np.testing.assert_allclose(derivative, difference, rtol=rtol, atol=atol, err_msg="derivative against difference")
     if order > 1:
-        _check(lambda *at: list(_transforms.vjp(f, *at)[1](weights)), points, order - 1, rng, eps, rtol, atol)
+        _check(lambda *at: list(transforms.vjp(f, *at)[1](weights)), points, order - 1, rng, eps, rtol, atol)
 
 
 def _inner(x: Any, y: Any) -> float:

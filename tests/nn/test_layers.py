@@ -9,8 +9,8 @@ import pytest
 
 import fallline as fl
 from fallline import _core, nn
-from fallline._draws import dropout_key
 from fallline.testing import check_grads, use_target
+from fallline.transforms._effects import collecting
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(5, 4)) * 3
@@ -178,7 +178,7 @@ def test_dropout_drops_the_stated_share_and_keeps_the_mean() -> None:
 
 def test_dropout_depends_on_its_key_and_on_its_place_alone() -> None:
     def draw(key: int, step: int, dtype: str) -> list[np.ndarray]:
-        with dropout_key(fl.asarray(np.array([key, step], np.uint64))):
+        with collecting(fl.asarray(np.array([key, step], np.uint64))):
             ones = fl.ones((50, 50), dtype=dtype)
             return [np.asarray(nn.Dropout(0.5)(ones)) != 0 for _ in range(2)]
 
@@ -195,7 +195,7 @@ def test_dropped_elements_pass_no_gradient() -> None:
     key = fl.asarray(np.array([3, 4], np.uint64))
 
     def f(x: Any) -> Any:
-        with dropout_key(key):
+        with collecting(key):
             return nn.Dropout(0.4)(x)
 
     np.testing.assert_array_equal(

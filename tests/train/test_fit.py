@@ -13,10 +13,10 @@ from reference import shuffled
 
 import fallline as fl
 from fallline import _core
-from fallline._draws import dropout_key
 from fallline.nn import losses
 from fallline.testing import use_target
 from fallline.train._fit import DROPOUT, ORDER
+from fallline.transforms._effects import collecting
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(107, 6)).astype(np.float32)  # 107 = 3 * 32 + 11: a shorter batch at the end
@@ -68,10 +68,12 @@ def by_hand(
             rows = order[start : start + batch]
             key = fl.asarray(np.array([_core.derive_key(seed, DROPOUT), opt.t + 1], np.uint64))
             extra = {} if weight is None else {"sample_weight": weight[rows]}
-            with dropout_key(key):
+            with collecting(key) as effects:
                 value, grads = fl.value_and_grad(lambda m, rows=rows, extra=extra: loss(m(x[rows]), y[rows], **extra))(
                     model
                 )
+            for buffer, new in effects.updates:
+                buffer._write(new)
             opt.step(model, grads)
             values.append(float(value))
             norms.append(sum(float((np.asarray(g, np.float64) ** 2).sum()) for g in grads.values()) ** 0.5)

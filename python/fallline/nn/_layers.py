@@ -9,9 +9,9 @@ import numpy as np
 
 from fallline import _core, _ops, random
 from fallline._array import Array, aligned, asarray
-from fallline._draws import next_draw
 from fallline.nn import init
 from fallline.nn._module import Module
+from fallline.transforms._effects import next_draw
 
 
 class Sequential(Module):

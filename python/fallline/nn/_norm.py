@@ -8,9 +8,9 @@ import numpy as np
 
 from fallline import _core, _ops
 from fallline._array import Array, asarray
-from fallline._running import read_buffer, update_buffer
 from fallline.nn import init
 from fallline.nn._module import Module
+from fallline.transforms._effects import read_buffer, update_buffer
 
 
 class _BatchNorm(Module):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fallline import _core, _tree
-from fallline._scan import ValueNeeded
+from fallline.transforms._scan import ValueNeeded
 
 __all__ = ["Leaves", "check", "order_of", "ordered_as"]
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from fallline._jit import Plan
 from fallline.nn import Module, losses
 from fallline.train import _metrics
 from fallline.train._batches import batch_of
 from fallline.train._data import as_rows, check_rows
 from fallline.train._fit import check_parameters
 from fallline.train._steps import Task, check_targets, model_dtype, training_plan
+from fallline.transforms import Plan
 
 __all__ = ["plan"]
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fallline import _core
 from fallline._array import Array
-from fallline._draws import dropout_key
-from fallline._running import planned_updates
 from fallline.nn import Module, losses
+from fallline.transforms._trace import keyless, layout, trace
 
 
 class Task(NamedTuple):
@@ -37,27 +36,22 @@ def training_plan(
 
     With `stream`, gradients may go to the update rule tile by tile, without a memory of their own.
     """
-    buffers: list[Array] = []
 
-    def step(*inputs: Array) -> list[Array]:
-        key, bx, by, *rest = inputs
+    def step(bx: Array, by: Array, *weights: Array) -> Any:
         starts = {path: _core.start_record(p) for path, p in task.model.parameters().items()}
-        with task.model.holding(starts), dropout_key(key), planned_updates() as updates:
+        with task.model.holding(starts):
             output = task.model(bx)
             check_output(output, by, task.loss)
-            kwargs = {"sample_weight": rest[0]} if rest else {}
+            kwargs = {"sample_weight": weights[0]} if weights else {}
             loss = task.loss(output, by, **kwargs)
         if not isinstance(loss, Array) or loss.size != 1:
             raise _core.ShapeError(f"[fit] the loss must be a scalar array, got {getattr(loss, 'shape', type(loss))}")
-        leaves = list(starts.values())
-        grads = _core.gradients([loss], [_core.ones(loss)], leaves)
+        grads = _core.gradients([loss], [_core.ones(loss)], list(starts.values()))
         with _core.no_grad():
             scalars = [_core.detach(loss), *(m(_core.detach(output), by) for m in task.metrics.values())]
-        buffers[:] = [buffer for buffer, _ in updates]
-        return [*scalars, *grads, *(value for _, value in updates)]
+        return scalars, grads
 
-    others = [y] if weight is None else [y, weight]
-    return _plan(step, task, batch, x, others, keyed=True, buffers=buffers, stream=stream)
+    return _plan(step, task, batch, x, [y] if weight is None else [y, weight], training=True, stream=stream)
 
 
 def evaluation_plan(task: Task, batch: int, x: Array, y: Array) -> _core.BatchPlan:
@@ -69,7 +63,7 @@ def evaluation_plan(task: Task, batch: int, x: Array, y: Array) -> _core.BatchPl
             check_output(output, by, task.loss)
             return [task.loss(output, by), *(m(output, by) for m in task.metrics.values())]
 
-    return _plan(step, task, batch, x, [y], keyed=False)
+    return _plan(step, task, batch, x, [y])
 
 
 def prediction_plan(model: Module, batch: int, x: Array) -> _core.BatchPlan:
@@ -79,31 +73,30 @@ def prediction_plan(model: Module, batch: int, x: Array) -> _core.BatchPlan:
         with _core.no_grad():
             return [model(bx)]
 
-    return _plan(step, Task(model, step, {}), batch, x, [], keyed=False)
+    return _plan(step, Task(model, step, {}), batch, x, [])
 
 
 def _plan(
-    step: Callable[..., list[Array]],
+    step: Callable[..., Any],
     task: Task,
     batch: int,
     x: Array,
     others: list[Array],
     *,
-    keyed: bool,
-    buffers: Sequence[Array] = (),
+    training: bool = False,
     stream: bool = False,
 ) -> _core.BatchPlan:
+    """Trace one step; in training it draws from a key and changes running statistics."""
     dtype = model_dtype(task.model)
-    specs: list[tuple[tuple[int, ...], Any]] = [((2,), np.uint64)] if keyed else []
-    sources = []
-    for rows, wanted in [(x, dtype), *((o, dtype if o.dtype.kind == "f" else o.dtype) for o in others)]:
-        sources.append((rows, len(specs)))
-        specs.append(((batch, *rows.shape[1:]), wanted))
-    graph, outputs = _core.trace(step, specs)
+    rows = [(x, dtype), *((o, dtype if o.dtype.kind == "f" else o.dtype) for o in others)]
+    batches = [layout((batch, *array.shape[1:]), wanted) for array, wanted in rows]
+    traced = trace(step, batches, {}, into=_core.trace if training else keyless(_core.trace))
     scalars = 1 + len(task.metrics)
     targets = list(enumerate(task.model.parameters().values(), scalars)) if stream else []
+    graph, outputs = traced.native
     plan = _core.Plan(graph, outputs, targets)
-    return _core.BatchPlan(plan, sources, 0 if keyed else -1, scalars, list(buffers))
+    sources = [(array, place) for place, (array, _) in enumerate(rows, int(training))]
+    return _core.BatchPlan(plan, sources, 0 if training else -1, scalars, traced.buffers)
 
 
 def check_output(output: Any, target: Array, loss: Callable[..., Any]) -> None:
@@ -118,16 +111,10 @@ def check_output(output: Any, target: Array, loss: Callable[..., Any]) -> None:
 
 def output_layout(model: Module, x: Array) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """Return shape and dtype of the model's output for two samples, without computing it."""
-    found: list[tuple[tuple[int, ...], np.dtype[Any]]] = []
-
-    def look(bx: Array) -> list[Array]:
-        with _core.no_grad(), planned_updates():
-            output = model(bx)
-        found.append((tuple(getattr(output, "shape", ())), getattr(output, "dtype", model_dtype(model))))
-        return []
-
-    _core.trace(look, [((2, *x.shape[1:]), model_dtype(model))])  # two: one has no variance
-    return found[0]
+    with _core.no_grad():
+        two = layout((2, *x.shape[1:]), model_dtype(model))  # one has no variance
+        output = trace(lambda bx: model(bx), [two], {}).out
+    return tuple(getattr(output, "shape", ())), getattr(output, "dtype", model_dtype(model))
 
 
 def check_targets(task: Task, x: Array, y: Array) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import wraps
 from typing import Any
@@ -167,7 +167,7 @@ def _start(args: tuple[Any, ...], i: int, stack: ExitStack) -> tuple[Any, dict[s
         leaf = _start_leaf("", tree)
         return leaf, {"": leaf}
     leaves = {path: _start_leaf(path, leaf) for path, leaf in _tree.flatten(tree).items()}
-    return _hold(tree, "", leaves, stack), leaves
+    return _hold(tree, iter(leaves.values()), stack), leaves
 
 
 def _start_leaf(path: str, leaf: Any) -> Array:
@@ -184,20 +184,16 @@ def _start_leaf(path: str, leaf: Any) -> Array:
         ) from None
 
 
-def _hold(tree: Any, path: str, leaves: dict[str, Array], stack: ExitStack) -> Any:
+def _hold(tree: Any, leaves: Iterator[Array], stack: ExitStack) -> Any:
     """Return the tree with the recorded leaves in place; modules keep their identity and hold the leaves for now."""
-    if hasattr(tree, "parameters") and hasattr(tree, "holding"):
-        prefix = f"{path}." if path else ""
-        stack.enter_context(tree.holding({p: leaves[prefix + p] for p in tree.parameters()}))
-        return tree
-    join = (lambda name: f"{path}.{name}") if path else str
-    if isinstance(tree, dict):
-        return {key: _hold(child, join(key), leaves, stack) for key, child in tree.items()}
-    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        return type(tree)(*(_hold(c, join(n), leaves, stack) for n, c in zip(tree._fields, tree, strict=True)))
-    if isinstance(tree, list | tuple):
-        return type(tree)(_hold(child, join(i), leaves, stack) for i, child in enumerate(tree))
-    return leaves[path]
+
+    def hold(leaf: Any) -> Any:
+        if not hasattr(leaf, "holding"):
+            return next(leaves)
+        stack.enter_context(leaf.holding({path: next(leaves) for path in leaf.parameters()}))
+        return leaf
+
+    return _tree.replace(tree, hold)
 
 
 def _rebuild(tree: Any, leaves: dict[str, Array], gradients: Any) -> Any:
