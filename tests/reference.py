@@ -26,7 +26,7 @@ class OpRow(NamedTuple):
     floats: tuple[Range, ...] = ()  # one range per argument; empty where floats are refused
     ulp: tuple[float, float] = (0.5, 0.5)  # errors in float32 and float64; 0.5 is a correctly rounded result
     near: float = 0.0  # errors of smaller results are counted in units of this one: where terms cancel
-    differentiable: bool = False
+    differentiable: bool = False  # else its derivative is zero wherever it has one, and nothing is recorded
     zero_sign: bool = True  # whether a zero has the sign of NumPy's
     whole: tuple[Range | None, ...] = ()  # the same for integers; None is the whole range of the dtype
     booleans: bool = False  # whether two bools make a bool, as in NumPy
@@ -116,7 +116,8 @@ REFERENCE_OPS: dict[str, OpRow] = {
     "int_minimum": OpRow(np.minimum, whole=ANY, booleans=True),
     "int_power": OpRow(np.power, whole=(None, EXPONENT)),
     "floor_divide": OpRow(np.floor_divide, ((-9, 9),) * 2, whole=ANY),
-    "remainder": OpRow(np.remainder, ((-9, 9),) * 2, whole=ANY),
+    "remainder": binary(np.remainder, whole=ANY),
+    "fmod": binary(np.fmod, whole=ANY),
     "bitwise_and": OpRow(np.bitwise_and, whole=ANY, booleans=True),
     "bitwise_or": OpRow(np.bitwise_or, whole=ANY, booleans=True),
     "bitwise_xor": OpRow(np.bitwise_xor, whole=ANY, booleans=True),

@@ -105,7 +105,7 @@ def test_ufuncs_carry_derivatives(ufunc: np.ufunc) -> None:
             check_grads(lambda x: ufunc(x, args[1]), args[:1], order=1)
             check_grads(lambda y: ufunc(args[0], y), args[1:], order=1)
     else:
-        assert np.asarray(ufunc(*args)).dtype == bool or ufunc in {np.floor_divide, np.remainder}
+        assert np.asarray(ufunc(*args)).dtype == bool or ufunc is np.floor_divide
 
 
 @pytest.mark.parametrize("name", ["shape", "ndim", "size"])

@@ -59,8 +59,16 @@ void check_version(const Node& node, const Var& kept, uint32_t version) {
                     " that was written to after it was recorded; copy it before writing, or write after backward");
 }
 
+void check_has_derivative(const Primitive& primitive) {
+  if (primitive.derivative == Primitive::Derivative::kNone)
+    throw TapeError("[backward] " + std::string(primitive.name) +
+                    " has no derivative; take fl.stop_gradient of its result where none is meant, or compute it with "
+                    "functions that have one");
+}
+
 // Calls the primitive's vjp and hands the results to the inputs, summed over the axes that were broadcast.
 void pull_back(const Node& node, const Var& out, const Var& g, uint64_t oldest_target, Walk& walk) {
+  check_has_derivative(*node.primitive);
   constexpr int kFew = 4;
   Var few_in[kFew], few_gin[kFew];
   Dims few_shapes[kFew];
@@ -89,7 +97,7 @@ void pull_back(const Node& node, const Var& out, const Var& g, uint64_t oldest_t
   check_version(node, node.out, node.out_version);
   static const Attrs kNone{};
   Pullback p{g, in, out, node.attrs ? *node.attrs : kNone, shapes, wanted, gin};
-  node.primitive->vjp(p);
+  node.primitive->pull(p);
   for (size_t i = 0; i < count; ++i) {
     const Node::Input& input = node.inputs[i];
     if (!gin[i] || !input.node || input.node->number < oldest_target) continue;

@@ -23,46 +23,49 @@ Layout image_layout(DType dtype, const Dims& shape) { return {dtype, shape, -1, 
 Var input_gradient(const Var& g, const Var& weight, const Attrs& attrs, const Dims& shape);
 Var weight_gradient(const Var& g, const Var& x, const Attrs& attrs, const Dims& shape);
 
-constexpr Primitive kConv = {  // x (n, c, h, w), weight (o, c / groups, kh, kw), perhaps bias (o,)
-    "conv2d",
-    [](Inputs in, const Attrs& a) {
-      return image_layout(in[0].dtype, {in[0].shape[0], in[1].shape[0], a.dims[0], a.dims[1]});
-    },
-    [](Inputs in, const Array& out, const Attrs& a) {
-      const Array bias = in.count > 2 ? contiguous(in[2]) : Array();
-      conv2d(in[0], in[1], in.count > 2 ? &bias : nullptr, slide_of(a), out);
-    },
-    [](Pullback& p) {
-      if (p.wants(0)) p.gin[0] = input_gradient(p.g, p.in[1], p.attrs, p.in_shape[0]);
-      if (p.wants(1)) p.gin[1] = weight_gradient(p.g, p.in[0], p.attrs, p.in_shape[1]);
-      if (p.wants(2)) p.gin[2] = sum(p.g, {0, 2, 3}, false);
-    },
-    kReadsA | kReadsB};
+constexpr Primitive kConv =  // x (n, c, h, w), weight (o, c / groups, kh, kw), perhaps bias (o,)
+    primitive("conv2d",
+              [](Inputs in, const Attrs& a) {
+                return image_layout(in[0].dtype, {in[0].shape[0], in[1].shape[0], a.dims[0], a.dims[1]});
+              })
+        .vjp(
+            [](Pullback& p) {
+              if (p.wants(0)) p.gin[0] = input_gradient(p.g, p.in[1], p.attrs, p.in_shape[0]);
+              if (p.wants(1)) p.gin[1] = weight_gradient(p.g, p.in[0], p.attrs, p.in_shape[1]);
+              if (p.wants(2)) p.gin[2] = sum(p.g, {0, 2, 3}, false);
+            },
+            kReadsA | kReadsB)
+        .run([](Inputs in, const Array& out, const Attrs& a) {
+          const Array bias = in.count > 2 ? contiguous(in[2]) : Array();
+          conv2d(in[0], in[1], in.count > 2 ? &bias : nullptr, slide_of(a), out);
+        });
 
-constexpr Primitive kConvInput = {  // g (n, o, oh, ow), weight -> (n, c, h, w)
-    "conv2d_input",
-    [](Inputs in, const Attrs& a) {
-      return image_layout(in[0].dtype, {in[0].shape[0], in[1].shape[1] * a.integer, a.dims[0], a.dims[1]});
-    },
-    [](Inputs in, const Array& out, const Attrs& a) { conv2d_input(in[0], in[1], slide_of(a), out); },
-    [](Pullback& p) {
-      if (p.wants(0)) p.gin[0] = apply(kConv, {p.g, p.in[1]}, with_size(p.attrs, p.in_shape[0]));
-      if (p.wants(1)) p.gin[1] = weight_gradient(p.in[0], p.g, p.attrs, p.in_shape[1]);
-    },
-    kReadsA | kReadsB};
+constexpr Primitive kConvInput =  // g (n, o, oh, ow), weight -> (n, c, h, w)
+    primitive("conv2d_input",
+              [](Inputs in, const Attrs& a) {
+                return image_layout(in[0].dtype, {in[0].shape[0], in[1].shape[1] * a.integer, a.dims[0], a.dims[1]});
+              })
+        .vjp(
+            [](Pullback& p) {
+              if (p.wants(0)) p.gin[0] = apply(kConv, {p.g, p.in[1]}, with_size(p.attrs, p.in_shape[0]));
+              if (p.wants(1)) p.gin[1] = weight_gradient(p.in[0], p.g, p.attrs, p.in_shape[1]);
+            },
+            kReadsA | kReadsB)
+        .run([](Inputs in, const Array& out, const Attrs& a) { conv2d_input(in[0], in[1], slide_of(a), out); });
 
-constexpr Primitive kConvWeight = {  // g (n, o, oh, ow), x (n, c, h, w) -> (o, c / groups, kh, kw)
-    "conv2d_weight",
-    [](Inputs in, const Attrs& a) {
-      const Dims shape{in[0].shape[1], in[1].shape[1] / a.integer, a.dims[0], a.dims[1]};
-      return Layout{in[0].dtype, shape, -1, 0, row_major(shape)};
-    },
-    [](Inputs in, const Array& out, const Attrs& a) { conv2d_weight(in[0], in[1], slide_of(a), out); },
-    [](Pullback& p) {
-      if (p.wants(0)) p.gin[0] = apply(kConv, {p.in[1], p.g}, with_size(p.attrs, p.in_shape[0]));
-      if (p.wants(1)) p.gin[1] = input_gradient(p.in[0], p.g, p.attrs, p.in_shape[1]);
-    },
-    kReadsA | kReadsB};
+constexpr Primitive kConvWeight =  // g (n, o, oh, ow), x (n, c, h, w) -> (o, c / groups, kh, kw)
+    primitive("conv2d_weight",
+              [](Inputs in, const Attrs& a) {
+                const Dims shape{in[0].shape[1], in[1].shape[1] / a.integer, a.dims[0], a.dims[1]};
+                return Layout{in[0].dtype, shape, -1, 0, row_major(shape)};
+              })
+        .vjp(
+            [](Pullback& p) {
+              if (p.wants(0)) p.gin[0] = apply(kConv, {p.in[1], p.g}, with_size(p.attrs, p.in_shape[0]));
+              if (p.wants(1)) p.gin[1] = input_gradient(p.in[0], p.g, p.attrs, p.in_shape[1]);
+            },
+            kReadsA | kReadsB)
+        .run([](Inputs in, const Array& out, const Attrs& a) { conv2d_weight(in[0], in[1], slide_of(a), out); });
 
 Var input_gradient(const Var& g, const Var& weight, const Attrs& attrs, const Dims& shape) {
   return apply(kConvInput, {g, weight}, with_size(attrs, shape));

@@ -94,45 +94,40 @@ Layout like_inputs(Inputs in, const Attrs&) {
 // g * df(x, y) in one kernel: the fast form of a rule, used while the gradient itself is not recorded. Its bits equal
 // those of the recorded form.
 template <class F>
-constexpr Primitive kUnaryGrad = {Row<F>::name,
-                                  like_inputs<F>,
-                                  [](Inputs in, const Array& out, const Attrs&) {
-                                    unary_grad(Row<F>::op, gradient_in_order_of(in[0], out), in_order_of(in[1], out),
-                                               in_order_of(in[2], out), out);
-                                  },
-                                  nullptr,
-                                  kReadsNone,
-                                  flat_unary_grad<F>,
-                                  0b1};
+constexpr Primitive kUnaryGrad = primitive(Row<F>::name, like_inputs<F>)
+                                     .no_derivative()
+                                     .run([](Inputs in, const Array& out, const Attrs&) {
+                                       unary_grad(Row<F>::op, gradient_in_order_of(in[0], out), in_order_of(in[1], out),
+                                                  in_order_of(in[2], out), out);
+                                     })
+                                     .elementwise(flat_unary_grad<F>, 0b1);
 
 template <class F>
-constexpr Primitive kUnary = {Row<F>::name,
-                              like_first,
-                              [](Inputs in, const Array& out, const Attrs&) { unary(Row<F>::op, in[0], out); },
-                              [](Pullback& p) {
-                                const Var &x = p.in[0], &y = p.out;
-                                if (recording() || Row<F>::keeps == kReadsNone) {
-                                  p.gin[0] = p.g * F::df(x, y);
-                                } else {
-                                  const Var& other = x ? x : y;
-                                  p.gin[0] = apply(kUnaryGrad<F>, {&p.g, x ? &x : &other, y ? &y : &other});
-                                }
-                              },
-                              Row<F>::keeps,
-                              flat_unary<F>};
+void pull_unary(Pullback& p) {
+  const Var &x = p.in[0], &y = p.out;
+  if (recording() || Row<F>::keeps == kReadsNone) {
+    p.gin[0] = p.g * F::df(x, y);
+  } else {
+    const Var& other = x ? x : y;
+    p.gin[0] = apply(kUnaryGrad<F>, {&p.g, x ? &x : &other, y ? &y : &other});
+  }
+}
+
+template <class F>
+constexpr Primitive kUnary = primitive(Row<F>::name, like_first)
+                                 .vjp(pull_unary<F>, Row<F>::keeps)
+                                 .run([](Inputs in, const Array& out, const Attrs&) { unary(Row<F>::op, in[0], out); })
+                                 .elementwise(flat_unary<F>);
 
 template <class F, int kArgument>
-constexpr Primitive kBinaryGrad = {Row<F>::name,
-                                   like_inputs<F>,
-                                   [](Inputs in, const Array& out, const Attrs&) {
-                                     binary_grad(Row<F>::op, kArgument, gradient_in_order_of(in[0], out),
-                                                 in_order_of(in[1], out), in_order_of(in[2], out),
-                                                 in_order_of(in[3], out), out);
-                                   },
-                                   nullptr,
-                                   kReadsNone,
-                                   flat_binary_grad<F, kArgument>,
-                                   0b1};
+constexpr Primitive kBinaryGrad = primitive(Row<F>::name, like_inputs<F>)
+                                      .no_derivative()
+                                      .run([](Inputs in, const Array& out, const Attrs&) {
+                                        binary_grad(Row<F>::op, kArgument, gradient_in_order_of(in[0], out),
+                                                    in_order_of(in[1], out), in_order_of(in[2], out),
+                                                    in_order_of(in[3], out), out);
+                                      })
+                                      .elementwise(flat_binary_grad<F, kArgument>, 0b1);
 
 template <class F, int kArgument>
 void pull_binary(Pullback& p) {
@@ -164,60 +159,84 @@ void pull_binary(Pullback& p) {
 }
 
 template <class F>
-constexpr Primitive kBinary = {
-    Row<F>::name,
-    [](Inputs in, const Attrs&) { return elementwise_layout(in, in[0].dtype, Row<F>::name); },
-    [](Inputs in, const Array& out, const Attrs&) { binary(Row<F>::op, in[0], in[1], out); },
-    [](Pullback& p) {
-      pull_binary<F, 0>(p);
-      pull_binary<F, 1>(p);
-    },
-    Row<F>::keeps,
-    flat_binary<F>,
-    0b11};
+constexpr Primitive kBinary = primitive(Row<F>::name, like_inputs<F>)
+                                  .vjp(
+                                      [](Pullback& p) {
+                                        pull_binary<F, 0>(p);
+                                        pull_binary<F, 1>(p);
+                                      },
+                                      Row<F>::keeps)
+                                  .run([](Inputs in, const Array& out, const Attrs&) {
+                                    binary(Row<F>::op, in[0], in[1], out);
+                                  })
+                                  .elementwise(flat_binary<F>, 0b11);
 
-// ----- elementwise without derivatives -----
+// ----- elementwise, without a formula -----
 
-#define FL_ROW(Op, label)                                                                                       \
-  constexpr Primitive k##Op = {                                                                                 \
-      #label, [](Inputs in, const Attrs&) { return elementwise_layout(in, DType::kBool, #label); },             \
-      [](Inputs in, const Array& out, const Attrs&) { compare(CompareOp::k##Op, in[0], in[1], out); }, nullptr, \
-      kReadsNone};
+#define FL_ROW(Op, label)                                                                                     \
+  constexpr Primitive k##Op =                                                                                 \
+      primitive(#label, [](Inputs in, const Attrs&) { return elementwise_layout(in, DType::kBool, #label); }) \
+          .constant()                                                                                         \
+          .run([](Inputs in, const Array& out, const Attrs&) { compare(CompareOp::k##Op, in[0], in[1], out); });
 FL_COMPARE_OPS(FL_ROW)
 #undef FL_ROW
-#define FL_ROW(Op, label)                                                                                       \
-  constexpr Primitive k##Op = {                                                                                 \
-      #label, [](Inputs in, const Attrs&) { return elementwise_layout(in, in[0].dtype, #label); },              \
-      [](Inputs in, const Array& out, const Attrs&) { integer(IntegerOp::k##Op, in[0], in[1], out); }, nullptr, \
-      kReadsNone};
+
+constexpr Primitive with_derivative(const Underived& row, IntegerOp op) {
+  // z = x - q y with a whole q: dz/dx = 1, dz/dy = -q.
+  if (op == IntegerOp::kRemainder)
+    return row.vjp(
+        [](Pullback& p) {
+          if (p.wants(0)) p.gin[0] = p.g;
+          if (p.wants(1)) p.gin[1] = -p.g * floor_divide(p.in[0], p.in[1]);
+        },
+        kReadsA | kReadsB);
+  if (op == IntegerOp::kFmod)
+    return row.vjp(
+        [](Pullback& p) {
+          if (p.wants(0)) p.gin[0] = p.g;
+          if (p.wants(1)) p.gin[1] = -p.g * round((p.in[0] - p.out) / p.in[1]);
+        },
+        kReadsA | kReadsB | kReadsOut);
+  return row.constant();
+}
+
+#define FL_ROW(Op, label)                                                                                         \
+  constexpr Primitive k##Op =                                                                                     \
+      with_derivative(                                                                                            \
+          primitive(#label, [](Inputs in, const Attrs&) { return elementwise_layout(in, in[0].dtype, #label); }), \
+          IntegerOp::k##Op)                                                                                       \
+          .run([](Inputs in, const Array& out, const Attrs&) { integer(IntegerOp::k##Op, in[0], in[1], out); });
 FL_INTEGER_OPS(FL_ROW)
 #undef FL_ROW
-#define FL_ROW(Op, label)                                                                           \
-  constexpr Primitive k##Op = {                                                                     \
-      #label, [](Inputs in, const Attrs&) { return elementwise_layout(in, DType::kBool, #label); }, \
-      [](Inputs in, const Array& out, const Attrs&) { test(TestOp::k##Op, in[0], out); }, nullptr, kReadsNone};
+#define FL_ROW(Op, label)                                                                                     \
+  constexpr Primitive k##Op =                                                                                 \
+      primitive(#label, [](Inputs in, const Attrs&) { return elementwise_layout(in, DType::kBool, #label); }) \
+          .constant()                                                                                         \
+          .run([](Inputs in, const Array& out, const Attrs&) { test(TestOp::k##Op, in[0], out); });
 FL_TEST_OPS(FL_ROW)
 #undef FL_ROW
 
-constexpr Primitive kWhere = {"where",
-                              [](Inputs in, const Attrs&) {
-                                Layout out = elementwise_layout(in, in[1].dtype, "where", 1);
-                                const Dims shape = broadcast(out.shape, in[0].shape, "where");
-                                if (shape != out.shape) out.shape = shape, out.strides = row_major(shape);
-                                return out;
-                              },
-                              [](Inputs in, const Array& out, const Attrs&) { where(in[0], in[1], in[2], out); },
-                              [](Pullback& p) {
-                                const Var zero = astype(Var(0), p.g.dtype());
-                                if (p.wants(1)) p.gin[1] = where(p.in[0], p.g, zero);
-                                if (p.wants(2)) p.gin[2] = where(p.in[0], zero, p.g);
-                              },
-                              kReadsA};
+constexpr Primitive kWhere =
+    primitive("where",
+              [](Inputs in, const Attrs&) {
+                Layout out = elementwise_layout(in, in[1].dtype, "where", 1);
+                const Dims shape = broadcast(out.shape, in[0].shape, "where");
+                if (shape != out.shape) out.shape = shape, out.strides = row_major(shape);
+                return out;
+              })
+        .vjp(
+            [](Pullback& p) {
+              const Var zero = astype(Var(0), p.g.dtype());
+              if (p.wants(1)) p.gin[1] = where(p.in[0], p.g, zero);
+              if (p.wants(2)) p.gin[2] = where(p.in[0], zero, p.g);
+            },
+            kReadsA)
+        .run([](Inputs in, const Array& out, const Attrs&) { where(in[0], in[1], in[2], out); });
 
-constexpr Primitive kCast = {  // dtype: the new one; integer: the old one, for the way back
-    "astype", [](Inputs in, const Attrs& a) { return elementwise_layout(in, a.dtype, "astype"); },
-    [](Inputs in, const Array& out, const Attrs&) { cast(in[0], out); },
-    [](Pullback& p) { p.gin[0] = astype(p.g, static_cast<DType>(p.attrs.integer)); }, kReadsNone};
+constexpr Primitive kCast =  // dtype: the new one; integer: the old one, for the way back
+    primitive("astype", [](Inputs in, const Attrs& a) { return elementwise_layout(in, a.dtype, "astype"); })
+        .vjp([](Pullback& p) { p.gin[0] = astype(p.g, static_cast<DType>(p.attrs.integer)); }, kReadsNone)
+        .run([](Inputs in, const Array& out, const Attrs&) { cast(in[0], out); });
 
 // A plain number in another dtype, without the way over strides that cast takes.
 Array number_as(const Array& x, DType dtype) {

@@ -11,15 +11,13 @@
 namespace fallline {
 namespace {
 
-constexpr Primitive kScan = {"scan", nullptr, nullptr, nullptr, ~0u};
-constexpr Primitive kCall = {"call", nullptr, nullptr, nullptr, ~0u};
+constexpr Primitive kScan = primitive("scan", nullptr).vjp(nullptr, ~0u);
+constexpr Primitive kCall = primitive("call", nullptr).vjp(nullptr, ~0u);
 
-constexpr Primitive kResult = {  // dims, dtype; starts: {elements before it}; integer: its number
-    "result",
-    [](Inputs, const Attrs& a) {
+constexpr Primitive kResult =  // dims, dtype; starts: {elements before it}; integer: its number
+    primitive("result", [](Inputs, const Attrs& a) {
       return Layout{a.dtype, a.dims, 0, a.starts[0], row_major(a.dims)};
-    },
-    nullptr, nullptr, kReadsNone};
+    }).vjp(nullptr, kReadsNone);
 
 const Primitive& primitive_of(const Nested& nested) { return nested.once ? kCall : kScan; }
 

@@ -42,29 +42,80 @@ struct Pullback {
   bool wants(int i) const { return (wanted >> i) & 1; }
 };
 
+// The inputs and the output that a vjp reads, and that a record therefore keeps.
 constexpr uint32_t kReadsNone = 0, kReadsA = 1, kReadsB = 2, kReadsC = 4, kReadsOut = 1u << 31;
 constexpr uint32_t kReadsX = kReadsA, kReadsY = kReadsOut;  // of a unary op: y = f(x)
 
+// A row. It is written as a chain that begins with `primitive(name, shape)` and first says its derivative:
+//   constexpr Primitive kSine = primitive("sin", like_first).vjp(pull_sine, kReadsA).run(eval_sine);
+// A row that is never run makes nothing but views.
 struct Primitive {
+  using Shape = Layout (*)(Inputs in, const Attrs& attrs);  // or throws ShapeError, DTypeError
+  using Eval = void (*)(Inputs in, const Array& out, const Attrs& attrs);
+  using Vjp = void (*)(Pullback& p);  // in recorded functions
+  using Prepare = std::function<void()> (*)(Inputs in, const Array& out, const Attrs& attrs);
+  using Rows = void (*)(Inputs in, Inputs rows, const Attrs& attrs);
+  using Flat = ElementwiseKernel (*)(DType dtype);
+  enum class Derivative { kVjp, kZero, kNone };
+
   const char* name;
-  Layout (*shape)(Inputs in, const Attrs& attrs);                 // or throws ShapeError, DTypeError
-  void (*eval)(Inputs in, const Array& out, const Attrs& attrs);  // null where the output is always a view
-  void (*vjp)(Pullback& p);                                       // in recorded functions; null: no derivative
-  uint32_t keeps;                                                 // the inputs and the output that vjp reads
+  Shape shape;
+  Derivative derivative;
+  Vjp pull;
+  uint32_t keeps;
+  Eval eval = nullptr;
 
-  // Of elementwise functions: the kernel over consecutive elements, all of one float dtype; for groups
-  // (autograd/group.h).
-  ElementwiseKernel (*flat)(DType dtype) = nullptr;
-  uint32_t repeats = 0;  // the inputs that may be one element, repeated
+  Flat flat = nullptr;
+  uint32_t repeats = 0;
 
-  // For plans: a call with all that follows from shapes worked out, or null. It reads where the elements lie each time.
-  std::function<void()> (*prepare)(Inputs in, const Array& out, const Attrs& attrs) = nullptr;
+  Prepare prepare = nullptr;
 
-  // Of functions whose output is a stack of rows: the same with every row in memory of its own. Row i may lie where
-  // input `overwrites` + i lies, in whose row-major order it is. Also of functions with several outputs.
-  void (*rows)(Inputs in, Inputs rows, const Attrs& attrs) = nullptr;
+  Rows rows = nullptr;
   int overwrites = 0;
+
+  constexpr Primitive run(Eval f) const {
+    Primitive out = *this;
+    out.eval = f;
+    return out;
+  }
+  // Of elementwise functions: the kernel over consecutive elements, all of one float dtype; for groups
+  // (autograd/group.h). The inputs `may_repeat` may be one element, repeated.
+  constexpr Primitive elementwise(Flat kernel, uint32_t may_repeat = 0) const {
+    Primitive out = *this;
+    out.flat = kernel;
+    out.repeats = may_repeat;
+    return out;
+  }
+  // For plans: a call with all that follows from shapes worked out, or null. It reads where the elements lie each time.
+  constexpr Primitive prepared(Prepare f) const {
+    Primitive out = *this;
+    out.prepare = f;
+    return out;
+  }
+  // Of functions whose output is a stack of rows: the same with every row in memory of its own. Row i may lie where
+  // input `first` + i lies, in whose row-major order it is. Also of functions with several outputs.
+  constexpr Primitive run_rows(Rows f, int first = 0) const {
+    Primitive out = *this;
+    out.rows = f;
+    out.overwrites = first;
+    return out;
+  }
 };
+
+// A row that has not said its derivative yet: it must.
+struct Underived {
+  const char* name;
+  Primitive::Shape shape;
+
+  constexpr Primitive vjp(Primitive::Vjp pull, uint32_t reads) const {
+    return {name, shape, Primitive::Derivative::kVjp, pull, reads};
+  }
+  // Zero wherever there is one: nothing is recorded.
+  constexpr Primitive constant() const { return {name, shape, Primitive::Derivative::kZero, nullptr, kReadsNone}; }
+  // There is one that nobody has written: who asks for it gets an error that names the row.
+  constexpr Primitive no_derivative() const { return {name, shape, Primitive::Derivative::kNone, nullptr, kReadsNone}; }
+};
+constexpr Underived primitive(const char* name, Primitive::Shape shape) { return {name, shape}; }
 
 // Shapes that several primitives have: that of the first input, in its memory order where it is dense...
 inline Layout like_first(Inputs in, const Attrs&) {

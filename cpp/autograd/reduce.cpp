@@ -42,15 +42,12 @@ Var restored(const Var& y, const Dims& axes, const Dims& in_shape) {
   return reshape(y, shape);
 }
 
-constexpr Primitive kSum = {
-    "sum",
-    reduced_sum,
-    eval_reduce<ReduceOp::kSum>,
-    [](Pullback& p) { p.gin[0] = broadcast_to(restored(p.g, p.attrs.dims, p.in_shape[0]), p.in_shape[0]); },
-    kReadsNone,
-    nullptr,
-    0,
-    prepare_reduce<ReduceOp::kSum>};
+constexpr Primitive kSum =
+    primitive("sum", reduced_sum)
+        .vjp([](Pullback& p) { p.gin[0] = broadcast_to(restored(p.g, p.attrs.dims, p.in_shape[0]), p.in_shape[0]); },
+             kReadsNone)
+        .run(eval_reduce<ReduceOp::kSum>)
+        .prepared(prepare_reduce<ReduceOp::kSum>);
 
 // Equal extremes share the gradient equally.
 void pull_extreme(Pullback& p) {
@@ -59,17 +56,21 @@ void pull_extreme(Pullback& p) {
   const Var share = restored(p.g, p.attrs.dims, shape) / sum(chosen, p.attrs.dims, true);
   p.gin[0] = chosen * share;
 }
-constexpr Primitive kMax = {"max", reduced_same, eval_reduce<ReduceOp::kMax>, pull_extreme, kReadsX | kReadsY};
-constexpr Primitive kMin = {"min", reduced_same, eval_reduce<ReduceOp::kMin>, pull_extreme, kReadsX | kReadsY};
-constexpr Primitive kLogsumexp = {"logsumexp", reduced_same, eval_reduce<ReduceOp::kLogsumexp>,
-                                  [](Pullback& p) {
-                                    const Dims& shape = p.in_shape[0];
-                                    p.gin[0] = restored(p.g, p.attrs.dims, shape) *
-                                               exp(p.in[0] - restored(p.out, p.attrs.dims, shape));
-                                  },
-                                  kReadsX | kReadsY};
-constexpr Primitive kArgmax = {"argmax", reduced_index, eval_reduce<ReduceOp::kArgmax>, nullptr, kReadsNone};
-constexpr Primitive kArgmin = {"argmin", reduced_index, eval_reduce<ReduceOp::kArgmin>, nullptr, kReadsNone};
+constexpr Primitive kMax =
+    primitive("max", reduced_same).vjp(pull_extreme, kReadsX | kReadsY).run(eval_reduce<ReduceOp::kMax>);
+constexpr Primitive kMin =
+    primitive("min", reduced_same).vjp(pull_extreme, kReadsX | kReadsY).run(eval_reduce<ReduceOp::kMin>);
+constexpr Primitive kLogsumexp =
+    primitive("logsumexp", reduced_same)
+        .vjp(
+            [](Pullback& p) {
+              const Dims& shape = p.in_shape[0];
+              p.gin[0] = restored(p.g, p.attrs.dims, shape) * exp(p.in[0] - restored(p.out, p.attrs.dims, shape));
+            },
+            kReadsX | kReadsY)
+        .run(eval_reduce<ReduceOp::kLogsumexp>);
+constexpr Primitive kArgmax = primitive("argmax", reduced_index).constant().run(eval_reduce<ReduceOp::kArgmax>);
+constexpr Primitive kArgmin = primitive("argmin", reduced_index).constant().run(eval_reduce<ReduceOp::kArgmin>);
 
 Attrs along(const Dims& axes, bool keepdims) {
   Attrs attrs;

@@ -148,7 +148,8 @@ Var apply(const Primitive& primitive, const Var* const* in, int count, const Att
       primitive.eval(inputs, out, attrs);
     }
   }
-  if (!tracked || !record_calls || !primitive.vjp) return Var(std::move(out), nullptr, value);
+  if (!tracked || !record_calls || primitive.derivative == Primitive::Derivative::kZero)
+    return Var(std::move(out), nullptr, value);
   NodePtr node = remember(primitive, in, count, attrs, out, value);
   return Var(std::move(out), std::move(node), value);
 }
@@ -162,7 +163,7 @@ Layout same(Inputs in, const Attrs&) {
   return layout;
 }
 void pass(Pullback& p) { p.gin[0] = p.g; }
-constexpr Primitive kIdentity = {"identity", same, nullptr, pass, kReadsNone};
+constexpr Primitive kIdentity = primitive("identity", same).vjp(pass, kReadsNone);
 }  // namespace
 
 Var start_record(const Var& x) {

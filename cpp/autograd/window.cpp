@@ -27,59 +27,59 @@ Layout images_layout(Inputs in, const Attrs& a) {
 
 // ----- the largest -----
 
-void pull_max_input(Pullback& p);
+extern const Primitive kMaxPoolPick;
+constexpr Primitive kMaxPoolInput =  // g, x: the gradient of the largest by x
+    primitive("max_pool2d_input", images_layout)
+        .vjp(
+            [](Pullback& p) {
+              if (p.wants(0)) p.gin[0] = apply(kMaxPoolPick, {p.g, p.in[1]}, p.attrs);
+            },
+            kReadsB)
+        .run([](Inputs in, const Array& out, const Attrs& a) { max_pool2d_input(in[0], in[1], window_of(a), out); });
 
-constexpr Primitive kMaxPoolInput = {  // g, x: the gradient of the largest by x
-    "max_pool2d_input", images_layout,
-    [](Inputs in, const Array& out, const Attrs& a) { max_pool2d_input(in[0], in[1], window_of(a), out); },
-    pull_max_input, kReadsB};
+constexpr Primitive kMaxPoolPick =  // v, x: v where x is the largest
+    primitive("max_pool2d_pick", windows_layout)
+        .vjp(
+            [](Pullback& p) {
+              if (p.wants(0)) p.gin[0] = apply(kMaxPoolInput, {p.g, p.in[1]}, p.attrs);
+            },
+            kReadsB)
+        .run([](Inputs in, const Array& out, const Attrs& a) { max_pool2d_pick(in[0], in[1], window_of(a), out); });
 
-constexpr Primitive kMaxPoolPick = {  // v, x: v where x is the largest
-    "max_pool2d_pick", windows_layout,
-    [](Inputs in, const Array& out, const Attrs& a) { max_pool2d_pick(in[0], in[1], window_of(a), out); },
-    [](Pullback& p) {
-      if (p.wants(0)) p.gin[0] = apply(kMaxPoolInput, {p.g, p.in[1]}, p.attrs);
-    },
-    kReadsB};
-
-void pull_max_input(Pullback& p) {
-  if (p.wants(0)) p.gin[0] = apply(kMaxPoolPick, {p.g, p.in[1]}, p.attrs);
-}
-
-constexpr Primitive kMaxPool = {
-    "max_pool2d", windows_layout,
-    [](Inputs in, const Array& out, const Attrs& a) { max_pool2d(in[0], window_of(a), out); },
-    [](Pullback& p) {
-      p.gin[0] = apply(kMaxPoolInput, {p.g, p.in[0]}, p.attrs);
-    },
-    kReadsA};
+constexpr Primitive kMaxPool =
+    primitive("max_pool2d", windows_layout)
+        .vjp(
+            [](Pullback& p) {
+              p.gin[0] = apply(kMaxPoolInput, {p.g, p.in[0]}, p.attrs);
+            },
+            kReadsA)
+        .run([](Inputs in, const Array& out, const Attrs& a) { max_pool2d(in[0], window_of(a), out); });
 
 // ----- the largest of relu(x): what plans make of the two (autograd/peephole.h) -----
 
-constexpr Primitive kReluMaxPool = {
-    "relu_max_pool2d", windows_layout,
-    [](Inputs in, const Array& out, const Attrs& a) { relu_max_pool2d(in[0], window_of(a), out); }, nullptr,
-    kReadsNone};
-constexpr Primitive kReluMaxPoolInput = {  // g, x
-    "relu_max_pool2d_input", images_layout,
-    [](Inputs in, const Array& out, const Attrs& a) { relu_max_pool2d_input(in[0], in[1], window_of(a), out); },
-    nullptr, kReadsNone};
+constexpr Primitive kReluMaxPool =
+    primitive("relu_max_pool2d", windows_layout).no_derivative().run([](Inputs in, const Array& out, const Attrs& a) {
+      relu_max_pool2d(in[0], window_of(a), out);
+    });
+constexpr Primitive kReluMaxPoolInput =  // g, x
+    primitive("relu_max_pool2d_input", images_layout)
+        .no_derivative()
+        .run([](Inputs in, const Array& out, const Attrs& a) {
+          relu_max_pool2d_input(in[0], in[1], window_of(a), out);
+        });
 
 // ----- the mean -----
 
-void pull_mean_input(Pullback& p);
+extern const Primitive kAvgPool;
+constexpr Primitive kAvgPoolInput =
+    primitive("avg_pool2d_input", images_layout)
+        .vjp([](Pullback& p) { p.gin[0] = apply(kAvgPool, {p.g}, p.attrs); }, kReadsNone)
+        .run([](Inputs in, const Array& out, const Attrs& a) { avg_pool2d_input(in[0], window_of(a), out); });
 
-constexpr Primitive kAvgPoolInput = {
-    "avg_pool2d_input", images_layout,
-    [](Inputs in, const Array& out, const Attrs& a) { avg_pool2d_input(in[0], window_of(a), out); }, pull_mean_input,
-    kReadsNone};
-
-constexpr Primitive kAvgPool = {
-    "avg_pool2d", windows_layout,
-    [](Inputs in, const Array& out, const Attrs& a) { avg_pool2d(in[0], window_of(a), out); },
-    [](Pullback& p) { p.gin[0] = apply(kAvgPoolInput, {p.g}, p.attrs); }, kReadsNone};
-
-void pull_mean_input(Pullback& p) { p.gin[0] = apply(kAvgPool, {p.g}, p.attrs); }
+constexpr Primitive kAvgPool =
+    primitive("avg_pool2d", windows_layout)
+        .vjp([](Pullback& p) { p.gin[0] = apply(kAvgPoolInput, {p.g}, p.attrs); }, kReadsNone)
+        .run([](Inputs in, const Array& out, const Attrs& a) { avg_pool2d(in[0], window_of(a), out); });
 
 Var pool(const Primitive& primitive, const Var& object, const Dims& size, const Dims& stride, const Dims& padding) {
   const std::string where = "[" + std::string(primitive.name) + "] ";

@@ -7,15 +7,16 @@
 namespace fallline {
 namespace {
 
-constexpr Primitive kDropout = {  // number: the rate; integer: the stream
-    "dropout", like_first,
-    [](Inputs in, const Array& out, const Attrs& a) {
-      const uint64_t* key = in[1].as<uint64_t>();
-      random_dropout(derive_key(derive_key(key[0], key[1]), static_cast<uint64_t>(a.integer)), 0, 1 - a.number, out);
-      binary(BinaryOp::kMultiply, in[0], out, out);
-    },
-    [](Pullback& p) { p.gin[0] = dropout(p.g, p.in[1], p.attrs.number, p.attrs.integer); },  // the same factors again
-    kReadsB};
+constexpr Primitive kDropout =  // number: the rate; integer: the stream
+    primitive("dropout", like_first)
+        .vjp([](Pullback& p) { p.gin[0] = dropout(p.g, p.in[1], p.attrs.number, p.attrs.integer); },
+             kReadsB)  // the same factors again
+        .run([](Inputs in, const Array& out, const Attrs& a) {
+          const uint64_t* key = in[1].as<uint64_t>();
+          random_dropout(derive_key(derive_key(key[0], key[1]), static_cast<uint64_t>(a.integer)), 0, 1 - a.number,
+                         out);
+          binary(BinaryOp::kMultiply, in[0], out, out);
+        });
 
 }  // namespace
 

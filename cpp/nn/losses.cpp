@@ -38,7 +38,8 @@ void eval_softmax_grad(Inputs in, const Array& out, const Attrs&) {
                                                                                  r.classes);
 }
 template <bool kLog>
-constexpr Primitive kSoftmaxGrad = {"softmax_grad", row_major_like, eval_softmax_grad<kLog>, nullptr, kReadsNone};
+constexpr Primitive kSoftmaxGrad =
+    primitive("softmax_grad", row_major_like).no_derivative().run(eval_softmax_grad<kLog>);
 template <bool kLog>
 void pull_softmax(Pullback& p) {
   const Var &g = p.g, &y = p.out;
@@ -49,8 +50,10 @@ void pull_softmax(Pullback& p) {
   else
     p.gin[0] = y * (g - last_sum(g * y));
 }
-constexpr Primitive kSoftmax = {"softmax", row_major_like, eval_softmax<false>, pull_softmax<false>, kReadsY};
-constexpr Primitive kLogSoftmax = {"log_softmax", row_major_like, eval_softmax<true>, pull_softmax<true>, kReadsY};
+constexpr Primitive kSoftmax =
+    primitive("softmax", row_major_like).vjp(pull_softmax<false>, kReadsY).run(eval_softmax<false>);
+constexpr Primitive kLogSoftmax =
+    primitive("log_softmax", row_major_like).vjp(pull_softmax<true>, kReadsY).run(eval_softmax<true>);
 
 Var over_axis(const Primitive& primitive, const Var& x, int axis) {
   const Var y = is_float(x.dtype()) ? x : settle(astype(x, default_dtype()));
@@ -63,15 +66,13 @@ Var over_axis(const Primitive& primitive, const Var& x, int axis) {
 
 // ----- cross entropy; the gradient is one kernel: (softmax(x) - target) g -----
 
-constexpr Primitive kCrossEntropyGrad = {"cross_entropy_grad", row_major_like,
-                                         [](Inputs in, const Array& out, const Attrs&) {
-                                           const Array x = contiguous(in[0]), labels = contiguous(in[1]);
-                                           const Rows r(x);
-                                           softmax_kernels().cross_entropy[float_index(x.dtype)](
-                                               x.data, labels.as<int64_t>(), in[2].data, in[2].strides[0], nullptr,
-                                               out.data, r.rows, r.classes);
-                                         },
-                                         nullptr, kReadsNone};
+constexpr Primitive kCrossEntropyGrad =
+    primitive("cross_entropy_grad", row_major_like).no_derivative().run([](Inputs in, const Array& out, const Attrs&) {
+      const Array x = contiguous(in[0]), labels = contiguous(in[1]);
+      const Rows r(x);
+      softmax_kernels().cross_entropy[float_index(x.dtype)](x.data, labels.as<int64_t>(), in[2].data, in[2].strides[0],
+                                                            nullptr, out.data, r.rows, r.classes);
+    });
 
 Var one_hot(const Var& labels, int64_t classes, DType dtype) {
   Array numbers = Array::empty({classes}, DType::kInt64);
@@ -79,54 +80,48 @@ Var one_hot(const Var& labels, int64_t classes, DType dtype) {
   return astype(equal(column(labels), Var(numbers)), dtype);
 }
 
-constexpr Primitive kCrossEntropy = {
-    "cross_entropy", one_per_row,
-    [](Inputs in, const Array& out, const Attrs&) {
-      const Array x = contiguous(in[0]), labels = contiguous(in[1]);
-      const Rows r(x);
-      check_indices(labels, r.classes, "cross_entropy");
-      softmax_kernels().cross_entropy[float_index(x.dtype)](x.data, labels.as<int64_t>(), nullptr, 0, out.data, nullptr,
-                                                            r.rows, r.classes);
-    },
-    [](Pullback& p) {
-      const Var &x = p.in[0], &labels = p.in[1];
-      if (!recording())
-        p.gin[0] = apply(kCrossEntropyGrad, {x, labels, p.g});
-      else
-        p.gin[0] = (softmax(x, 1) - one_hot(labels, x.shape()[1], x.dtype())) * column(p.g);
-    },
-    kReadsA | kReadsB};
+constexpr Primitive kCrossEntropy =
+    primitive("cross_entropy", one_per_row)
+        .vjp(
+            [](Pullback& p) {
+              const Var &x = p.in[0], &labels = p.in[1];
+              if (!recording())
+                p.gin[0] = apply(kCrossEntropyGrad, {x, labels, p.g});
+              else
+                p.gin[0] = (softmax(x, 1) - one_hot(labels, x.shape()[1], x.dtype())) * column(p.g);
+            },
+            kReadsA | kReadsB)
+        .run([](Inputs in, const Array& out, const Attrs&) {
+          const Array x = contiguous(in[0]), labels = contiguous(in[1]);
+          const Rows r(x);
+          check_indices(labels, r.classes, "cross_entropy");
+          softmax_kernels().cross_entropy[float_index(x.dtype)](x.data, labels.as<int64_t>(), nullptr, 0, out.data,
+                                                                nullptr, r.rows, r.classes);
+        });
 
-constexpr Primitive kCrossEntropyAndGrad = {  // of scores, labels and the gradient of the losses: losses, gradient
-    "cross_entropy_and_grad",
-    one_per_row,
-    nullptr,
-    nullptr,
-    kReadsNone,
-    nullptr,
-    0,
-    nullptr,
-    [](Inputs in, Inputs out, const Attrs&) {
+constexpr Primitive kCrossEntropyAndGrad =  // of scores, labels and the gradient of the losses: losses, gradient
+    primitive("cross_entropy_and_grad", one_per_row).no_derivative().run_rows([](Inputs in, Inputs out, const Attrs&) {
       const Array x = contiguous(in[0]), labels = contiguous(in[1]);
       const Rows r(x);
       check_indices(labels, r.classes, "cross_entropy");
       softmax_kernels().cross_entropy[float_index(x.dtype)](x.data, labels.as<int64_t>(), in[2].data, in[2].strides[0],
                                                             out[0].data, out[1].data, r.rows, r.classes);
-    }};
+    });
 
-constexpr Primitive kSoftCrossEntropy = {"soft_cross_entropy", one_per_row,
-                                         [](Inputs in, const Array& out, const Attrs&) {
-                                           const Array x = contiguous(in[0]), t = contiguous(in[1]);
-                                           const Rows r(x);
-                                           softmax_kernels().soft_cross_entropy[float_index(x.dtype)](
-                                               x.data, t.data, nullptr, 0, out.data, nullptr, r.rows, r.classes);
-                                         },
-                                         [](Pullback& p) {
-                                           const Var &x = p.in[0], &t = p.in[1], g = column(p.g);
-                                           if (p.wants(0)) p.gin[0] = (softmax(x, 1) * last_sum(t) - t) * g;
-                                           if (p.wants(1)) p.gin[1] = -log_softmax(x, 1) * g;
-                                         },
-                                         kReadsA | kReadsB};
+constexpr Primitive kSoftCrossEntropy = primitive("soft_cross_entropy", one_per_row)
+                                            .vjp(
+                                                [](Pullback& p) {
+                                                  const Var &x = p.in[0], &t = p.in[1], g = column(p.g);
+                                                  if (p.wants(0)) p.gin[0] = (softmax(x, 1) * last_sum(t) - t) * g;
+                                                  if (p.wants(1)) p.gin[1] = -log_softmax(x, 1) * g;
+                                                },
+                                                kReadsA | kReadsB)
+                                            .run([](Inputs in, const Array& out, const Attrs&) {
+                                              const Array x = contiguous(in[0]), t = contiguous(in[1]);
+                                              const Rows r(x);
+                                              softmax_kernels().soft_cross_entropy[float_index(x.dtype)](
+                                                  x.data, t.data, nullptr, 0, out.data, nullptr, r.rows, r.classes);
+                                            });
 
 }  // namespace
 

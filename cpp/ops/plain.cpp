@@ -173,6 +173,20 @@ struct Remainder {
     }
   }
 };
+// The remainder of the division rounded towards zero, which takes the dividend's sign, as in C.
+struct Fmod {
+  template <class T>
+  static T f(T a, T b) {
+    if constexpr (std::is_floating_point_v<T>) {
+      return std::fmod(a, b);
+    } else {
+      if (b == T(0)) return T(0);
+      if constexpr (std::is_signed_v<T>)
+        if (b == T(-1)) return T(0);
+      return static_cast<T>(a % b);
+    }
+  }
+};
 struct FloorDivide {
   template <class T>
   static T f(T a, T b) {
@@ -254,7 +268,8 @@ template <class Op>
 void run_integer(const Array& x, const Array& y, const Array& out) {
   visit(x.dtype, [&](auto tag) {
     using T = typename decltype(tag)::Type;
-    constexpr bool kFloats = std::is_same_v<Op, Remainder> || std::is_same_v<Op, FloorDivide>;
+    constexpr bool kFloats =
+        std::is_same_v<Op, Remainder> || std::is_same_v<Op, Fmod> || std::is_same_v<Op, FloorDivide>;
     if constexpr (std::is_same_v<T, bool>) {
       walk(zip_row<Op, bool, uint8_t>, x, y, out);
     } else if constexpr (!std::is_floating_point_v<T> || kFloats) {

@@ -29,6 +29,7 @@ namespace fallline {
   X(IntPower, int_power)           \
   X(FloorDivide, floor_divide)     \
   X(Remainder, remainder)          \
+  X(Fmod, fmod)                    \
   X(BitAnd, bitwise_and)           \
   X(BitOr, bitwise_or)             \
   X(BitXor, bitwise_xor)           \

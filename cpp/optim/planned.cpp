@@ -31,30 +31,25 @@ void update(Inputs in, Inputs rows, const Attrs& attrs) {
             &tensor, 1, end);
 }
 
-constexpr Primitive kPlannedStep = {  // integer: the rule; inputs: hyper-parameters, t, gradient, parameter, slots
-    "update",
-    [](Inputs in, const Attrs&) {
-      Layout out;
-      out.dtype = in[kParameter].dtype;
-      out.shape = {in.count - kParameter, count(in[kParameter].shape)};
-      return out;
-    },
-    [](Inputs in, const Array& out, const Attrs& attrs) {
-      std::vector<Array> rows(static_cast<size_t>(out.shape[0]), Array::placeholder({out.shape[1]}, out.dtype));
-      std::vector<const Array*> places;
-      for (Array& row : rows) {
-        row.data = out.data + static_cast<int64_t>(places.size()) * row.bytes();
-        places.push_back(&row);
-      }
-      update(in, {places.data(), static_cast<int>(places.size())}, attrs);
-    },
-    nullptr,
-    kReadsNone,
-    nullptr,
-    0,
-    nullptr,
-    update,
-    kParameter};
+constexpr Primitive kPlannedStep =  // integer: the rule; inputs: hyper-parameters, t, gradient, parameter, slots
+    primitive("update",
+              [](Inputs in, const Attrs&) {
+                Layout out;
+                out.dtype = in[kParameter].dtype;
+                out.shape = {in.count - kParameter, count(in[kParameter].shape)};
+                return out;
+              })
+        .no_derivative()
+        .run([](Inputs in, const Array& out, const Attrs& attrs) {
+          std::vector<Array> rows(static_cast<size_t>(out.shape[0]), Array::placeholder({out.shape[1]}, out.dtype));
+          std::vector<const Array*> places;
+          for (Array& row : rows) {
+            row.data = out.data + static_cast<int64_t>(places.size()) * row.bytes();
+            places.push_back(&row);
+          }
+          update(in, {places.data(), static_cast<int>(places.size())}, attrs);
+        })
+        .run_rows(update, kParameter);
 
 }  // namespace
 

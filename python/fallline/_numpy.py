@@ -15,7 +15,7 @@ UFUNCS: dict[Any, Callable[..., Any]] = {
     for name in (
         *("negative", "sign", "square", "reciprocal", "sqrt", "exp", "expm1", "log", "log1p", "sin", "cos", "tanh"),
         *("floor", "ceil", "trunc", "add", "subtract", "multiply", "divide", "power", "maximum", "minimum", "matmul"),
-        *("floor_divide", "remainder", "equal", "not_equal", "less", "less_equal", "greater", "greater_equal"),
+        *("floor_divide", "remainder", "fmod", "equal", "not_equal", "less", "less_equal", "greater", "greater_equal"),
         *("logical_and", "logical_or", "logical_xor", "logical_not", "bitwise_and", "bitwise_or", "bitwise_xor"),
         *("isnan", "isinf", "isfinite"),
     )

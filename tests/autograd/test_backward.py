@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from reference import REFERENCE_OPS, op_arguments
 
 import fallline as fl
 from fallline import _core
@@ -142,6 +143,31 @@ def test_no_grad_records_nothing_and_ends_after_errors() -> None:
     for _ in range(2):
         with scope:
             assert not (x * x).requires_grad
+
+
+@pytest.mark.parametrize("name", [name for name, row in REFERENCE_OPS.items() if row.floats])
+def test_every_row_says_its_derivative(name: str) -> None:
+    args = [fl.asarray(x, requires_grad=True) for x in op_arguments(name, "float64", 5, seed=0)]
+    assert getattr(_core, name)(*args).requires_grad == REFERENCE_OPS[name].differentiable
+
+
+@pytest.mark.parametrize(("f", "whole"), [(fl.remainder, np.floor), (fl.fmod, np.trunc)])
+def test_remainders_have_their_derivatives(f: Any, whole: Any) -> None:
+    x, y = np.array([7.5, -7.5, 7.5, -7.5, 6.0, 0.5]), np.array([2.0, 2.0, -2.0, -2.0, 3.0, 4.0])
+    gx, gy = fl.grad(lambda x, y: f(x, y).sum(), argnums=(0, 1))(x, y)
+    assert gx.tolist() == [1] * 6
+    assert gy.tolist() == (-whole(x / y)).tolist()
+    assert fl.grad(lambda x: x % 2.0)(3.5) == 1
+    assert fl.grad(fl.grad(lambda y: 7.5 % y * y))(2.0) == -6  # (x - q y) y, twice by y: -2 q
+
+
+def test_a_derivative_that_does_not_exist_is_asked_for_in_vain() -> None:
+    w = leaf(1.0, 2.0)
+    hypers, t, g = fl.asarray(np.array([0.1])), fl.asarray(0), fl.asarray(np.ones(2))
+    (updated,) = _core.planned_step("sgd", hypers, t, g, w, [])
+    assert updated.tolist() == [0.9, 1.9]
+    with pytest.raises(fl.TapeError, match=r"\[backward\] update has no derivative.*stop_gradient"):
+        (updated * w).sum().backward()
 
 
 def test_comparisons_and_indices_carry_no_record() -> None:
