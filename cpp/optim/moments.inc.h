@@ -150,19 +150,22 @@ struct AdEMAMix {
 };
 
 // ADOPT. Taniguchi et al. 2024, Algorithm 2:  m <- b1 m + (1 - b1) clip(g / max(sqrt(v), eps), c),  w <- w - lr m, with
-// the v from before this gradient; the first step only sets v = g^2. k.c = (t - 1)^(1/4), k.eps = eps^2.
+// the v from before this gradient; the first step only sets v = g^2, so w does not decay either. k.c = (t - 1)^(1/4),
+// k.d = 1 - lr weight_decay, k.eps = eps^2.
 struct ADOPT {
   static constexpr const char* kName = "adopt";
+  static constexpr bool kDecaysItself = true;
   static constexpr auto kSlots = slots(mean("m"), square("v"));
   static constexpr auto kHypers = hypers(nonnegative("lr", 1e-3), unit("beta1", 0.9), unit("beta2", 0.9999),
                                          nonnegative("eps", 1e-6), flag("clip", 1));
   template <class D>
   static Coef<D> coef(const D* h, int64_t t) {
-    const auto [lr, b1, b2, eps, clip] = first<5>(h);
+    const auto [lr, b1, b2, eps, clip, weight_decay] = first<6>(h);
     Coef<D> k;
     k.s = lr;
     k.b1 = b1;
     k.a1 = t > 1 ? 1 - b1 : D(0);
+    k.d = t > 1 ? 1 - lr * weight_decay : D(1);
     k.b2 = t > 1 ? b2 : D(0);
     k.a2 = t > 1 ? 1 - b2 : D(1);
     k.c = mix(clip, D(std::sqrt(std::sqrt(static_cast<double>(t - 1)))), D(1e30));
@@ -174,7 +177,7 @@ struct ADOPT {
     const X d = max(-k.c, min(k.c, g / root(max(k.eps, v))));
     m = k.b1 * m + k.a1 * d;
     v = k.b2 * v + k.a2 * (g * g);
-    w = w - k.s * m;
+    w = k.d * w - k.s * m;
   }
 };
 

@@ -1,4 +1,4 @@
-"""Every rule equals tests/reference_rules.py bit for bit: on every target, for every length and at any alignment."""
+"""Every rule equals tests/reference_rules bit for bit: on every target, for every length and at any alignment."""
 
 from __future__ import annotations
 

@@ -161,7 +161,7 @@ class MADGRAD(TensorRule):
         weight = h["lr"] * t**0.5
         total, v = s["s"] + weight * g, s["v"] + weight * (g * g)
         z = s["w0"] - total / (np.power(v, 1 / 3) + h["eps"])
-        return h["momentum"] * w + (1 - h["momentum"]) * z, {"s": total, "v": v, "w0": s["w0"]}
+        return w + (1 - h["momentum"]) * (z - w), {"s": total, "v": v, "w0": s["w0"]}
 
 
 class AggMo(Optimizer):

@@ -27,7 +27,8 @@ class AdEMAMix(Optimizer):
     betas
         :math:`\beta_1, \beta_2, \beta_3`.
     alpha
-        The weight of the slow mean. The paper lets it and :math:`\beta_3` rise at the start: give schedules.
+        The weight of the slow mean: 5, as in the paper's experiments; the authors' code has 2. The paper lets it and
+        :math:`\beta_3` rise at the start: give schedules.
     eps, eps_root, bias_correction, l2, weight_decay, maximize, state_dtype
         As in :class:`Adam`; the slow mean is never corrected.
 
@@ -64,7 +65,7 @@ class ADOPT(Optimizer):
         m &\leftarrow \beta_1 m + (1 - \beta_1)\, \mathrm{clip}\!\left(\frac{g}{\max(\sqrt v, \epsilon)}, c_t\right) \\
         w &\leftarrow w - \alpha m, \quad v \leftarrow \beta_2 v + (1 - \beta_2)\, g^2
 
-    The first step only sets :math:`v = g^2`.
+    The first step only sets :math:`v = g^2`; as in the authors' code nothing decays then.
 
     Parameters
     ----------

@@ -1,0 +1,84 @@
+"""What does each optimizer do at the edges: at its first step, after zeros, with tiny, huge and missing numbers?
+
+Words are "moves", "still" and "nan". `tests/optim/test_edges.py` runs every row in both dtypes; facts stand on the row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+NONE: Mapping[str, Any] = MappingProxyType({})
+
+
+class Edge(NamedTuple):
+    """A class of fl.optim, and where it is not like most."""
+
+    name: str
+    options: Mapping[str, Any] = NONE
+    lr: float = 0.125
+    first: str = "moves"  # one gradient of ordinary size at t = 1
+    zeros: str = "still"  # ten gradients that are zero
+    then: str = "moves"  # an ordinary one after them
+    tiny: tuple[str, str] = ("moves", "moves")  # three of 1e-30, in float32 and float64, from a parameter of zero
+    huge: str = "moves"  # three of 1e20, then one of 1
+    enormous: str = "moves"  # the same with 1e30
+    nan: str = "element"  # which elements one NaN reaches: "element", "row and column" or "tensor"
+    steps_nan: int = 1  # after so many steps
+    infinite: str = "shows"  # an infinite gradient: the parameter is not finite afterwards, or "steps" by the sign
+    no_rate: str = "still"  # lr = 0 with an ordinary gradient
+    schedules: tuple[str, ...] = ("lr",)  # the hyper-parameters that are put on a schedule, one at a time
+    open: tuple[str, ...] = ()  # patterns of tests that fail today: each a fault to mend
+
+
+BETAS = ("lr", "beta1", "beta2")
+
+EDGES: list[Edge] = [
+    Edge("SGD"),
+    Edge("Momentum", schedules=("lr", "momentum")),
+    Edge("Nesterov", schedules=("lr", "momentum")),
+    Edge("QHM", schedules=("lr", "momentum", "nu")),
+    Edge("AggMo", schedules=(*BETAS, "beta3")),
+    Edge("Adagrad", open=("huge.*float32",)),
+    Edge("RMSprop", schedules=("lr", "alpha"), open=("huge.*float32",)),
+    Edge("RMSprop", {"momentum": 0.5}, schedules=("lr", "alpha", "momentum"), open=("huge.*float32",)),
+    Edge("RMSprop", {"centered": True}, schedules=("lr", "alpha"), open=("huge.*float32",)),
+    Edge("Adadelta", schedules=("lr", "rho"), open=("huge.*float32",)),
+    Edge("Adam", schedules=BETAS, open=("huge.*float32",)),
+    Edge("AdamW", {"weight_decay": 0.0}, schedules=BETAS, open=("huge.*float32",)),
+    Edge("AMSGrad", schedules=BETAS, open=("huge.*float32",)),
+    Edge("Adamax", schedules=BETAS),
+    Edge("NAdam", schedules=BETAS, open=("huge.*float32",)),
+    Edge("NAdamW", {"weight_decay": 0.0}, schedules=BETAS, open=("huge.*float32",)),
+    Edge("RAdam", schedules=BETAS, open=("huge.*float32",)),
+    Edge("AdaBelief", schedules=BETAS, open=("huge.*float32",)),
+    Edge("Yogi", {"initial_accumulator": 0.0}, schedules=BETAS, open=("huge.*float32",)),
+    Edge("AdEMAMix", schedules=(*BETAS, "beta3"), open=("huge.*float32",)),
+    Edge("ADOPT", first="still", then="moves", steps_nan=2, schedules=BETAS, open=("huge.*float32",)),
+    Edge("QHAdam", schedules=BETAS, open=("huge.*float32",)),
+    Edge("Adan", schedules=(*BETAS, "beta3"), open=("huge.*float32",)),
+    Edge("Lion", infinite="steps", schedules=BETAS),
+    Edge("Signum", infinite="steps", schedules=("lr", "momentum")),
+    Edge("Rprop", infinite="steps", no_rate="in part", schedules=()),
+    Edge("ASGD", {"lambd": 0.1}, zeros="moves"),
+    Edge("FTRL", zeros="moves", no_rate="moves", open=("huge.*float32",)),
+    Edge("ScheduleFreeSGD"),
+    Edge("ScheduleFreeAdamW", schedules=("lr", "beta2"), open=("huge.*float32",)),
+    Edge("MADGRAD", schedules=("lr", "momentum"), open=("huge.*float32",)),
+    Edge("LARS", schedules=("lr", "momentum"), nan="tensor", open=("huge.*float32", "one_nan")),
+    Edge("LAMB", schedules=BETAS, nan="tensor", open=("huge.*float32", "one_nan")),
+    Edge("NovoGrad", schedules=BETAS, nan="tensor", open=("huge.*float32",)),
+    Edge("Adafactor", nan="tensor", open=("huge.*float32", "empty")),
+    Edge(
+        "SM3",
+        schedules=("lr", "momentum"),
+        nan="row and column",
+        open=("huge.*float32", "one_nan", "tiny.*float32", "empty"),
+    ),
+    Edge("Muon", {"weight_decay": 0.0}, schedules=("lr", "momentum"), nan="tensor", open=("huge.*float32", "empty")),
+    Edge("Prodigy", schedules=BETAS, nan="tensor", open=("huge.*float32", "one_nan")),
+    Edge("SWATS", schedules=BETAS, open=("huge.*float32",)),
+    Edge("Shampoo", schedules=("lr", "momentum"), nan="tensor", open=("huge.*float32", "one_nan", "infinite")),
+    Edge("SOAP", schedules=BETAS, nan="tensor", open=("huge.*float32", "one_nan", "infinite", "zeros")),
+]
