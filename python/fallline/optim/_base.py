@@ -11,6 +11,7 @@ import numpy as np
 from fallline import _core, _tree
 from fallline._array import aligned
 from fallline.optim import _leaves
+from fallline.optim._attributes import Attributes, expand
 from fallline.optim._formats import Format
 from fallline.optim._pure import PureUpdates
 from fallline.optim._ranges import checked
@@ -23,7 +24,7 @@ Common: TypeAlias = Hyper | bool | str | None
 State = dict[str, dict[str, np.ndarray]]
 
 
-class Optimizer(PureUpdates):
+class Optimizer(PureUpdates, Attributes):
     """What every optimizer can do; the classes of this package choose the rule.
 
     Parameters
@@ -67,8 +68,9 @@ class Optimizer(PureUpdates):
         self._hypers: dict[str, Hyper] = {name: default for name, default, _ in self._specs}
         self._open: dict[str, Schedule] = {}  # schedules as they were given, before the length of an epoch was known
         self._states: State = {}
-        self.t = 0
+        self._clock = [0]
         self.set_hyperparameters(**hypers)
+        self._publish(self._hypers)
 
     @classmethod
     def like(cls, library: str, **arguments: Any) -> Any:
@@ -88,7 +90,26 @@ class Optimizer(PureUpdates):
 
         return cls(**{**of(cls.__name__, library), **arguments})
 
+    @property
+    def t(self) -> int:
+        """How many updates are finished."""
+        return self._clock[0]
+
+    @t.setter
+    def t(self, updates: int) -> None:
+        if isinstance(updates, bool) or not isinstance(updates, int | np.integer) or updates < 0:
+            raise ValueError(f"[{self._name}] t must be a whole number of at least 0, got {updates!r}")
+        self._clock = [int(updates)]
+
     # Hyper-parameters
+
+    def _names(self) -> list[str]:
+        return list(self.__dict__.get("_hypers", ()))
+
+    def _read(self, name: str) -> Any:
+        value = self._hypers[name]
+        flag = isinstance(value, float) and any(kind == "flag" for own, _, kind in self._specs if own == name)
+        return bool(value) if flag else value
 
     def hyperparameters(self) -> dict[str, float]:
         """Return the values that the next update uses; schedules are evaluated."""
@@ -98,7 +119,7 @@ class Optimizer(PureUpdates):
         """Change hyper-parameters from the next update on; nothing changes when one of them is wrong."""
         ranges = {name: kind for name, _, kind in self._specs}
         new = dict(self._hypers)
-        for name, value in changes.items():
+        for name, value in expand(self._name, changes, ranges).items():
             if name not in ranges:
                 raise TypeError(f"[{self._name}] there is no hyper-parameter '{name}'; it has {', '.join(ranges)}")
             keep = callable(value) or isinstance(value, _core.Array)
@@ -134,12 +155,13 @@ class Optimizer(PureUpdates):
 
         Nothing is changed when anything is wrong. State is made on the first step and keyed by path.
         """
-        row = self._row if self._fixed else self.hyper_rows(self.t, 1)[0]
-        if not self._stepper.step(params, grads, row, self.t + 1):
+        clock = self._clock  # a list of one: assigning an attribute is looked at, which takes time
+        row = self._row if self._fixed else self.hyper_rows(clock[0], 1)[0]
+        if not self._stepper.step(params, grads, row, clock[0] + 1):
             tree = params.parameters() if callable(getattr(params, "parameters", None)) else params
-            if tree is params or not self._stepper.step(tree, grads, row, self.t + 1):
+            if tree is params or not self._stepper.step(tree, grads, row, clock[0] + 1):
                 self._checked_step(tree, grads, row)
-        self.t += 1
+        clock[0] += 1
 
     def _checked_step(self, params: Any, grads: Any, row: np.ndarray) -> None:
         leaves = _leaves.check(self._name, params, grads)

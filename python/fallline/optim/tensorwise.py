@@ -67,8 +67,6 @@ class TensorRule(Optimizer):
         own: dict[str, Any] = {} if lr is None else {"lr": lr}
         mine = {name for name, _, _ in self.hypers}
         specs = (*self.hypers, *(row for row in COMMON if row[0] not in mine))
-        betas: Any = hypers.pop("betas", ())
-        own |= {f"beta{i}": beta for i, beta in enumerate(betas, start=1)}
         self._begin(type(self).__name__.lower(), {}, specs, own | hypers)
 
     def slots(self, shape: tuple[int, ...]) -> Shapes:

@@ -37,6 +37,12 @@ class Wrapper(Optimizer):
         """The optimizer that makes the next step."""
         return self.parts[0]
 
+    def _names(self) -> list[str]:
+        return self.inner._names() if "_made" in self.__dict__ else []
+
+    def _read(self, name: str) -> Any:
+        return self.inner._read(name)
+
     def hyperparameters(self) -> dict[str, float]:
         """Return those of the optimizer that makes the next step."""
         return self.inner.hyperparameters()

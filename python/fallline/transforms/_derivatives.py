@@ -18,7 +18,7 @@ no_grad = _core.no_grad
 
 
 def value_and_grad(
-    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False, *, unused: str = "raise"
 ) -> Callable[..., Any]:
     """Return a function that gives ``f(*args)`` and its gradient.
 
@@ -30,6 +30,9 @@ def value_and_grad(
         The arguments to differentiate by: an index, or several. Each may be a tree of float arrays, or a module.
     has_aux
         Whether `f` returns more than the scalar.
+    unused
+        What to do where nothing that `f` returns depends on any argument, so that every derivative would be zero:
+        "raise" a ValueError, or give "zero".
 
     Returns
     -------
@@ -46,6 +49,8 @@ def value_and_grad(
     """
     one = argnums if isinstance(argnums, int) else None
     chosen = tuple(argnums) if not isinstance(argnums, int) else (argnums,)
+    if unused not in ("raise", "zero"):
+        raise ValueError(f'[grad] unused must be "raise" or "zero", got {unused!r}')
 
     @wraps(f)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -54,16 +59,22 @@ def value_and_grad(
         if one is not None and single:  # no walk through a tree
             leaves = [_start_leaf("", args[one])]
             replaced[one] = leaves[0]
+            inner = _inner.seen
             out = f(*replaced, **kwargs)
         else:
             with ExitStack() as stack:
                 starts = [_start(args, i, stack) for i in chosen]
+                inner = _inner.seen
                 for i, (tree, _) in zip(chosen, starts, strict=True):
                     replaced[i] = tree
                 out = f(*replaced, **kwargs)
             leaves = [leaf for _, found in starts for leaf in found.values()]
         value, aux = out if has_aux else (out, None)
-        value, gradients = _core.scalar_gradients(value if type(value) is Array else _scalar(value), leaves)
+        value = value if type(value) is Array else _scalar(value)
+        constant = not value._tracked and _inner.seen == inner
+        value, gradients = _core.scalar_gradients(value, leaves)
+        if constant and unused == "raise" and leaves:
+            raise ValueError(_UNUSED.format(name=getattr(f, "__name__", "the function")))
         if single:
             found: Any = gradients[0]
         else:
@@ -75,7 +86,9 @@ def value_and_grad(
     return wrapped
 
 
-def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+def grad(
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False, *, unused: str = "raise"
+) -> Callable[..., Any]:
     """Return a function that gives the gradient of a scalar function; see `value_and_grad`.
 
     Examples
@@ -84,7 +97,7 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool 
     >>> fl.grad(fl.grad(lambda x: x**3))(2.0).item()  # the second derivative
     12.0
     """
-    both = value_and_grad(f, argnums, has_aux)
+    both = value_and_grad(f, argnums, has_aux, unused=unused)
 
     @wraps(f)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -156,6 +169,20 @@ Array.backward = backward  # type: ignore[method-assign]
 
 _SCALARS = (Array, np.ndarray, float, int)
 _LEAVES = frozenset(_SCALARS)
+_UNUSED = (
+    "[grad] what {name} returns depends on none of the arguments that it is differentiated by, so every derivative "
+    "would be zero; compute it from the argument (a function that closes over a model has to take it: "
+    'grad(lambda m: loss(m(x), y))(model)), or pass unused="zero"'
+)
+
+
+class _Inner:
+    """How often a derivative began at arrays that an outer one records: what comes out may rightly be constant then."""
+
+    seen = 0
+
+
+_inner = _Inner()
 
 
 def _start(args: tuple[Any, ...], i: int, stack: ExitStack) -> tuple[Any, dict[str, Array]]:
@@ -174,6 +201,8 @@ def _start_leaf(path: str, leaf: Any) -> Array:
     array = leaf if type(leaf) is Array else asarray(leaf)
     if isinstance(leaf, int):
         array = _core.astype(array, _core.default_dtype())
+    if array._tracked:
+        _inner.seen += 1
     try:
         return _core.start_record(array)
     except _core.DTypeError:
