@@ -122,7 +122,21 @@ from fallline._ops import (
     zeros,
     zeros_like,
 )
-from fallline.transforms import checkpoint, grad, jit, no_grad, scan, value_and_grad, vjp
+from fallline.transforms import (
+    checkpoint,
+    gnvp,
+    grad,
+    hessian,
+    hvp,
+    jacobian,
+    jit,
+    jvp,
+    linearize,
+    no_grad,
+    scan,
+    value_and_grad,
+    vjp,
+)
 
 if TYPE_CHECKING:
     from fallline import nn, optim, testing, train
@@ -182,11 +196,14 @@ __all__ = [
     "full",
     "gelu",
     "get_num_threads",
+    "gnvp",
     "grad",
     "greater",
     "greater_equal",
     "inf",
     "info",
+    "hessian",
+    "hvp",
     "int16",
     "int32",
     "int64",
@@ -195,11 +212,14 @@ __all__ = [
     "isfinite",
     "isinf",
     "isnan",
+    "jacobian",
     "jit",
+    "jvp",
     "less",
     "less_equal",
     "linear",
     "linspace",
+    "linearize",
     "load",
     "log",
     "log1p",

@@ -1,8 +1,26 @@
 """Functions of functions: derivatives, plans, loops and recomputation."""
 
 from fallline.transforms._checkpoint import checkpoint
-from fallline.transforms._derivatives import backward, grad, no_grad, value_and_grad, vjp
+from fallline.transforms._derivatives import backward, grad, no_grad, value_and_grad
+from fallline.transforms._jacobian import hessian, jacobian
 from fallline.transforms._jit import Plan, jit
+from fallline.transforms._linear import gnvp, hvp, jvp, linearize, vjp
 from fallline.transforms._scan import scan
 
-__all__ = ["Plan", "backward", "checkpoint", "grad", "jit", "no_grad", "scan", "value_and_grad", "vjp"]
+__all__ = [
+    "Plan",
+    "backward",
+    "checkpoint",
+    "gnvp",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jit",
+    "jvp",
+    "linearize",
+    "no_grad",
+    "scan",
+    "value_and_grad",
+    "vjp",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import wraps
@@ -12,7 +13,7 @@ import numpy as np
 from fallline import _core, _tree
 from fallline._array import Array, asarray
 
-__all__ = ["backward", "grad", "no_grad", "value_and_grad", "vjp"]
+__all__ = ["backward", "grad", "no_grad", "start", "value_and_grad"]
 
 no_grad = _core.no_grad
 
@@ -63,7 +64,7 @@ def value_and_grad(
             out = f(*replaced, **kwargs)
         else:
             with ExitStack() as stack:
-                starts = [_start(args, i, stack) for i in chosen]
+                starts = [start(args, i, stack) for i in chosen]
                 inner = _inner.seen
                 for i, (tree, _) in zip(chosen, starts, strict=True):
                     replaced[i] = tree
@@ -79,7 +80,7 @@ def value_and_grad(
             found: Any = gradients[0]
         else:
             rest = iter(gradients)
-            trees = [_rebuild(args[i], named, rest) for i, (_, named) in zip(chosen, starts, strict=True)]
+            trees = [rebuild(args[i], named, rest) for i, (_, named) in zip(chosen, starts, strict=True)]
             found = tuple(trees) if one is None else trees[0]
         return ((value, aux) if has_aux else value), found
 
@@ -105,46 +106,6 @@ def grad(
         return (gradient, value[1]) if has_aux else gradient
 
     return wrapped
-
-
-def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
-    """Return ``f(*primals)`` and the function that pulls a cotangent of the output back to the primals.
-
-    Parameters
-    ----------
-    f
-        A function of trees that returns a tree of float arrays.
-    *primals
-        Where to linearize.
-
-    Returns
-    -------
-    out, pullback
-        ``pullback(cotangent)`` takes a tree built as `out` and returns one gradient per primal.
-
-    Examples
-    --------
-    >>> import fallline as fl
-    >>> out, pullback = fl.vjp(lambda x, y: x * y, 2.0, 5.0)
-    >>> [g.item() for g in pullback(fl.asarray(1.0))]
-    [5.0, 2.0]
-    """
-    with ExitStack() as stack:
-        starts = [_start(primals, i, stack) for i in range(len(primals))]
-        out = f(*(tree for tree, _ in starts))
-    outputs = {path: asarray(leaf) for path, leaf in _tree.flatten(out).items()}
-    leaves = [leaf for _, found in starts for leaf in found.values()]
-
-    def pullback(cotangent: Any) -> tuple[Any, ...]:
-        given = _tree.flatten(cotangent)
-        if given.keys() != outputs.keys():
-            raise ValueError(f"[vjp] the cotangent has the paths {sorted(given)}, the output {sorted(outputs)}")
-        cotangents = [_core.astype(given[path], leaf.dtype) for path, leaf in outputs.items()]
-        gradients = iter(_core.gradients(list(outputs.values()), cotangents, leaves))
-        return tuple(_rebuild(p, found, gradients) for p, (_, found) in zip(primals, starts, strict=True))
-
-    plain = {path: _core.close_record(leaf, leaves) for path, leaf in outputs.items()}
-    return _tree.unflatten(out, plain), pullback
 
 
 def backward(self: Array, gradient: Any = None, *, create_graph: bool = False) -> None:
@@ -176,7 +137,7 @@ _UNUSED = (
 )
 
 
-class _Inner:
+class _Inner(threading.local):
     """How often a derivative began at arrays that an outer one records: what comes out may rightly be constant then."""
 
     seen = 0
@@ -185,7 +146,7 @@ class _Inner:
 _inner = _Inner()
 
 
-def _start(args: tuple[Any, ...], i: int, stack: ExitStack) -> tuple[Any, dict[str, Array]]:
+def start(args: tuple[Any, ...], i: int, stack: ExitStack) -> tuple[Any, dict[str, Array]]:
     """Begin a record at the leaves of one argument; a module holds them until the stack closes."""
     if not -len(args) <= i < len(args):
         raise ValueError(f"[grad] argnums names argument {i}, but {len(args)} were given")
@@ -225,7 +186,7 @@ def _hold(tree: Any, leaves: Iterator[Array], stack: ExitStack) -> Any:
     return _tree.replace(tree, hold)
 
 
-def _rebuild(tree: Any, leaves: dict[str, Array], gradients: Any) -> Any:
+def rebuild(tree: Any, leaves: dict[str, Array], gradients: Any) -> Any:
     if type(tree) in _LEAVES:
         return next(gradients)
     return _tree.unflatten(tree, {path: next(gradients) for path in leaves})
