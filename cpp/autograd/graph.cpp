@@ -39,6 +39,11 @@ bool Graph::is_outer(const Var& x) const {
   return false;
 }
 
+bool Graph::becomes_input(const Var& x) const {
+  const bool known = x.value() >= 0 && x.value() >> 32 == number_;
+  return !known && (!x.array().buffer || (body_ && is_recorded(x)));
+}
+
 int Graph::value_of(const Var& x) {
   if (x.value() >= 0 && x.value() >> 32 == number_) return static_cast<int>(x.value());
   const bool outer = !x.array().buffer;
@@ -48,7 +53,7 @@ int Graph::value_of(const Var& x) {
   const auto [at, is_new] = captured_.try_emplace(x.identity(), static_cast<int>(values.size()));
   if (!is_new) return at->second;
   alive_.push_back(x);
-  if (outer || (body_ && is_recorded(x))) {
+  if (becomes_input(x)) {
     values.push_back({Kind::kInput, Array::placeholder(x.shape(), x.dtype()).layout(), {}});
     inputs.push_back(at->second);
     closed.push_back(is_recorded(x) ? x : detach(x));

@@ -40,8 +40,9 @@ struct Graph {
   Var input(const Dims& shape, DType dtype);
   // From here on calls are those of the function itself; what is recorded already came from outside.
   void begin();
-  int value_of(const Var& x);            // its place in `values`; captures an array from outside
-  bool is_recorded(const Var& x) const;  // whether derivatives by what lies outside pass through x
+  int value_of(const Var& x);              // its place in `values`; captures an array from outside
+  bool is_recorded(const Var& x) const;    // whether derivatives by what lies outside pass through x
+  bool becomes_input(const Var& x) const;  // whether it comes from outside, and is given anew to each run: dense
   // Returns what Var::value() of the result has to be.
   int64_t record(const Primitive& primitive, const Var* const* in, int count, const Attrs& attrs, const Layout& layout,
                  const NestedPtr& nested = nullptr);

@@ -129,13 +129,21 @@ Var apply(const Primitive& primitive, const Var* const* in, int count, const Att
     arrays[i] = &in[i]->array();
     tracked |= in[i]->tracked();
   }
+  std::vector<Array> dense;  // what a body takes from outside, as it finds it
+  Graph* const graph = tracing();
+  for (int i = 0; graph && i < count; ++i) {
+    if (arrays[i]->row_major() || !graph->becomes_input(*in[i])) continue;
+    dense.reserve(static_cast<size_t>(count));
+    dense.push_back(Array::placeholder(in[i]->shape(), in[i]->dtype()));
+    arrays[i] = &dense.back();
+  }
   const Inputs inputs{arrays, count};
   Layout layout = primitive.shape(inputs, attrs);
   if (layout.alias < 0 && layout.strides.size() != layout.shape.size()) layout.strides = row_major(layout.shape);
 
   Array out;
   int64_t value = -1;
-  if (Graph* graph = tracing()) {
+  if (graph) {
     value = graph->record(primitive, in, count, attrs, layout);
     out = Array::placeholder(layout.shape, layout.dtype);
     out.strides = layout.strides;
