@@ -1,4 +1,4 @@
-"""The shell's way in: `fallline fit`, `predict`, `bench`, `info`; one sentence and exit code 2 for bad input."""
+"""The shell's way in: `fallline fit`, `predict`, `bench`, `info`; every failure is one sentence."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0, or 2 after a sentence on stderr, or 130 after Ctrl-C.
+        0; 1 after a sentence on stderr where the system refused, such as a full disk; 2 after one about wrong input;
+        130 after Ctrl-C.
     """
     try:
         import typer
@@ -32,24 +33,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     usage: type[Exception] = typer.BadParameter.__mro__[2]  # click's base of wrong options, wherever typer keeps it
     try:
-        return app(args=arguments, prog_name="fallline", standalone_mode=False) or 0
+        code = app(args=arguments, prog_name="fallline", standalone_mode=False) or 0
+        sys.stdout.flush()  # here what cannot be written is still told in a sentence
+        return code
     except InputError as error:
         return _complain(str(error))
+    except BrokenPipeError:  # `fallline predict ... | head`
+        _write_no_more()
+        return 0
     except usage as error:
         return _complain(error.format_message())  # type: ignore[attr-defined]
     except ModuleNotFoundError as error:  # an optional library: its message says how to install it
         return _complain(str(error))
+    except OSError as error:
+        _write_no_more()
+        return _complain(f"{error.filename or 'this'} failed: {error.strerror or error}", 1)
     except MemoryError:
         return _complain("there is not enough memory for this; take fewer rows or a smaller --hidden")
     except (KeyboardInterrupt, typer.Abort):
         print("fallline: stopped", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:  # `fallline predict ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
-def _complain(sentence: str) -> int:
+def _complain(sentence: str, code: int = 2) -> int:
     if sentence:  # empty where the help was shown instead
         print(f"fallline: {sentence}", file=sys.stderr)
-    return 2
+    return code
+
+
+def _write_no_more() -> None:
+    """Send what standard output does not take nowhere: Python would try again when it ends, and complain."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -70,9 +70,13 @@ def test_held_back_rows_do_not_move_the_statistics() -> None:
     np.testing.assert_array_equal(one.train.x, two.train.x)
 
 
-def test_a_table_needs_its_target() -> None:
-    with pytest.raises(InputError, match=r"--target is needed: which column of t.csv \(a, kind, price\)"):
-        prepare(table(), None, 0.2, 0.2, 0)
+def test_without_a_target_the_last_column_is_taken_and_that_is_said() -> None:
+    problem = prepare(table(), None, 0.2, 0.2, 0)
+    assert problem.target.name == "price"
+    assert problem.notes[0] == "target price: the last column of t.csv, since --target names none"
+
+
+def test_a_target_that_is_not_there_is_named() -> None:
     with pytest.raises(InputError, match="no column 'prize'; did you mean 'price'"):
         prepare(table(), "prize", 0.2, 0.2, 0)
 

@@ -2,41 +2,90 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Annotated
 
 import typer
 
+import fallline as fl
 from fallline._cli import bench as benching
 from fallline._cli import fit as fitting
+from fallline._cli import options as check
 from fallline._cli import predict as predicting
 from fallline._cli.report import show_info
+from fallline._data.source import NAMED
 
 app = typer.Typer(
     help="Train neural networks on arrays and tables.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Data = Annotated[str, typer.Argument(help="A .csv or .npz file, or digits, breast_cancer, diabetes.")]
+
+def _among(names: Iterable[str]) -> Callable[[str], list[str]]:
+    """Return what completes a word to one of these names."""
+    known = sorted(names)
+    return lambda incomplete: [name for name in known if name.startswith(incomplete.lower())]
+
+
+Data = Annotated[
+    str,
+    typer.Argument(
+        help="A .csv or .npz file, - for standard input, or digits, breast_cancer, diabetes.",
+        autocompletion=_among(NAMED),
+    ),
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace the file that --output names.")]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"fallline {fl.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", "-V", help="Show the version.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Train neural networks on arrays and tables."""
 
 
 @app.command()
 def fit(
     data: Data,
-    target: Annotated[str | None, typer.Option(help="The CSV column to predict.")] = None,
+    target: Annotated[str | None, typer.Option(help="The CSV column to predict; default: the last one.")] = None,
     hidden: Annotated[str, typer.Option(help="Widths of the hidden layers, or none.")] = "128,64",
-    activation: Annotated[str, typer.Option(help="Between the layers.")] = "relu",
-    loss: Annotated[str | None, typer.Option(help="Default: cross_entropy for classes, mse for numbers.")] = None,
-    optimizer: Annotated[str, typer.Option(help="By name, such as adam, sgd, momentum.")] = "adam",
+    activation: Annotated[
+        str, typer.Option(help="Between the layers.", autocompletion=_among(check.ACTIVATIONS))
+    ] = "relu",
+    loss: Annotated[
+        str | None,
+        typer.Option(
+            help="Default: cross_entropy for classes, mse for numbers.",
+            autocompletion=_among((*check.CLASS_LOSSES, *check.REGRESSION_LOSSES)),
+        ),
+    ] = None,
+    optimizer: Annotated[
+        str, typer.Option(help="By name, such as adam, sgd, momentum.", autocompletion=_among(check.RATES))
+    ] = "adam",
     lr: Annotated[float | None, typer.Option(help="Learning rate at the start; default: by optimizer.")] = None,
-    schedule: Annotated[str, typer.Option(help="How the learning rate changes.")] = "cosine",
+    schedule: Annotated[
+        str, typer.Option(help="How the learning rate changes.", autocompletion=_among(check.SCHEDULES))
+    ] = "cosine",
     batch_size: Annotated[int, typer.Option(help="Samples per update.")] = 32,
     epochs: Annotated[int, typer.Option(help="Passes over the training rows.")] = 20,
     seed: Annotated[int, typer.Option(help="Decides split, initial weights and order.")] = 0,
     validation: Annotated[float, typer.Option(help="Share of rows watched while training.")] = 0.2,
     test: Annotated[float, typer.Option(help="Share of rows held back for the end.")] = 0.2,
-    output: Annotated[str, typer.Option(help="Model file; the picture gets the same name.")] = "model.safetensors",
+    output: Annotated[
+        str | None,
+        typer.Option(help="Model file, the picture beside it; default: model.safetensors, model-2.safetensors, ..."),
+    ] = None,
+    force: Force = False,
 ) -> int:
     """Fit a network to DATA; write the model and a picture of its learning curves."""
     return fitting.run(
@@ -55,6 +104,7 @@ def fit(
             validation=validation,
             test=test,
             output=output,
+            force=force,
         )
     )
 
@@ -64,9 +114,10 @@ def predict(
     model: Annotated[str, typer.Argument(help="A model file that `fallline fit` wrote.")],
     data: Data,
     output: Annotated[str | None, typer.Option(help="Write a CSV file instead of printing.")] = None,
+    force: Force = False,
 ) -> int:
     """Predict every row of DATA; score the predictions where DATA hold the truth (on stderr when printing)."""
-    return predicting.run(model, data, output)
+    return predicting.run(model, data, output, force)
 
 
 @app.command()

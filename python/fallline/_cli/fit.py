@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 import fallline as fl
 from fallline._cli import options as check
-from fallline._cli.report import Results, draw_history, show_results
-from fallline._data import InputError, Part, Problem, load, prepare, score
+from fallline._cli import places
+from fallline._cli.report import Results, draw_history, reason, show_results
+from fallline._data import (
+    Arrays,
+    InputError,
+    Part,
+    Problem,
+    Table,
+    listed,
+    load,
+    memory,
+    path_of,
+    prepare,
+    score,
+    shown,
+)
 from fallline._data.target import Regression
-from fallline.train._checkpoint import write_atomically
+from fallline.train._checkpoint import to_bytes
+from fallline.train._predictor import Predictor
 
 INTERRUPTED = 130
+OVERHEAD = 1_000_000  # bytes of a model's description and its picture
 
 
 @dataclass(frozen=True)
@@ -37,38 +52,65 @@ class Options:
     seed: int
     validation: float
     test: float
-    output: str
+    output: str | None
+    force: bool
 
 
 def run(o: Options) -> int:
-    """Fit, save and report; 130 after Ctrl-C, when the parameters so far are kept."""
-    output = _checked(o)
-    problem = prepare(load(o.data), o.target, o.validation, o.test, o.seed)
+    """Fit, report and save; 130 after Ctrl-C, when the parameters so far are kept."""
+    place = _checked(o)
+    data = load(o.data)
+    problem = prepare(data, _target(o, data), o.validation, o.test, o.seed)
     loss = _loss(o.loss, problem)
     problem = _for_loss(problem, loss)
-    for note in problem.notes:
+    for note in (*places.notes(place), *problem.notes):
         print(note)
-    model = _network(o, problem, loss)
     opt = _optimizer(o, len(problem.train.x))
-    history = _train(o, model, opt, problem, loss)
+    size = _check_size(o, problem, opt, loss)
+    places.has_room(place, size)
+    predictor = Predictor(_network(o, problem, loss), problem.features, problem.target, loss)
+    history = _train(o, predictor.network, opt, problem, loss)
     if history.interrupted:
         print(f"stopped by Ctrl-C after {history.epochs} of {o.epochs} epochs; the parameters so far are kept")
-    results = evaluate(model, problem, loss)
-    picture = draw_history(history) if history.epochs else None
-    described = {"features": problem.features.describe(), "target": problem.target.describe(), "loss": loss}
-    fl.save(output, model, opt, history, metadata={key: json.dumps(value) for key, value in described.items()})
-    if picture:
-        write_atomically(output.with_suffix(".png"), picture)
-    show_results(results)
-    print(f"wrote {output}" + (f" and {output.with_suffix('.png')}" if picture else ""))
-    return INTERRUPTED if history.interrupted else 0
+    show_results(evaluate(predictor.network, problem, loss))
+    failed = _save(place, to_bytes(predictor, opt, history), history)
+    return INTERRUPTED if history.interrupted else int(failed)
 
 
-def _checked(o: Options) -> Path:
+def _target(o: Options, data: Table | Arrays) -> str | None:
+    """Ask for the target where a person sits; elsewhere `prepare` takes the last column."""
+    if o.target is not None or not isinstance(data, Table) or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return o.target
+    import typer
+
+    print(f"columns of {data.name}: {listed(data.columns)}")
+    return str(typer.prompt("which one shall be predicted", default=list(data.columns)[-1]))
+
+
+def _save(place: places.Place, model: bytes, history: fl.History) -> bool:
+    """Write the model, elsewhere if it must be, then its picture; tell whether anything went wrong."""
+    path, trouble = places.keep(place, model)
+    if path is None:
+        print(f"fallline: {trouble}", file=sys.stderr)
+        return True
+    written = [path]
+    if history.epochs:
+        try:
+            picture = places.Place(path.with_suffix(".png"), replace=place.replace)
+            written.append(picture.write(draw_history(history)))
+        except OSError as error:
+            trouble = trouble or f"the picture {path.with_suffix('.png')} could not be written ({reason(error)})"
+    print("wrote " + " and ".join(map(str, written)))
+    if trouble:
+        print(f"fallline: {trouble}", file=sys.stderr)
+    return bool(trouble)
+
+
+def _checked(o: Options) -> places.Place:
     """Refuse what cannot work before any data are read, and say where the model goes."""
     check.widths(o.hidden)
     check.one_of("activation", o.activation, check.ACTIVATIONS)
-    check.one_of("optimizer", o.optimizer, check.optimizer_names())
+    check.one_of("optimizer", o.optimizer, check.RATES)
     check.one_of("schedule", o.schedule, check.SCHEDULES)
     if o.loss is not None:
         check.one_of("loss", o.loss, (*check.CLASS_LOSSES, *check.REGRESSION_LOSSES))
@@ -80,7 +122,7 @@ def _checked(o: Options) -> Path:
     if o.lr is not None and not 0 < o.lr < float("inf"):
         raise InputError(f"--lr must be a positive number, got {o.lr:g}")
     check.need("safetensors", "matplotlib")
-    return check.model_path(o.output)
+    return places.for_model(o.output, o.force, [path_of(o.data)])
 
 
 def _loss(name: str | None, problem: Problem) -> str:
@@ -119,23 +161,43 @@ def _network(o: Options, problem: Problem, loss: str) -> fl.nn.Sequential:
     for hidden in check.widths(o.hidden):
         layers += [fl.nn.Linear(width, hidden), activation()]
         width = hidden
-    outputs = 1 if loss == "binary_cross_entropy" else problem.target.outputs
-    return fl.nn.Sequential(*layers, fl.nn.Linear(width, outputs))
+    return fl.nn.Sequential(*layers, fl.nn.Linear(width, _outputs(problem, loss)))
+
+
+def _outputs(problem: Problem, loss: str) -> int:
+    return 1 if loss == "binary_cross_entropy" else problem.target.outputs
+
+
+def _check_size(o: Options, problem: Problem, opt: fl.optim.Optimizer, loss: str) -> int:
+    """Refuse networks that memory does not hold, before they are made; return the bytes of the model file."""
+    widths = [problem.features.size, *check.widths(o.hidden), _outputs(problem, loss)]
+    parameters: dict[str, Any] = {}
+    for i, (inside, out) in enumerate(pairwise(widths)):  # of these shapes, and of one number in memory
+        parameters |= {f"{i}.weight": _shaped(out, inside), f"{i}.bias": _shaped(out)}
+    held = 4 * sum(array.size for array in parameters.values())
+    file = int(held + opt.memory_bytes(parameters))
+    batch = 4 * min(o.batch_size, len(problem.train.x)) * sum(widths)
+    # Parameters, gradients and state, what they were before the epoch, what a batch leaves for the way back, the file.
+    memory.need(2 * held + 3 * file + 3 * batch, f"--hidden {shown(o.hidden)}", "take fewer or narrower layers")
+    return file + OVERHEAD
+
+
+def _shaped(*shape: int) -> Any:
+    try:
+        return np.broadcast_to(np.float32(0), shape)
+    except (OverflowError, ValueError) as error:
+        size = " x ".join(map(str, shape))
+        raise InputError(f"--hidden asks for a layer of {size} weights; take a narrower one") from error
 
 
 def _optimizer(o: Options, rows: int) -> fl.optim.Optimizer:
     steps = o.epochs * -(-rows // o.batch_size)
-    rule: type[Any] = check.optimizer_names()[o.optimizer.lower()]
-    opt: fl.optim.Optimizer = rule(check.SCHEDULES[o.schedule.lower()](_rate(o), steps))
-    return opt
+    return fl.optim.get(o.optimizer.lower(), lr=check.SCHEDULES[o.schedule.lower()](_rate(o), steps))
 
 
 def _rate(o: Options) -> float:
     """Return the learning rate at the start."""
-    name = o.optimizer.lower()
-    if o.lr is not None:
-        return o.lr
-    return check.LEARNING_RATES.get(name) or float(check.optimizer_names()[name]().hyperparameters()["lr"])
+    return check.RATES[o.optimizer.lower()] if o.lr is None else o.lr
 
 
 def _train(o: Options, model: fl.nn.Module, opt: Any, problem: Problem, loss: str) -> fl.History:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import math
-import os
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 from fallline import nn, optim
-from fallline._data import InputError, close_to
+from fallline._cli.rates import RATES as RATES
+from fallline._data import InputError, close_to, shown
 
 ACTIVATIONS = {
     name.lower(): name
@@ -30,9 +29,6 @@ SCHEDULES: dict[str, Callable[[float, int], Any]] = {
     "step": lambda lr, steps: optim.schedules.step(lr, max(1, steps // 6)),
 }
 
-# With the cosine schedule and batches of 32; the other rules keep the default of their class.
-LEARNING_RATES = {"adam": 2e-3, "adamw": 2e-3, "sgd": 0.1, "momentum": 0.02, "nesterov": 0.02, "adagrad": 0.02}
-
 
 def widths(text: str) -> tuple[int, ...]:
     """Read `128,64`; `none` means no hidden layer.
@@ -49,7 +45,7 @@ def widths(text: str) -> tuple[int, ...]:
     except ValueError:
         found = (0,)
     if min(found) < 1:
-        raise InputError(f"--hidden takes layer widths such as 128 or 128,64, or none; got {text!r}")
+        raise InputError(f"--hidden takes layer widths such as 128 or 128,64, or none; got {shown(text)!r}")
     return found
 
 
@@ -57,7 +53,7 @@ def one_of(option: str, value: str, known: Iterable[str]) -> str:
     """Return `value` if it is known, else say what is."""
     names = list(known)
     if value.lower() not in names:
-        raise InputError(f"--{option} {value!r} is unknown; {close_to(value, names)}")
+        raise InputError(f"--{option} {shown(value)!r} is unknown; {close_to(value, names)}")
     return value.lower()
 
 
@@ -65,29 +61,6 @@ def at_least(option: str, value: float, least: float) -> None:
     """Refuse counts and rates that make no sense."""
     if not value >= least:
         raise InputError(f"--{option} must be at least {least:g}, got {value:g}")
-
-
-def model_path(text: str) -> Path:
-    """Where the model goes; the folder must exist and take files, which is found out before training."""
-    path = Path(text)
-    if path.is_dir():
-        path = path / "model.safetensors"
-    if not path.suffix:
-        path = path.with_suffix(".safetensors")
-    if path.suffix != ".safetensors":
-        raise InputError(f"--output must end in .safetensors, got {text}")
-    return writable(path)
-
-
-def writable(path: Path) -> Path:
-    """Return `path` if a file can be put there."""
-    if path.is_dir():
-        raise InputError(f"--output {path} is a folder; name a file in it")
-    if not path.parent.is_dir():
-        raise InputError(f"the folder {path.parent} of --output does not exist; make it first")
-    if not os.access(path.parent, os.W_OK):
-        raise InputError(f"the folder {path.parent} of --output cannot be written to")
-    return path
 
 
 def need(*modules: str) -> None:
@@ -102,12 +75,3 @@ def _installed(module: str) -> bool:
         return importlib.util.find_spec(module) is not None
     except ModuleNotFoundError:
         return False
-
-
-def optimizer_names() -> dict[str, type[Any]]:
-    """Return every update rule that works from gradients alone, by lower-case name."""
-    return {
-        name.lower(): rule
-        for name, rule in vars(optim).items()
-        if isinstance(rule, type) and issubclass(rule, optim.Optimizer) and rule is not optim.Optimizer
-    }

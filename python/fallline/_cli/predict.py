@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,101 +13,94 @@ from numpy.typing import NDArray
 
 import fallline as fl
 from fallline._cli import options as check
+from fallline._cli import places
 from fallline._cli.fit import measure
-from fallline._cli.report import plain_line
-from fallline._data import Arrays, InputError, Table, load
-from fallline._data.encode import Columns, Matrix, from_description
+from fallline._cli.report import plain_line, reason
+from fallline._data import Arrays, InputError, Table, load, path_of, raw, shown
+from fallline._data.encode import plural
 from fallline._data.tables import is_missing
-from fallline._data.target import Classification, Target, cells_as_target
-from fallline._data.target import from_description as target_from_description
-from fallline.train._checkpoint import read, write_atomically
+from fallline._data.target import Classification
+from fallline.train._predictor import Predictor
 
 
-def run(model: str, data: str, output: str | None) -> int:
+def run(model: str, data: str, output: str | None, force: bool) -> int:
     """Predict, write or print, and score where the truth is known."""
     check.need("safetensors")
-    place = None if output is None else check.writable(Path(output))
-    network, features, target, loss = open_model(model)
-    source = _fitting_part(load(data), features, model)
+    place = places.for_predictions(output, force, [Path(model), path_of(data)])
+    predictor = open_model(model)
+    source = raw.fitting(load(data), predictor.features)
     notes: list[str] = []
-    x = features.encode(source, notes)  # type: ignore[arg-type]  # _fitting_part made them fit
-    outputs = np.asarray(fl.predict(network, x))
-    predictions = _as_csv(target, outputs)
+    x = predictor.encode(source, notes)
+    outputs = predictor.logits(x)
+    score = _score(predictor, source, x, notes)
+    predictions = _as_csv(predictor, outputs)
     remarks = sys.stdout if place else sys.stderr
     for note in notes:
         print(note, file=remarks)
-    known, truth = _truth(source, target)
-    line = ""
-    if len(known):
-        y = target.encode(truth)
-        y = y.astype(np.float32)[:, None] if loss == "binary_cross_entropy" else y
-        line = plain_line("data", measure(network, target, x[known], y, loss))
     if place:
-        write_atomically(place, predictions.encode())
-        print(f"wrote {len(x)} predictions to {place}")
+        place.write(predictions.encode())
+        print(f"wrote {len(x)} predictions to {place.path}")
     else:
         print(predictions, end="", flush=True)
-    if line:
-        print(line, file=remarks)
+    if score:
+        print(plain_line("data", score), file=remarks)
     return 0
 
 
-def open_model(path: str) -> tuple[Any, Columns | Matrix, Target, str]:
+def open_model(path: str) -> Predictor:
     """Load what `fallline fit` wrote: the network and what surrounds it."""
     if not Path(path).is_file():
-        raise InputError(f"there is no model file {path}")
+        raise InputError(f"there is no model file {shown(path, 200)}")
     try:
-        texts = read(path)[1]
-        network = fl.load(path)
+        found = fl.load(path)
     except ValueError as error:
         raise InputError(str(error).removeprefix("[load] ")) from error
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-    if not {"features", "target", "loss"} <= set(texts):
+        raise InputError(f"{path} cannot be read: {reason(error)}") from error
+    if not isinstance(found, Predictor):
         raise InputError(f"{path} was not written by `fallline fit`; it does not say how to encode data")
-    features, target = from_description(json.loads(texts["features"])), json.loads(texts["target"])
-    return network, features, target_from_description(target), json.loads(texts["loss"])
+    return found
 
 
-def _fitting_part(data: Table | Arrays, features: Columns | Matrix, model: str) -> Table | Arrays:
-    """Refuse a table for a model of arrays and the reverse; take the test part where data are split."""
-    if isinstance(data, Table) != isinstance(features, Columns):
-        wanted = "a CSV file" if isinstance(features, Columns) else "an .npz file or a named data set"
-        raise InputError(f"{model} was fitted to another kind of data than {data.name}; give it {wanted}")
-    if isinstance(data, Arrays) and data.x_test is not None:
-        return Arrays(data.name, data.x_test, data.y_test)
-    return data
+def _score(predictor: Predictor, data: Table | Arrays, x: NDArray[np.float32], notes: list[str]) -> dict[str, float]:
+    """Compare with the truth of the rows where it is known and the model can have meant it; nothing without such."""
+    target = predictor.target
+    values = _truth(predictor, data)
+    if values is None:
+        return {}
+    present = np.array([not is_missing(str(value)) for value in values], dtype=bool)
+    known = target.knows(values) & present
+    strange = np.flatnonzero(present & ~known)
+    if len(strange):
+        notes.append(
+            f"target {shown(target.name)}: {plural(len(strange), 'row')} with a value that the model cannot give "
+            f"(such as {shown(str(values[strange[0]]))}); predicted, and left out of the score"
+        )
+    if not known.any():
+        return {}
+    y = target.encode(values[known])
+    y = y.astype(np.float32)[:, None] if predictor.loss == "binary_cross_entropy" else y
+    return measure(predictor.network, target, x[known], y, predictor.loss)
 
 
-def _truth(data: Table | Arrays, target: Target) -> tuple[NDArray[np.intp], NDArray[Any]]:
-    """Return the rows whose target is known, and those targets."""
+def _truth(predictor: Predictor, data: Table | Arrays) -> NDArray[Any] | None:
+    """Return the targets of all rows as they stand in the data."""
     if isinstance(data, Arrays):
-        y = np.zeros(0) if data.y is None else data.y
-        return np.arange(len(y)), y
-    cells = data.columns.get(target.name, [])
-    known = [i for i, cell in enumerate(cells) if not is_missing(cell)]
-    values = cells_as_target(target.name, [cells[i] for i in known])
-    return np.array(known, dtype=np.intp), values
+        return data.y
+    cells = data.columns.get(predictor.target.name)
+    return None if cells is None else np.array(cells, dtype=str)
 
 
-def _as_csv(target: Target, outputs: NDArray[Any]) -> str:
+def _as_csv(predictor: Predictor, outputs: NDArray[Any]) -> str:
     """Spell predictions one per line below a header; classes with the probability that the network gives them."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    names = target.decode(outputs)
+    target = predictor.target
     if isinstance(target, Classification):
         writer.writerow(["prediction", "probability"])
-        writer.writerows((name, f"{p:.4f}") for name, p in zip(names, _probabilities(outputs), strict=True))
+        best = target.probabilities(outputs).max(axis=1)
+        writer.writerows((name, f"{p:.4f}") for name, p in zip(target.decode(outputs), best, strict=True))
     else:
         writer.writerow(["prediction"])
-        writer.writerows((f"{value:.7g}",) for value in names)
+        writer.writerows((f"{value:.7g}",) for value in target.decode(outputs))
     return text.getvalue()
-
-
-def _probabilities(outputs: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the largest probability of each row; one output is the logit of the second class."""
-    z = outputs.reshape(len(outputs), -1).astype(np.float64)
-    if z.shape[1] == 1:
-        z = np.hstack([np.zeros_like(z), z])
-    e = np.exp(z - z.max(axis=1, keepdims=True))
-    return np.asarray(e.max(axis=1) / e.sum(axis=1))

@@ -74,6 +74,11 @@ def draw_history(history: Mapping[str, Any]) -> bytes:
     return picture.getvalue()
 
 
+def reason(error: OSError) -> str:
+    """Say why the system refused, in its own words."""
+    return error.strerror or str(error)
+
+
 def show_info() -> int:
     """Print what `fl.info()` knows, one line per entry."""
     for name, value in fl.info().items():

@@ -1,9 +1,22 @@
 """Data sets for the command line: files and named sets in, numbers that a network takes out."""
 
-from fallline._data.errors import InputError, close_to
+from fallline._data.errors import InputError, close_to, listed, shown
 from fallline._data.problem import Part, Problem, prepare
 from fallline._data.score import score
-from fallline._data.source import Arrays, load
+from fallline._data.source import Arrays, load, path_of
 from fallline._data.tables import Table
 
-__all__ = ["Arrays", "InputError", "Part", "Problem", "Table", "close_to", "load", "prepare", "score"]
+__all__ = [
+    "Arrays",
+    "InputError",
+    "Part",
+    "Problem",
+    "Table",
+    "close_to",
+    "listed",
+    "load",
+    "path_of",
+    "prepare",
+    "score",
+    "shown",
+]

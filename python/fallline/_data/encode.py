@@ -10,13 +10,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fallline._data.errors import InputError, close_to
+from fallline._data.described import rebuilt
+from fallline._data.errors import InputError, close_to, shown
 from fallline._data.source import Arrays
 from fallline._data.tables import Table, as_numbers, is_missing, is_number
 
 Floats = NDArray[np.float32]
 MOST_LEVELS = 100
 ABSENT = ""  # the level of a missing category
+
+
+def check_deviations(*values: float) -> None:
+    """Refuse what numbers cannot be divided by."""
+    if not all(value > 0 for value in values):
+        raise ValueError("a standard deviation must be positive")
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,9 @@ class Number:
     fill: float
     mean: float
     std: float
+
+    def __post_init__(self) -> None:
+        check_deviations(self.std)
 
     @classmethod
     def fit(cls, name: str, cells: Sequence[str]) -> Number:
@@ -42,7 +52,7 @@ class Number:
         values = as_numbers(self.name, cells)
         missing = int(np.isnan(values).sum())
         if missing:
-            notes.append(f"{self.name}: {plural(missing, 'missing value')} filled with the median {self.fill:g}")
+            notes.append(f"{shown(self.name)}: {plural(missing, 'missing value')} filled with the median {self.fill:g}")
             values = np.where(np.isnan(values), self.fill, values)
         return ((values - self.mean) / self.std)[:, None]
 
@@ -66,8 +76,9 @@ class Category:
         where = np.array([place.get(ABSENT if is_missing(cell) else cell, -1) for cell in cells], dtype=np.intp)
         unknown = int((where < 0).sum())
         if unknown:
-            example = cells[int(np.argmin(where))] or "missing"
-            notes.append(f"column {self.name}: {plural(unknown, 'value')} not among its categories (such as {example})")
+            example = shown(cells[int(np.argmin(where))]) or "missing"
+            news = plural(unknown, "value")
+            notes.append(f"column {shown(self.name)}: {news} not among its categories (such as {example})")
         return np.asarray(where[:, None] == np.arange(len(self.levels)), dtype=np.float64)
 
 
@@ -87,7 +98,7 @@ class Columns:
         lost = [c.name for c in self.columns if c.name not in table.columns]
         if lost:
             raise InputError(
-                f"{table.name} lacks the column {lost[0]!r} of the model; {close_to(lost[0], table.columns)}"
+                f"{table.name} lacks the column {shown(lost[0])!r} of the model; {close_to(lost[0], table.columns)}"
             )
         blocks = [c.encode(table.columns[c.name], notes) for c in self.columns]
         return np.hstack(blocks).astype(np.float32)
@@ -109,20 +120,20 @@ def fit_columns(table: Table, rows: NDArray[np.intp], target: str, notes: list[s
         different = len(set(present))
         numbers = sum(map(is_number, present))
         if different < 2 and len(present) == len(cells):
-            notes.append(f"column {name}: left out, it has one value only")
+            notes.append(f"column {shown(name)}: left out, it has one value only")
         elif not present:
-            notes.append(f"column {name}: left out, it has no values")
+            notes.append(f"column {shown(name)}: left out, it has no values")
         elif numbers == len(present):
             as_numbers(name, cells)  # names the row of a number that cannot be used, counted in the whole table
             columns.append(Number.fit(name, training))
         elif different > MOST_LEVELS and different > len(present) // 2:
-            notes.append(f"column {name}: left out, it has {different} different texts in {len(cells)} rows")
+            notes.append(f"column {shown(name)}: left out, it has {different} different texts in {len(cells)} rows")
         else:
             columns.append(Category.fit(name, training))
             some = f", although {numbers} of its values are numbers" if numbers else ""
-            notes.append(f"column {name}: {plural(different, 'category', 'categories')}{some}")
+            notes.append(f"column {shown(name)}: {plural(different, 'category', 'categories')}{some}")
     if not columns:
-        raise InputError(f"{table.name} has no usable column beside the target {target!r}")
+        raise InputError(f"{table.name} has no usable column beside the target {shown(target)!r}")
     return Columns(tuple(columns))
 
 
@@ -134,6 +145,13 @@ class Matrix:
     std: tuple[float, ...]
     features: int
     divide_by: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_deviations(self.divide_by, *self.std)
+        if not len(self.mean) == len(self.std) == (0 if self.divide_by != 1.0 else self.features):
+            raise ValueError(
+                f"{len(self.mean)} means and {len(self.std)} deviations do not fit {self.features} features"
+            )
 
     @property
     def size(self) -> int:
@@ -170,13 +188,9 @@ class Matrix:
 def from_description(description: dict[str, Any]) -> Columns | Matrix:
     """Rebuild the encoding that a model file describes."""
     if description["kind"] == "matrix":
-        return Matrix(**_arguments(description))
+        return rebuilt(Matrix, description)
     kinds: dict[str, type[Number] | type[Category]] = {"number": Number, "category": Category}
-    return Columns(tuple(kinds[column["kind"]](**_arguments(column)) for column in description["columns"]))
-
-
-def _arguments(description: dict[str, Any]) -> dict[str, Any]:
-    return {key: tuple(v) if isinstance(v, list) else v for key, v in description.items() if key != "kind"}
+    return Columns(tuple(rebuilt(kinds[column["kind"]], column) for column in description["columns"]))
 
 
 def plural(count: int, one: str, many: str = "") -> str:

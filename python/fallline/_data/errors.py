@@ -10,6 +10,38 @@ class InputError(ValueError):
     """The user's data or options cannot be used; the message is one sentence for the user."""
 
 
+MOST = 400  # characters of a list in a sentence
+
+
+def shown(text: str, most: int = 60) -> str:
+    r"""Return a stranger's text as it can stand in a sentence: printable, and not long.
+
+    Examples
+    --------
+    >>> shown("price"), shown("a\tb"), shown("x" * 80, most=8)
+    ('price', "'a\\tb'", 'xxxxxxxx...')
+    """
+    text = text if text.isprintable() else repr(text)
+    return text if len(text) <= most else text[:most] + "..."
+
+
+def listed(names: Iterable[str]) -> str:
+    """Join names by commas, as many as a sentence bears.
+
+    Examples
+    --------
+    >>> listed(["a", "b"])
+    'a, b'
+    >>> listed([f"column {i}" for i in range(500)]).endswith(", ... (500 in all)")
+    True
+    """
+    known = [shown(name) for name in names]
+    text = ", ".join(known)
+    if len(text) <= MOST:
+        return text
+    return text[:MOST].rpartition(", ")[0] + f", ... ({len(known)} in all)"
+
+
 def close_to(name: str, known: Iterable[str]) -> str:
     """Say which known names come near `name`, else list them all.
 
@@ -24,7 +56,6 @@ def close_to(name: str, known: Iterable[str]) -> str:
     lower = {n.lower(): n for n in names}
     near = difflib.get_close_matches(name.lower(), lower, n=2, cutoff=0.6)
     near = near or [n for n in lower if len(name) > 2 and name.lower() in n][:2]
-    listed = ", ".join(names[:60]) + (", ..." if len(names) > 60 else "")
     if not near:
-        return f"known: {listed}"
-    return f"did you mean {' or '.join(repr(lower[n]) for n in near)}? Known: {listed}"
+        return f"known: {listed(names)}"
+    return f"did you mean {' or '.join(repr(shown(lower[n])) for n in near)}? Known: {listed(names)}"

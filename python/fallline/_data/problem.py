@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fallline._data.encode import Columns, Matrix, fit_columns, plural
-from fallline._data.errors import InputError
+from fallline._data.errors import InputError, shown
 from fallline._data.source import Arrays
 from fallline._data.tables import Table, is_missing
 from fallline._data.target import Target, cells_as_target, fit_target
@@ -64,15 +64,16 @@ def split(rows: int, validation: float, test: float, seed: int) -> tuple[Rows, R
 
 
 def _from_table(table: Table, target: str | None, validation: float, test: float, seed: int) -> Problem:
-    if target is None:
-        raise InputError(f"--target is needed: which column of {table.name} ({', '.join(table.columns)})?")
-    cells = table.column(target)
     notes: list[str] = []
+    if target is None:
+        target = list(table.columns)[-1]
+        notes.append(f"target {shown(target)}: the last column of {table.name}, since --target names none")
+    cells = table.column(target)
     known = np.array([i for i, cell in enumerate(cells) if not is_missing(cell)], dtype=np.intp)
     if not len(known):
-        raise InputError(f"the column {target!r} of {table.name} has no values")
+        raise InputError(f"the column {shown(target)!r} of {table.name} has no values")
     if len(known) < table.rows:
-        notes.append(f"target {target}: {plural(table.rows - len(known), 'row')} without a value left out")
+        notes.append(f"target {shown(target)}: {plural(table.rows - len(known), 'row')} without a value left out")
         table = table.take(known)
     rows = split(table.rows, validation, test, seed)
     y = cells_as_target(target, table.columns[target])

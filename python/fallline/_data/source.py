@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import difflib
+import io
+import sys
 import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fallline._data.errors import InputError
+from fallline._data.errors import InputError, listed, shown
 from fallline._data.tables import LARGEST, Table, read_csv
 
 Data = TypeVar("Data")
 NAMED = ("breast_cancer", "diabetes", "digits")
+TABLES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
+STANDARD_INPUT = "-"
+ZIP = b"PK"
+# What reading a damaged archive raises.
+DAMAGE = (ValueError, KeyError, EOFError, RuntimeError, SyntaxError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -32,21 +39,34 @@ class Arrays:
 
 
 def load(data: str) -> Table | Arrays:
-    """Open a file by its ending, or a named data set."""
+    """Open a file by its ending, a named data set, or standard input by what its first bytes say."""
+    if data == STANDARD_INPUT:
+        return _standard_input()
     path = Path(data)
-    if path.suffix.lower() == ".npz" and path.is_file():
-        return _readable(path, read_npz)
-    if path.suffix.lower() in {".csv", ".tsv", ".txt"} and path.is_file():
-        return _readable(path, read_csv)
     if path.is_dir():
         raise InputError(f"{data} is a folder; name a .csv or .npz file in it")
     if path.exists():
+        if path.suffix.lower() == ".npz":
+            return _readable(path, read_npz)
+        if path.name.lower().endswith(TABLES):
+            return _readable(path, read_csv)
         raise InputError(f"{data} is neither a .csv nor a .npz file")
     if data in NAMED:
         return read_named(data)
     near = difflib.get_close_matches(data, NAMED, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else f" (data sets known by name: {', '.join(NAMED)})"
-    raise InputError(f"there is no file {data}{hint}")
+    raise InputError(f"there is no file {shown(data, 200)}{hint}")
+
+
+def path_of(data: str) -> Path | None:
+    """Return the file that `load` would read, None where it would read none."""
+    return None if data == STANDARD_INPUT or not Path(data).is_file() else Path(data)
+
+
+def _standard_input() -> Table | Arrays:
+    content = sys.stdin.buffer.read() if hasattr(sys.stdin, "buffer") else sys.stdin.read().encode()
+    name = Path("standard input")
+    return read_npz(name, io.BytesIO(content)) if content.startswith(ZIP) else read_csv(name, io.BytesIO(content))
 
 
 def _readable(path: Path, read: Callable[[Path], Data]) -> Data:
@@ -56,38 +76,38 @@ def _readable(path: Path, read: Callable[[Path], Data]) -> Data:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def read_npz(path: Path) -> Arrays:
-    """Read `x, y` or `x_train, y_train, x_test, y_test` from an npz archive."""
+def read_npz(path: Path, content: IO[bytes] | None = None) -> Arrays:
+    """Read `x, y` or `x_train, y_train, x_test, y_test` from an npz archive, or from its content."""
     try:
-        with path.open("rb") as file:  # NumPy would leave a damaged file open
+        with content or path.open("rb") as file:  # NumPy would leave a damaged file open
             archive = np.load(file, allow_pickle=False)
             if isinstance(archive, np.ndarray):
                 raise InputError(f"{path} is one array, not an npz archive with x and y")
             found = {key: _member(path, archive, key) for key in archive.files}
     except InputError:
         raise
-    except (zipfile.BadZipFile, EOFError, ValueError) as error:
+    except DAMAGE as error:
         raise InputError(f"{path} is not a readable npz archive; is the file complete?") from error
     for names in (("x_train", "y_train", "x_test", "y_test"), ("x_train", "y_train"), ("x", "y"), ("x",)):
         if set(names) <= set(found):
             return _arrays(path, *(found[name] for name in names))
-    listed = ", ".join(found) or "nothing"
-    raise InputError(f"{path} must hold x and y, or x_train, y_train, x_test and y_test; it holds {listed}")
+    held = listed(found) or "nothing"
+    raise InputError(f"{path} must hold x and y, or x_train, y_train, x_test and y_test; it holds {held}")
 
 
 def _member(path: Path, archive: Any, key: str) -> NDArray[Any]:
     try:
         return np.asarray(archive[key])
-    except (ValueError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except DAMAGE as error:
         if "pickle" in str(error):
-            raise InputError(f"{path}: {key} holds Python objects; save it as numbers") from error
-        raise InputError(f"{path} is damaged in {key}; is the file complete?") from error
+            raise InputError(f"{path}: {shown(key)} holds Python objects; save it as numbers") from error
+        raise InputError(f"{path} is damaged in {shown(key)}; is the file complete?") from error
 
 
 def _arrays(path: Path, *parts: NDArray[Any]) -> Arrays:
     flat = []
     for i, part in enumerate(parts):
-        flat.append(_inputs(path, part) if i % 2 == 0 else _targets(path, part))
+        flat.append(inputs(path, part) if i % 2 == 0 else _targets(path, part))
         if i % 2 and len(flat[i]) != len(flat[i - 1]):
             raise InputError(f"{path} has {len(flat[i - 1])} rows of x and {len(flat[i])} of y; they must be equal")
     if len(flat) == 4 and flat[0].shape[1] != flat[2].shape[1]:
@@ -98,7 +118,8 @@ def _arrays(path: Path, *parts: NDArray[Any]) -> Arrays:
     return Arrays(path.name, *flat) if len(flat) > 1 else Arrays(path.name, flat[0], None)
 
 
-def _inputs(path: Path, x: NDArray[Any]) -> NDArray[Any]:
+def inputs(path: Path | str, x: NDArray[Any]) -> NDArray[Any]:
+    """Return samples as rows of finite numbers."""
     if x.dtype.kind not in "biuf":
         raise InputError(f"{path} has x of dtype {x.dtype}; it must hold numbers")
     if x.ndim == 0 or x.size == 0:

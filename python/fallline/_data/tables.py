@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import csv
+import gzip
+import io
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fallline._data.errors import InputError, close_to
+from fallline._data.errors import InputError, close_to, shown
 
 LARGEST = 1e100  # the square of what is larger is not far from infinity
+GZIP = b"\x1f\x8b"
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
 
 
@@ -31,7 +36,7 @@ class Table:
     def column(self, name: str) -> list[str]:
         """Return the cells of one column, or say which columns there are."""
         if name not in self.columns:
-            raise InputError(f"{self.name} has no column {name!r}; {close_to(name, self.columns)}")
+            raise InputError(f"{self.name} has no column {shown(name)!r}; {close_to(name, self.columns)}")
         return self.columns[name]
 
     def take(self, rows: NDArray[np.intp]) -> Table:
@@ -39,15 +44,27 @@ class Table:
         return Table(self.name, {n: [cells[i] for i in rows] for n, cells in self.columns.items()})
 
 
-def read_csv(path: Path) -> Table:
-    """Read a CSV file whose first line names the columns (comma, semicolon or tab)."""
+def read_csv(path: Path, content: IO[bytes] | None = None) -> Table:
+    """Read a CSV file, or its content, whose first line names the columns (comma, semicolon or tab); gzip or plain."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            return _read(path, file)
+        with (
+            content or path.open("rb") as file,
+            _unpacked(file) as plain,
+            io.TextIOWrapper(plain, encoding="utf-8-sig", newline="") as text,
+        ):
+            return _read(path, text)
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not a text file in UTF-8 (byte {error.start} is not)") from error
     except csv.Error as error:
         raise InputError(f"{path} is not a readable CSV file: {error}") from error
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(f"{path} is not a readable gzip file; is it complete?") from error
+
+
+def _unpacked(file: IO[bytes]) -> IO[bytes]:
+    start = file.read(len(GZIP))
+    file.seek(0)
+    return cast(IO[bytes], gzip.open(file)) if start == GZIP else file
 
 
 def _read(path: Path, lines: Iterator[str]) -> Table:
@@ -78,7 +95,7 @@ def _header(path: Path, cells: Sequence[str]) -> list[str]:
         raise InputError(f"{path} starts with numbers; its first line must name the columns")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice or "" in names:
-        what = f"the column {twice[0]!r} twice" if twice and twice[0] else "a column without a name"
+        what = f"the column {shown(twice[0])!r} twice" if twice and twice[0] else "a column without a name"
         raise InputError(f"{path} has {what} in its first line; every column needs its own name")
     return names
 
@@ -104,9 +121,10 @@ def as_numbers(name: str, cells: Sequence[str]) -> NDArray[np.float64]:
         if is_missing(cell):
             values[i] = np.nan
         elif not is_number(cell):
-            raise InputError(f"column {name} must hold numbers, row {i + 1} has {cell!r}")
+            raise InputError(f"column {shown(name)} must hold numbers, row {i + 1} has {shown(cell)!r}")
         else:
             values[i] = float(cell)
             if abs(values[i]) > LARGEST:
-                raise InputError(f"column {name} must hold finite numbers below 1e100, row {i + 1} has {cell!r}")
+                where = f"row {i + 1} has {shown(cell)!r}"
+                raise InputError(f"column {shown(name)} must hold finite numbers below 1e100, {where}")
     return values

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fallline._data.encode import plural
-from fallline._data.errors import InputError
-from fallline._data.tables import as_numbers, is_number
+from fallline._data.described import rebuilt
+from fallline._data.encode import check_deviations, plural
+from fallline._data.errors import InputError, listed, shown
+from fallline._data.tables import LARGEST, as_numbers, is_number
 
 MOST_INTEGER_CLASSES = 20
 
@@ -24,6 +25,9 @@ class Regression:
     mean: float
     std: float
 
+    def __post_init__(self) -> None:
+        check_deviations(self.std)
+
     @classmethod
     def fit(cls, name: str, values: NDArray[np.float64]) -> Regression:
         """Take the statistics from training rows."""
@@ -34,6 +38,12 @@ class Regression:
         """Width of the network's last layer."""
         return 1
 
+    def knows(self, values: NDArray[Any]) -> NDArray[np.bool_]:
+        """Tell which values can be compared with a prediction."""
+        if values.dtype.kind == "U":
+            return np.array([is_number(text) and abs(float(text)) <= LARGEST for text in values], dtype=bool)
+        return np.abs(values.astype(np.float64)) <= LARGEST
+
     def encode(self, values: NDArray[Any]) -> NDArray[np.float32]:
         """Standardise, in the shape of the network's output."""
         return ((as_values(self.name, values) - self.mean) / self.std).astype(np.float32)[:, None]
@@ -41,6 +51,10 @@ class Regression:
     def decode(self, outputs: NDArray[Any]) -> NDArray[np.float64]:
         """Go back to the user's units."""
         return np.asarray(outputs, dtype=np.float64).reshape(-1) * self.std + self.mean
+
+    def probabilities(self, outputs: NDArray[Any]) -> NDArray[np.float64]:
+        """Refuse: a number has none."""
+        raise TypeError(f"[predict_proba] there are probabilities of classes only, and {shown(self.name)} is a number")
 
     def describe(self) -> dict[str, Any]:
         """Return what `from_description` takes back."""
@@ -61,24 +75,37 @@ class Classification:
 
     def encode(self, values: NDArray[Any]) -> NDArray[np.int64]:
         """Turn names into indices 0, 1, ..."""
-        names = as_names(values)
-        classes = np.array(self.classes)  # sorted, see fit_target
-        indices = np.searchsorted(classes, names).clip(max=len(classes) - 1)
-        strange = classes[indices] != names
-        if strange.any():
-            listed = ", ".join(self.classes[:12]) + (", ..." if len(self.classes) > 12 else "")
-            first = int(np.argmax(strange))
+        indices = self._indices(values)
+        if (indices < 0).any():
+            first = int(np.argmin(indices))
             raise InputError(
-                f"{self.name} has the label {str(names[first])!r} in row {first + 1}, "
-                f"out of the range of the {len(self.classes)} training classes ({listed})"
+                f"{shown(self.name)} has the label {shown(str(as_names(values)[first]))!r} in row {first + 1}, "
+                f"out of the range of the {len(self.classes)} training classes ({listed(self.classes)})"
             )
-        return indices.astype(np.int64)
+        return indices
+
+    def knows(self, values: NDArray[Any]) -> NDArray[np.bool_]:
+        """Tell which labels can be compared with a prediction."""
+        return self._indices(values) >= 0
+
+    def _indices(self, values: NDArray[Any]) -> NDArray[np.int64]:
+        place = {name: i for i, name in enumerate(self.classes)}
+        names = as_names(values).tolist()
+        return np.array([place.get(name, place.get(_whole(name), -1)) for name in names], dtype=np.int64)
 
     def decode(self, outputs: NDArray[Any]) -> NDArray[np.str_]:
         """Name the class of the largest output (of the sign, where there is one output for two classes)."""
         outputs = np.asarray(outputs).reshape(len(outputs), -1)
         best = (outputs[:, 0] > 0).astype(np.intp) if outputs.shape[1] == 1 else outputs.argmax(axis=1)
         return np.asarray(np.array(self.classes)[best], dtype=str)
+
+    def probabilities(self, outputs: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the probability of every class for each row; one output is the logit of the second class."""
+        z = np.asarray(outputs, dtype=np.float64).reshape(len(outputs), -1)
+        if z.shape[1] == 1:
+            z = np.hstack([np.zeros_like(z), z])
+        e = np.exp(z - z.max(axis=1, keepdims=True))
+        return np.asarray(e / e.sum(axis=1, keepdims=True))
 
     def describe(self) -> dict[str, Any]:
         """Return what `from_description` takes back."""
@@ -90,9 +117,11 @@ Target = Regression | Classification
 
 def from_description(description: dict[str, Any]) -> Target:
     """Rebuild the target that a model file describes."""
-    if description["kind"] == "regression":
-        return Regression(description["name"], description["mean"], description["std"])
-    return Classification(description["name"], tuple(description["classes"]))
+    kinds: dict[str, type[Regression] | type[Classification]] = {
+        "regression": Regression,
+        "classification": Classification,
+    }
+    return rebuilt(kinds[description["kind"]], description)
 
 
 def fit_target(name: str, y: NDArray[Any], training: NDArray[np.intp], notes: list[str]) -> Target:
@@ -103,13 +132,13 @@ def fit_target(name: str, y: NDArray[Any], training: NDArray[np.intp], notes: li
     """
     different = np.unique(as_names(y))
     if len(different) < 2:
-        raise InputError(f"{name} has one class only ({str(different[0])!r}); there is nothing to learn")
+        raise InputError(f"{shown(name)} has one class only ({shown(str(different[0]))!r}); there is nothing to learn")
     if y.dtype.kind in "biuf" and not _are_classes(np.unique(y), len(y)):
-        notes.append(f"target {name}: numbers ({len(different)} different values), so this is regression")
+        notes.append(f"target {shown(name)}: numbers ({len(different)} different values), so this is regression")
         return Regression.fit(name, y[training].astype(np.float64))
     if len(different) > max(MOST_INTEGER_CLASSES, len(y) // 2):
-        raise InputError(f"{name} has {len(different)} different texts in {len(y)} rows; classes must repeat")
-    notes.append(f"target {name}: {plural(len(different), 'class', 'classes')}, so this is classification")
+        raise InputError(f"{shown(name)} has {len(different)} different texts in {len(y)} rows; classes must repeat")
+    notes.append(f"target {shown(name)}: {plural(len(different), 'class', 'classes')}, so this is classification")
     return Classification(name, tuple(different.tolist()))
 
 
@@ -128,6 +157,11 @@ def as_names(values: NDArray[Any]) -> NDArray[np.str_]:
         whole = values == np.round(values)
         return np.array([str(int(v)) if w else str(v) for v, w in zip(values, whole, strict=True)], dtype=str)
     return values.astype(str)
+
+
+def _whole(text: str) -> str:
+    """Spell a number in a text as a class name, so that 3.0 finds the class 3."""
+    return str(as_names(np.array([float(text)]))[0]) if is_number(text) and abs(float(text)) <= LARGEST else text
 
 
 def as_values(name: str, values: NDArray[Any]) -> NDArray[np.float64]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 
-from fallline import random
+from fallline import _core, random
 from fallline._array import Array, asarray
 
 __all__ = [
@@ -36,12 +38,45 @@ def fans(shape: Sequence[int]) -> tuple[int, int]:
     return shape[1] * kernel, shape[0] * kernel
 
 
+_blanks: ContextVar[list[int] | None] = ContextVar("blanks", default=None)
+
+
+@contextmanager
+def blank(numbers: int) -> Iterator[None]:
+    """Let every initialiser of this package fill with zeros and draw nothing, for `numbers` elements in all.
+
+    Layers that take their weights from a file are made like this: the file says how many there are, whatever its
+    description of the layers says.
+    """
+    token = _blanks.set([numbers])
+    try:
+        yield
+    finally:
+        _blanks.reset(token)
+
+
+def _filled(shape: Sequence[int], dtype: object, fill: Callable[[tuple[int, ...]], Array]) -> Array:
+    left = _blanks.get()
+    if left is None:
+        return fill(tuple(shape))
+    left[0] -= math.prod(shape)
+    if left[0] < 0:
+        raise ValueError(f"an array of {' x '.join(map(str, shape))} numbers is more than there are")
+    return asarray(np.zeros(tuple(shape), dtype or _core.default_dtype()))
+
+
 def _draw_uniform(shape: Sequence[int], limit: float, rng: Rng, dtype: object) -> Array:
-    return (rng or random.get_default()).uniform(-limit, limit, tuple(shape), dtype=dtype)
+    def fill(shape: tuple[int, ...]) -> Array:
+        return (rng or random.get_default()).uniform(-limit, limit, shape, dtype=dtype)
+
+    return _filled(shape, dtype, fill)
 
 
 def _draw_normal(shape: Sequence[int], deviation: float, rng: Rng, dtype: object) -> Array:
-    return (rng or random.get_default()).normal(0.0, deviation, tuple(shape), dtype=dtype)
+    def fill(shape: tuple[int, ...]) -> Array:
+        return (rng or random.get_default()).normal(0.0, deviation, shape, dtype=dtype)
+
+    return _filled(shape, dtype, fill)
 
 
 def glorot_uniform(shape: Sequence[int], *, rng: Rng = None, dtype: object = None) -> Array:
@@ -81,11 +116,12 @@ def uniform(limit: float = 0.05) -> Initializer:
 
 def constant(value: float) -> Initializer:
     """Return an initialiser that fills with one value."""
-    from fallline import _core
 
-    return lambda shape, *, rng=None, dtype=None: asarray(
-        np.full(tuple(shape), value, _core.default_dtype() if dtype is None else dtype)
-    )
+    def fill(shape: Sequence[int], *, rng: Rng = None, dtype: object = None) -> Array:
+        kind = _core.default_dtype() if dtype is None else dtype
+        return _filled(shape, kind, lambda shape: asarray(np.full(shape, value, kind)))
+
+    return fill
 
 
 def zeros(shape: Sequence[int], *, rng: Rng = None, dtype: object = None) -> Array:

@@ -1,7 +1,7 @@
 """Optimizers: update rules on arrays you have, schedules for their hyper-parameters."""
 
 from fallline.optim import schedules
-from fallline.optim._base import Optimizer, get
+from fallline.optim._base import Optimizer, get, names
 from fallline.optim.adam import Adam, AdamW, AMSGrad
 from fallline.optim.adaptive import Adadelta, Adagrad, RMSprop
 from fallline.optim.averaging import MADGRAD, AggMo, ScheduleFreeAdamW, ScheduleFreeSGD
@@ -96,6 +96,7 @@ __all__ = [
     "clip_value",
     "freeze",
     "get",
+    "names",
     "partition",
     "schedules",
     "skip_nonfinite",

@@ -17,7 +17,7 @@ from fallline.optim._pure import PureUpdates
 from fallline.optim._ranges import checked
 from fallline.optim.schedules import Schedule
 
-__all__ = ["Common", "Hyper", "Optimizer", "get"]
+__all__ = ["Common", "Hyper", "Optimizer", "get", "names"]
 
 Hyper: TypeAlias = float | _core.Array | Callable[[int], float]
 Common: TypeAlias = Hyper | bool | str | None
@@ -48,7 +48,10 @@ class Optimizer(PureUpdates, Attributes):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if cls.by_name and not cls.__name__.startswith("_"):
-            Optimizer._classes[cls.__name__.lower()] = cls
+            name = cls.__name__.lower()
+            ours = Optimizer._classes.get(name)
+            if ours is None or not ours.__module__.startswith("fallline."):  # a class of yours takes no name of ours
+                Optimizer._classes[name] = cls
 
     #: Whether the rule is in the native table, so that whole epochs can run without Python.
     native: ClassVar[bool] = True
@@ -332,6 +335,15 @@ class Optimizer(PureUpdates, Attributes):
             f"{name}={self._hypers[name]!r}" for name, default, _ in self._specs if self._hypers[name] != default
         ]
         return f"{self._name}({', '.join(changed)})"
+
+
+def names() -> list[str]:
+    """Return the names that `get` and `fit` know: rules that are made from a rate alone.
+
+    >>> names()[:3]
+    ['adabelief', 'adadelta', 'adafactor']
+    """
+    return sorted(name for name, rule in Optimizer._classes.items() if rule.__module__.startswith("fallline."))
 
 
 def get(name: str | Optimizer, **hypers: Any) -> Optimizer:

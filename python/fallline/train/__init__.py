@@ -6,12 +6,14 @@ from fallline.train._files import load, save
 from fallline.train._fit import evaluate, fit, predict
 from fallline.train._history import DivergedError, History
 from fallline.train._plan import plan
+from fallline.train._predictor import Predictor
 from fallline.train._statistics import update_running_statistics
 
 __all__ = [
     "BatchSizeSchedule",
     "DivergedError",
     "History",
+    "Predictor",
     "callbacks",
     "evaluate",
     "fit",

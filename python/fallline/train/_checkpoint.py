@@ -6,9 +6,10 @@ layers is described by their names and arguments, so that it can be rebuilt with
 
 from __future__ import annotations
 
-import inspect
 import json
+import math
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fallline import nn
+from fallline.train._architecture import NotOurs, build, describe
+from fallline.train._predictor import Predictor
+from fallline.train._writing import write_atomically
 
 if TYPE_CHECKING:
     from fallline.optim import Optimizer
 
 FORMAT = "fallline 1"
-OWN_KEYS = frozenset({"format", "class", "model", "optimizer", "history"})
+OWN_KEYS = frozenset({"format", "class", "model", "stranger", "optimizer", "history"})
+WITH_MODEL = "to load it, make the model again and pass it, fl.load(path, model)"
 OPTIMIZER = "optimizer/"
 
 Tensors = dict[str, NDArray[Any]]
@@ -30,18 +35,34 @@ Tensors = dict[str, NDArray[Any]]
 
 def save(
     path: str | os.PathLike[str],
-    model: nn.Module,
+    model: nn.Module | Predictor,
     opt: Optimizer | None = None,
     history: Mapping[str, Any] | None = None,
     *,
     metadata: Mapping[str, str] | None = None,
 ) -> None:
     """Write; see `fallline.save`."""
-    tensors: Tensors = {name: _plain(value) for name, value in model.state_dict().items()}
-    texts = {"format": FORMAT, "class": type(model).__name__}
-    layers = describe(model)
-    if layers is not None:
-        texts["model"] = json.dumps(layers)
+    write_atomically(Path(path), to_bytes(model, opt, history, metadata=metadata))
+
+
+def to_bytes(
+    model: nn.Module | Predictor,
+    opt: Optimizer | None = None,
+    history: Mapping[str, Any] | None = None,
+    *,
+    metadata: Mapping[str, str] | None = None,
+) -> bytes:
+    """Return what `save` writes."""
+    texts = {"format": FORMAT}
+    network = model.network if isinstance(model, Predictor) else model
+    tensors: Tensors = {name: _plain(value) for name, value in network.state_dict().items()}
+    texts["class"] = type(network).__name__
+    try:
+        texts["model"] = json.dumps(describe(network))
+    except NotOurs as stranger:
+        if stranger.path:  # of a class of one's own it is known
+            texts["stranger"] = str(stranger)
+            warnings.warn(f"[save] {stranger} is no layer that a file describes: {WITH_MODEL}", stacklevel=4)
     if opt is not None:
         state: Tensors = {}
         texts["optimizer"] = json.dumps(_pack(opt.state_dict(), "", state))
@@ -52,22 +73,25 @@ def save(
         if key in OWN_KEYS:
             raise ValueError(f"[save] the metadata key {key!r} is fallline's own; choose another")
         texts[key] = text
-    write_atomically(Path(path), _in_order(_safetensors().numpy.save(tensors, texts)))
+    if isinstance(model, Predictor):
+        texts.update(model.describe())
+    return _in_order(_safetensors().numpy.save(tensors, texts))
 
 
-def load(path: str | os.PathLike[str], model: nn.Module | None = None, opt: Optimizer | None = None) -> nn.Module:
+def load(path: str | os.PathLike[str], model: nn.Module | None = None, opt: Optimizer | None = None) -> Any:
     """Read; see `fallline.load`."""
     tensors, texts = read(path)
     weights = {name: value for name, value in tensors.items() if not name.startswith(OPTIMIZER)}
-    if model is None:
-        model = _build_from(Path(path), texts, weights)
-    _check_fit(Path(path), model, weights)
+    network = _build_from(path, texts, weights) if model is None else model
+    _check_fit(path, network, weights)
     if opt is not None:
         if "optimizer" not in texts:
             raise ValueError(f"[load] {path} holds no optimizer state; it was saved without one")
-        opt.load_state_dict(_unpack(json.loads(texts["optimizer"]), tensors))  # checks before it changes anything
-    model.load_state_dict(weights)
-    return model
+        opt.load_state_dict(_state_of(path, texts, tensors))  # checks before it changes anything
+    network.load_state_dict(weights)
+    if model is None and set(Predictor.KEYS) <= texts.keys():
+        return _predictor(path, network, {key: _parsed(path, texts, key) for key in Predictor.KEYS})
+    return network
 
 
 def read(path: str | os.PathLike[str]) -> tuple[Tensors, dict[str, str]]:
@@ -79,120 +103,72 @@ def read(path: str | os.PathLike[str]) -> tuple[Tensors, dict[str, str]]:
             texts = dict(file.metadata() or {})
             for name in file.keys():  # noqa: SIM118 (not a dict)
                 tensors[name] = file.get_tensor(name)
-    except safetensors.SafetensorError as error:
+    except (safetensors.SafetensorError, AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"[load] {path} is not a readable safetensors file; is it complete?") from error
     if texts.get("format") != FORMAT:
-        raise ValueError(f"[load] {path} was not written by this fallline (its format is {texts.get('format')!r})")
+        raise ValueError(f"[load] {path} was not written by this fallline (its format is {texts.get('format')!r:.60})")
     return tensors, texts
 
 
 def read_history(path: str | os.PathLike[str]) -> dict[str, list[float]]:
     """Read the history that a file was saved with; empty where there is none."""
     texts = read(path)[1]
-    history: dict[str, list[float]] = json.loads(texts.get("history", "{}"))
+    history: dict[str, list[float]] = _parsed(path, texts, "history") if "history" in texts else {}
     return history
 
 
-def describe(module: nn.Module) -> dict[str, Any] | None:
-    """Return a layer's name and arguments as JSON takes them, or None for a class that is not fallline's.
-
-    A layer keeps each argument under its own name; `bias` and other optional parameters count as true when there.
-    """
-    kind = type(module)
-    if getattr(nn, kind.__name__, None) is not kind:
-        return None
-    if isinstance(module, nn.Sequential):
-        layers = [describe(layer) for layer in module]
-        return None if None in layers else {"type": kind.__name__, "layers": layers}
-    arguments: dict[str, Any] = {}
-    for name, parameter in inspect.signature(kind).parameters.items():
-        if name == "dtype":
-            arguments[name] = next((a.dtype.name for a in module.state_dict().values() if a.dtype.kind == "f"), None)
-            continue
-        if not hasattr(module, name):
-            continue  # such as the generator that drew the weights
-        value = getattr(module, name)
-        if isinstance(parameter.default, bool):
-            value = value is not None and value is not False
-        if not isinstance(value, (bool, int, float, str, tuple, list, type(None))):
-            return None
-        arguments[name] = value
-    return {"type": kind.__name__, "arguments": arguments}
+def _parsed(path: str | os.PathLike[str], texts: Mapping[str, str], key: str) -> Any:
+    try:
+        return json.loads(texts[key])
+    except (KeyError, ValueError, RecursionError) as error:
+        raise ValueError(f"[load] {path} is damaged: its {key!r} cannot be read") from error
 
 
-def build(description: Mapping[str, Any]) -> nn.Module:
-    """Make the layers that `describe` described, with fresh parameters."""
-    layer = getattr(nn, description["type"])
-    if "layers" in description:
-        made: nn.Module = layer(*map(build, description["layers"]))
-    else:
-        arguments = {k: tuple(v) if isinstance(v, list) else v for k, v in description["arguments"].items()}
-        made = layer(**arguments)
-    return made
-
-
-def _build_from(path: Path, texts: Mapping[str, str], weights: Tensors) -> nn.Module:
+def _build_from(path: str | os.PathLike[str], texts: Mapping[str, str], weights: Tensors) -> nn.Module:
+    if "stranger" in texts:
+        raise ValueError(f"[load] {path}: {texts['stranger'][:200]} is no layer that a file describes: {WITH_MODEL}")
     if "model" not in texts:
         raise ValueError(
-            f"[load] {path} holds a model of the class {texts.get('class')!r}, which is not fallline's: "
+            f"[load] {path} holds a model of the class {texts.get('class')!r:.60}, which is not fallline's: "
             "make one and pass it, fl.load(path, model)"
         )
     try:
-        return build(json.loads(texts["model"]))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"[load] {path} describes layers that this fallline does not know: {error}") from error
+        return build(_parsed(path, texts, "model"), sum(math.prod(tensor.shape) for tensor in weights.values()))
+    except (ValueError, RecursionError) as error:
+        if str(error).startswith("[load]"):
+            raise
+        raise ValueError(f"[load] {path} describes a network that cannot be made from its tensors; {error}") from error
 
 
-def _check_fit(path: Path, model: nn.Module, weights: Tensors) -> None:
-    mine = {name: tuple(np.shape(value)) for name, value in model.state_dict().items()}
-    theirs = {name: value.shape for name, value in weights.items()}
+def _predictor(path: str | os.PathLike[str], network: nn.Module, described: Mapping[str, Any]) -> Predictor:
+    try:
+        return Predictor.from_description(network, described)
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"[load] {path} is damaged: its columns and its network do not fit ({error})") from error
+
+
+def _check_fit(path: str | os.PathLike[str], model: nn.Module, weights: Tensors) -> None:
+    mine = {name: (tuple(np.shape(value)), value.dtype.kind) for name, value in model.state_dict().items()}
+    theirs = {name: (value.shape, value.dtype.kind) for name, value in weights.items()}
     for name in (*mine, *theirs):
         if mine.get(name) != theirs.get(name):
             raise ValueError(
-                f"[load] {path} does not fit the model: {name} is {theirs.get(name, 'absent')} in the file "
-                f"and {mine.get(name, 'absent')} in the model"
+                f"[load] {path} does not fit the model: {name:.60} is {_layout(theirs.get(name))} in the file "
+                f"and {_layout(mine.get(name))} in the model"
             )
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Put `content` at `path`, whole or not at all, even when the machine stops in between."""
-    _sweep(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+def _layout(found: tuple[tuple[int, ...], str] | None) -> str:
+    if found is None:
+        return "absent"
+    return str(found[0]) if found[1] == "f" else f"{found[0]} of kind {found[1]!r}"
+
+
+def _state_of(path: str | os.PathLike[str], texts: Mapping[str, str], tensors: Tensors) -> Any:
     try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    if os.name == "posix":  # elsewhere a folder cannot be opened, and the rename is journalled
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-
-def _sweep(path: Path) -> None:
-    """Remove what a writer that died left beside `path`."""
-    for stale in path.parent.glob(f".{path.name}.*.part"):
-        owner = stale.name.split(".")[-2]
-        if owner.isdigit() and int(owner) != os.getpid() and not _runs(int(owner)):
-            stale.unlink(missing_ok=True)
-
-
-def _runs(process: int) -> bool:
-    if os.name != "posix":
-        return True  # os.kill(pid, 0) would end it there
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
+        return _unpack(_parsed(path, texts, "optimizer"), tensors)
+    except (AttributeError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"[load] {path} is damaged: its optimizer's state cannot be read") from error
 
 
 def _in_order(content: bytes) -> bytes:

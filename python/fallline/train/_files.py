@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fallline.nn import Module
     from fallline.optim import Optimizer
+    from fallline.train._predictor import Predictor
 
 __all__ = ["load", "save"]
 
 
 def save(
     path: str | os.PathLike[str],
-    model: Module,
+    model: Module | Predictor,
     opt: Optimizer | None = None,
     history: Mapping[str, Any] | None = None,
     *,
@@ -30,7 +31,8 @@ def save(
     path
         The file to write, by custom `model.safetensors`.
     model
-        Its parameters and, where it is made of fallline's own layers, its architecture.
+        Its parameters and, where it is made of fallline's own layers, its architecture; a warning names the first layer
+        of another kind, which then has to be there at loading. A :class:`fallline.train.Predictor` keeps its encoders.
     opt
         An optimizer whose state is to be continued.
     history
@@ -50,10 +52,11 @@ def save(
     _checkpoint.save(path, model, opt, history, metadata=metadata)
 
 
-def load(path: str | os.PathLike[str], model: Module | None = None, opt: Optimizer | None = None) -> Module:
+def load(path: str | os.PathLike[str], model: Module | None = None, opt: Optimizer | None = None) -> Any:
     """Read what `save` wrote: into `model` and `opt` where given, else into a new model.
 
-    Nothing is changed unless all of it fits.
+    Nothing is changed unless all of it fits. The file may come from a stranger: nothing in it is run, no more memory is
+    taken than its tensors take, and damage of any kind is a ValueError.
 
     Parameters
     ----------
@@ -66,8 +69,9 @@ def load(path: str | os.PathLike[str], model: Module | None = None, opt: Optimiz
 
     Returns
     -------
-    Module
-        `model`, or the new one.
+    Module or Predictor
+        `model`, or a new one; where the file says how to encode data, as those of ``fallline fit`` do, a
+        :class:`fallline.train.Predictor`, which predicts from raw tables.
     """
     from fallline.train import _checkpoint
 

@@ -18,6 +18,7 @@ from fallline.train._batches import BatchSizeSchedule, Sizes, batch_of
 from fallline.train._data import as_rows, check_finite, check_rows
 from fallline.train._history import DivergedError, History
 from fallline.train._loop import PythonTrainer
+from fallline.train._predictor import Predictor
 from fallline.train._snapshot import Snapshot
 from fallline.train._steps import Task, check_targets, evaluation_plan, output_layout, prediction_plan, training_plan
 
@@ -239,13 +240,13 @@ class _Run:
         )
 
 
-def predict(model: Module, x: Any, batch_size: int = 1024) -> Array:
+def predict(model: Module | Predictor, x: Any, batch_size: int = 1024) -> Array:
     """Return the model's raw outputs for all samples, in evaluation mode.
 
     Parameters
     ----------
     model
-        As for `fit`.
+        As for `fit`; or a :class:`fallline.train.Predictor`, which takes raw data.
     x
         Samples along the first axis; cast batch by batch to the model's dtype.
     batch_size
@@ -256,6 +257,8 @@ def predict(model: Module, x: Any, batch_size: int = 1024) -> Array:
     Array
         One row of outputs for each sample.
     """
+    if isinstance(model, Predictor):
+        return model.outputs(x)
     rows = as_rows("x", x)
     n, was_training = rows.shape[0], model.training
     model.eval()
