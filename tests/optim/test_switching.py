@@ -14,7 +14,7 @@ from fallline import optim
 def test_swats_is_adam_then_momentum_with_the_rate_that_it_found() -> None:
     curvature = np.array([1.0, 2.0])
     w, twin, opt = np.array([3.0, -2.0]), np.array([3.0, -2.0]), optim.SWATS(0.05, threshold=5e-3)
-    adam = optim.Adam(0.05, eps=1e-9)
+    adam = optim.Adam(0.05, eps=1e-9, eps_hat=True)
     mean = 0.0
     for t in range(1, 400):
         before, g = twin.copy(), curvature * twin

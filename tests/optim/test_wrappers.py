@@ -135,7 +135,7 @@ def test_swa_is_the_mean_and_ema_forgets() -> None:
     for _ in range(7):
         swa.step(w, -np.ones(1))
         path.append(w.copy())
-    np.testing.assert_allclose(swa.averaged(w), np.mean([path[2], path[4], path[6]]))
+    np.testing.assert_allclose(swa.averaged(w), np.mean([path[0], path[2], path[4], path[6]]))
     w, ema = np.zeros(1), optim.EMA(optim.SGD(1.0), decay=0.5)
     for _ in range(3):
         ema.step(w, -np.ones(1))

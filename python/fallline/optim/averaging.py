@@ -9,6 +9,7 @@ import numpy as np
 
 from fallline import _core, _tree
 from fallline.optim._base import Hyper, Optimizer
+from fallline.optim._whole import over, sum_square
 from fallline.optim.tensorwise import Shapes, Slots, TensorRule
 
 __all__ = ["MADGRAD", "AggMo", "ScheduleFreeAdamW", "ScheduleFreeSGD"]
@@ -119,13 +120,19 @@ class MADGRAD(TensorRule):
         \lambda_t &= \alpha \sqrt{t}, \quad s \leftarrow s + \lambda_t g, \quad v \leftarrow v + \lambda_t g^2 \\
         z &= w_0 - \frac{s}{\sqrt[3]{v} + \epsilon}, \qquad w \leftarrow (1 - c)\, w + c\, z, \quad c = 1 - \mu
 
+    Where v is zero, z is :math:`w_0`.
+
     Parameters
     ----------
     lr
         The learning rate :math:`\alpha`.
     momentum, eps
         :math:`\mu` and :math:`\epsilon`.
-    weight_decay, l2, maximize
+    eps_in_lr
+        Add :math:`\epsilon` to a learning rate that is not zero, as the authors' code does and the paper does not.
+    weight_decay
+        :math:`\alpha\lambda w` is taken away after the step, as in the authors' code with ``decouple_decay``.
+    l2, maximize
         As in :class:`SGD`.
 
     References
@@ -146,7 +153,9 @@ class MADGRAD(TensorRule):
         ("lr", 1e-2, "nonnegative"),
         ("momentum", 0.9, "unit"),
         ("eps", 1e-6, "nonnegative"),
+        ("eps_in_lr", 0.0, "flag"),
     )
+    decays_first = False
 
     def slots(self, shape: tuple[int, ...]) -> Shapes:
         """Keep both sums, and the start."""
@@ -158,10 +167,12 @@ class MADGRAD(TensorRule):
 
     def formula(self, h: Hypers, t: int, g: Any, w: Any, s: Slots) -> tuple[Any, Slots]:
         """Add to both sums, then go towards the dual average."""
-        weight = h["lr"] * t**0.5
-        total, v = s["s"] + weight * g, s["v"] + weight * (g * g)
-        z = s["w0"] - total / (np.power(v, 1 / 3) + h["eps"])
-        return w + (1 - h["momentum"]) * (z - w), {"s": total, "v": v, "w0": s["w0"]}
+        lr = h["lr"] + h["eps"] * (h["lr"] != 0) if h["eps_in_lr"] else h["lr"]
+        weight = lr * t**0.5
+        total, v = s["s"] + weight * g, sum_square(s["v"], g, weight)
+        z = s["w0"] - over(total, np.power(v, 1 / 3) + h["eps"])
+        new = w + (1 - h["momentum"]) * (z - w) - lr * h["weight_decay"] * w
+        return new, {"s": total, "v": v, "w0": s["w0"]}
 
 
 class AggMo(Optimizer):

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fallline.optim.tensorwise import Shapes, Slots, TensorRule
+from fallline.optim._whole import inner, mean_square, over, wide
+from fallline.optim.tensorwise import Shapes, Slots, TensorRule, directed
 
 __all__ = ["Prodigy"]
 
@@ -22,6 +23,8 @@ class Prodigy(TensorRule):
         m &\leftarrow \beta_1 m + (1 - \beta_1)\, d g, \quad v \leftarrow \beta_2 v + (1 - \beta_2)\, d^2 g^2, \quad
         w \leftarrow (1 - \alpha d \lambda) w - \alpha d\, \frac{m}{\sqrt{v} + d' \epsilon}
 
+    and d becomes :math:`d'`.
+
     Parameters
     ----------
     lr
@@ -32,12 +35,17 @@ class Prodigy(TensorRule):
         The first estimate, and c.
     bias_correction
         Multiply :math:`\alpha` by :math:`\sqrt{1 - \beta_2^t} / (1 - \beta_1^t)`.
+    eps_with_new_d
+        Whether the root has :math:`d' \epsilon`, as in the authors' code, or :math:`d \epsilon`, as in Algorithm 4.
     weight_decay, l2, maximize
         As in :class:`SGD`.
 
     References
     ----------
-    Mishchenko & Defazio 2024, "Prodigy: an expeditiously adaptive parameter-free learner", Algorithm 4.
+    Mishchenko & Defazio 2024, "Prodigy: an expeditiously adaptive parameter-free learner", Algorithm 4, whose r and s
+    are these times :math:`(1 - \beta_3) d_0`, so that the quotient is the same; here as in the authors' code
+    (konstmish/prodigy). The code leaves steps out, and does not count them, where the learning rate is zero or no
+    gradient has been seen; here they are steps like others, as in the paper.
 
     Examples
     --------
@@ -57,8 +65,10 @@ class Prodigy(TensorRule):
         ("d0", 1e-6, "nonnegative"),
         ("d_coef", 1.0, "nonnegative"),
         ("bias_correction", 0.0, "flag"),
+        ("eps_with_new_d", 1.0, "flag"),
     )
     decays_first = False
+    wide = ("d", "r")
 
     def slots(self, shape: tuple[int, ...]) -> Shapes:
         """Keep two moments, s and the start; and d and r, which all tensors share."""
@@ -86,22 +96,23 @@ class Prodigy(TensorRule):
         weight, r, length = d / h["d0"] * d * lr, beta3 * shared["r"], 0.0
         kept: dict[str, Slots] = {}
         for path, w in params.items():
-            s, g = states[path], (-1 if h["maximize"] else 1) * grads[path] + h["l2"] * w
-            r = r + weight * np.sum(g * (s["w0"] - w))
+            s, g = states[path], directed(h, grads[path], w)
+            dg = d.astype(w.dtype) * g
+            r = r + weight * inner(g, s["w0"] - w)
             kept[path] = {
-                "m": h["beta1"] * s["m"] + d * (1 - h["beta1"]) * g,
-                "v": h["beta2"] * s["v"] + d * d * (1 - h["beta2"]) * (g * g),
-                "s": beta3 * s["s"] + weight * g,
+                "m": h["beta1"] * s["m"] + (1 - h["beta1"]) * dg,
+                "v": mean_square(h["beta2"], s["v"], dg),
+                "s": beta3 * s["s"] + weight.astype(w.dtype) * g,
                 "w0": s["w0"],
             }
-            length = length + np.sum(np.abs(kept[path]["s"]))
-        some = length > 0
-        far = np.maximum(d, np.where(some, h["d_coef"] * r / np.where(some, length, 1.0), d))
+            length = length + np.sum(wide(np.abs(kept[path]["s"])))
+        none = length == 0
+        far = np.maximum(d, np.where(none, d, h["d_coef"] * r / np.where(none, 1.0, length)))
         new = {}
         for path, w in params.items():
-            s = kept[path]
-            w = (1 - lr * d * h["weight_decay"]) * w
-            root = np.sqrt(s["v"]) + far * h["eps"]
-            new[path] = w - lr * d * s["m"] / np.where(root > 0, root, 1.0)
+            s, step = kept[path], (lr * d).astype(w.dtype)
+            eps = ((far if h["eps_with_new_d"] else d) * h["eps"]).astype(w.dtype)
+            w = (1 - step * h["weight_decay"]) * w
+            new[path] = w - step * over(s["m"], np.sqrt(s["v"]) + eps)
             s["d"], s["r"] = far, r
         return new, kept

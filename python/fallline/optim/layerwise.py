@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from fallline.optim._whole import adam, inner, mean_square, norm, over
 from fallline.optim.tensorwise import Shapes, Slots, TensorRule
 
 __all__ = ["LAMB", "LARS", "NovoGrad"]
@@ -14,16 +15,11 @@ __all__ = ["LAMB", "LARS", "NovoGrad"]
 Hypers = Mapping[str, Any]
 
 
-def norm(x: Any) -> Any:
-    """Return the Euclidean length of all elements."""
-    return np.sqrt(np.sum(x * x))
-
-
 def trust_ratio(w: Any, u: Any, factor: Any, eps: Any) -> Any:
-    """Return factor |w| / (|u| + eps), and 1 where either length is zero."""
+    """Return factor |w| / (|u| + eps), and 1 where either length is zero; one NaN makes it NaN."""
     a, b = norm(w), norm(u)
-    some = (a > 0) & (b > 0)
-    return np.where(some, factor * a / (np.where(some, b, 1) + eps), 1.0)
+    none = (a == 0) | (b == 0)
+    return np.where(none, 1.0, factor * a / (np.where(none, 1, b) + eps))
 
 
 class LARS(TensorRule):
@@ -49,8 +45,9 @@ class LARS(TensorRule):
 
     References
     ----------
-    You, Gitman & Ginsburg 2017, "Large batch training of convolutional networks", Algorithm 1; lengths and order as in
-    Optax, where l2 is part of g.
+    You, Gitman & Ginsburg 2017, "Large batch training of convolutional networks", Algorithm 1, which divides by
+    :math:`\|g\| + \lambda \|w\|` where there is coupled decay; here l2 is part of g, as in Optax. Without it both
+    are the same.
 
     Examples
     --------
@@ -102,7 +99,8 @@ class LAMB(TensorRule):
 
     References
     ----------
-    You et al. 2020, "Large batch optimization for deep learning: training BERT in 76 minutes", Algorithm 2.
+    You et al. 2020, "Large batch optimization for deep learning: training BERT in 76 minutes", Algorithm 2, with
+    :math:`\phi(z) = z`; the ratio is 1 where one of the lengths is zero.
 
     Examples
     --------
@@ -129,9 +127,8 @@ class LAMB(TensorRule):
     def formula(self, h: Hypers, t: int, g: Any, w: Any, s: Slots) -> tuple[Any, Slots]:
         """Take Adam's direction, then the ratio."""
         m = h["beta1"] * s["m"] + (1 - h["beta1"]) * g
-        v = h["beta2"] * s["v"] + (1 - h["beta2"]) * (g * g)
-        root = np.sqrt(v / (1 - h["beta2"] ** t) + h["eps_root"]) + h["eps"]
-        r = m / (1 - h["beta1"] ** t) / root + h["weight_decay"] * w
+        v = mean_square(h["beta2"], s["v"], g)
+        r = adam(h, t, m, v, h["eps"], h["eps_root"]) + h["weight_decay"] * w
         return w - h["lr"] * trust_ratio(w, r, 1.0, 0.0) * r, {"m": m, "v": v}
 
 
@@ -157,7 +154,7 @@ class NovoGrad(TensorRule):
     References
     ----------
     Ginsburg et al. 2019, "Stochastic gradient methods with layer-wise adaptive moments", Algorithm 1; defaults are
-    Optax's.
+    Optax's, and eps stands in the first step too, as there: the paper's first step divides by :math:`\|g_1\|` alone.
 
     Examples
     --------
@@ -169,6 +166,7 @@ class NovoGrad(TensorRule):
     """
 
     decays_first = False
+    wide = ("v",)
     hypers: ClassVar[tuple[tuple[str, float, str], ...]] = (
         ("lr", 1e-3, "nonnegative"),
         ("beta1", 0.9, "unit"),
@@ -183,7 +181,8 @@ class NovoGrad(TensorRule):
 
     def formula(self, h: Hypers, t: int, g: Any, w: Any, s: Slots) -> tuple[Any, Slots]:
         """Scale, decay, and add to the moment."""
-        square = np.sum(g * g)
+        square = inner(g, g)
         v = np.where(t == 1, square, h["beta2"] * s["v"] + (1 - h["beta2"]) * square)
-        m = h["beta1"] * s["m"] + (g / (np.sqrt(v + h["eps_root"]) + h["eps"]) + h["weight_decay"] * w)
+        root = (np.sqrt(v + h["eps_root"]) + h["eps"]).astype(w.dtype)
+        m = h["beta1"] * s["m"] + (over(g, root) + h["weight_decay"] * w)
         return w - h["lr"] * m, {"m": m, "v": v}

@@ -16,6 +16,7 @@ from fallline.optim.wrappers import Wrapper, flat, write
 __all__ = ["LBFGS"]
 
 DECREASE, CURVATURE, EVALUATIONS = 1e-4, 0.9, 25  # Wolfe's conditions, and how often the line search looks
+LEAST_COSINE = 1e-10  # between the differences s and y of a pair that is kept: whatever the unit of the function is
 
 
 class Point(NamedTuple):
@@ -89,6 +90,10 @@ class LBFGS(Wrapper):
         self.max_iter, self.history_size, self.line_search = max_iter, history_size, line_search
         self.tolerance_grad, self.tolerance_change = tolerance_grad, tolerance_change
 
+    def hyperparameters(self) -> dict[str, float]:
+        """Return the learning rate of the next call."""
+        return {"lr": float(self.hyper_rows(self.t, 1)[0][0])}
+
     def step(self, params: Any, grads: Any) -> None:
         """Raise: the rule needs values and gradients elsewhere."""
         raise TypeError("[LBFGS] needs the value at other points: call minimize(value_and_grad, params)")
@@ -107,7 +112,7 @@ class LBFGS(Wrapper):
         w, value = start, first
         if not (math.isfinite(first) and np.isfinite(gradient).all()):
             return first
-        lr = float(self.hyper_rows(self.t, 1)[0][0])
+        lr = self.hyperparameters()["lr"]
         for _ in range(self.max_iter):
             if np.abs(gradient).max(initial=0.0) <= self.tolerance_grad:
                 break
@@ -151,7 +156,7 @@ class LBFGS(Wrapper):
         return s, y
 
     def _remember(self, s: np.ndarray, y: np.ndarray) -> None:
-        if s @ y <= 1e-10 * (y @ y):  # no curvature: H must stay positive
+        if s @ y <= LEAST_COSINE * float(np.linalg.norm(s) * np.linalg.norm(y)):  # no curvature: H must stay positive
             return
         olds = self._pairs(s.size)
         for name, old, new in zip("sy", olds, (s, y), strict=True):
@@ -195,7 +200,7 @@ def strong_wolfe(look: Callable[[float], Point], origin: Point, trial: float) ->
         if high is None:
             step = 3.0 * here.step
         else:
-            if abs(high.step - low.step) <= 1e-12 * max(1.0, abs(low.step)):
+            if abs(high.step - low.step) <= 1e-12 * max(abs(high.step), abs(low.step)):
                 break
             step = interpolated(low, high)
     return best if best is not origin else None

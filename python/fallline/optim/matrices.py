@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fallline import _tree
-from fallline.optim.layerwise import norm
+from fallline.optim._whole import adam, mean_square, norm
 from fallline.optim.tensorwise import Shapes, Slots, TensorRule
 
 __all__ = ["Muon"]
@@ -91,10 +91,9 @@ class Muon(TensorRule):
         """Make the velocity orthogonal, or step as AdamW."""
         if "m" in s:
             m = h["beta1"] * s["m"] + (1 - h["beta1"]) * g
-            v = h["beta2"] * s["v"] + (1 - h["beta2"]) * (g * g)
+            v = mean_square(h["beta2"], s["v"], g)
             w = (1 - h["vector_lr"] * h["weight_decay"]) * w
-            root = np.sqrt(v / (1 - h["beta2"] ** t)) + h["vector_eps"]
-            return w - h["vector_lr"] / (1 - h["beta1"] ** t) * m / root, {"m": m, "v": v}
+            return w - h["vector_lr"] * adam(h, t, m, v, h["vector_eps"]), {"m": m, "v": v}
         v = h["momentum"] * s["v"] + (1 - h["momentum"]) * g
         u = (1 - h["momentum"]) * g + h["momentum"] * v if h["nesterov"] else v
         rows = w.shape[0]

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fallline import _core, _tree
-from fallline.optim.tensorwise import Shapes, Slots, TensorRule
+from fallline.optim._whole import adam, inner, mean_square
+from fallline.optim.tensorwise import Shapes, Slots, TensorRule, directed
 
 __all__ = ["SWATS", "NesterovLookahead"]
 
@@ -18,21 +19,29 @@ class SWATS(TensorRule):
 
     At each step p of Adam, :math:`\gamma = -\frac{p \cdot p}{p \cdot g}` is the learning rate with which plain descent
     would go as far along p. When its mean over time agrees with it, :math:`|\hat\lambda - \gamma| < \epsilon_s`, the
-    rule goes on as :math:`v \leftarrow \beta_1 v + g, \; w \leftarrow w - (1 - \beta_1) \hat\lambda v`.
+    rule goes on with :math:`\Lambda = \hat\lambda` as
+    :math:`v \leftarrow \beta_1 v + g, \; w \leftarrow w - (1 - \beta_1) \Lambda v`.
 
     Parameters
     ----------
     lr, betas, eps
-        Adam's.
+        Adam's: :math:`p = -\alpha \frac{\sqrt{1 - \beta_2^t}}{1 - \beta_1^t} \frac{m}{\sqrt v + \epsilon}`.
     threshold
-        :math:`\epsilon_s`.
-    weight_decay, l2, maximize
+        :math:`\epsilon_s`; the paper takes :math:`\epsilon` for it.
+    weight_decay
+        As in :class:`SGD`; after the switch it is multiplied by :math:`\Lambda`.
+    l2, maximize
         As in :class:`SGD`.
 
     Attributes
     ----------
     switched
         None, or the number of the step after which it switched and the learning rate that it found.
+
+    Notes
+    -----
+    The paper's learning rate is constant. A schedule goes on after the switch: :math:`\Lambda` is multiplied by the
+    learning rate over that of the step of the switch.
 
     References
     ----------
@@ -55,10 +64,11 @@ class SWATS(TensorRule):
         ("eps", 1e-9, "nonnegative"),
         ("threshold", 1e-9, "nonnegative"),
     )
+    wide = ("mean", "rate", "lr", "at")
 
     def slots(self, shape: tuple[int, ...]) -> Shapes:
-        """Keep two moments; and, the same for all tensors, the mean of the rates and what was found when."""
-        return {"m": shape, "v": shape, "mean": (), "rate": (), "at": ()}
+        """Keep two moments; the same for all tensors are the mean of the rates, and what was found at which lr when."""
+        return {"m": shape, "v": shape, "mean": (), "rate": (), "lr": (), "at": ()}
 
     @property
     def switched(self) -> tuple[int, float] | None:
@@ -77,37 +87,40 @@ class SWATS(TensorRule):
         """Step all tensors as Adam or as momentum, and compare the rates over all of them."""
         if not params:
             return {}, {}
-        sign = -1.0 if h["maximize"] else 1.0
-        given = {path: sign * grads[path] + h["l2"] * w for path, w in params.items()}
-        decayed = {path: (1 - h["lr"] * h["weight_decay"]) * w for path, w in params.items()}
+        given = {path: directed(h, grads[path], w) for path, w in params.items()}
         shared = next(iter(states.values()))
         if shared["at"]:
-            kept = {p: {**s, "m": h["beta1"] * s["m"] + given[p]} for p, s in states.items()}
-            return {p: w - (1 - h["beta1"]) * shared["rate"] * kept[p]["m"] for p, w in decayed.items()}, kept
+            return self._momentum(h, shared["rate"] * (h["lr"] / shared["lr"]), given, params, states)
         kept, steps = {}, {}
         for path, s in states.items():
             m = h["beta1"] * s["m"] + (1 - h["beta1"]) * given[path]
-            v = h["beta2"] * s["v"] + (1 - h["beta2"]) * given[path] ** 2
-            root = np.sqrt(v / (1 - h["beta2"] ** t)) + h["eps"]
-            steps[path] = -h["lr"] / (1 - h["beta1"] ** t) * m / root
+            v = mean_square(h["beta2"], s["v"], given[path])
+            steps[path] = -h["lr"] * adam(h, t, m, v, h["eps"], eps_hat=True)
             kept[path] = {"m": m, "v": v}
         found = self._compare(h, t, given, steps, shared)
         for s in kept.values():
             if found["at"]:
                 s["m"] = np.zeros_like(s["m"])  # the velocity starts anew
             s.update(found)
-        return {path: w + steps[path] for path, w in decayed.items()}, kept
+        return {path: (1 - h["lr"] * h["weight_decay"]) * w + steps[path] for path, w in params.items()}, kept
+
+    def _momentum(self, h: Mapping[str, Any], rate: Any, g: Slots, params: Slots, states: Any) -> tuple[Slots, Any]:
+        new, kept = {}, {}
+        for path, w in params.items():
+            v, alpha = h["beta1"] * states[path]["m"] + g[path], rate.astype(w.dtype)
+            new[path] = (1 - alpha * h["weight_decay"]) * w - (1 - h["beta1"]) * alpha * v
+            kept[path] = {**states[path], "m": v}
+        return new, kept
 
     def _compare(self, h: Mapping[str, Any], t: int, g: Slots, p: Slots, shared: Slots) -> Slots:
-        along = float(sum(np.sum(p[path] * g[path]) for path in p))
-        mean = float(shared["mean"])
+        along = sum(inner(p[path], g[path]) for path in p)
         if along == 0:
-            return {"mean": np.asarray(mean), "rate": np.asarray(0.0), "at": np.asarray(0.0)}
-        rate = -float(sum(np.sum(p[path] * p[path]) for path in p)) / along
-        mean = h["beta2"] * mean + (1 - h["beta2"]) * rate
+            return {name: shared[name] for name in ("mean", "rate", "lr", "at")}
+        rate = -sum(inner(p[path], p[path]) for path in p) / along
+        mean = h["beta2"] * shared["mean"] + (1 - h["beta2"]) * rate
         corrected = mean / (1 - h["beta2"] ** t)
-        ends = t > 1 and corrected > 0 and abs(corrected - rate) < h["threshold"]
-        return {"mean": np.asarray(mean), "rate": np.asarray(corrected * ends), "at": np.asarray(float(t * ends))}
+        ends = t > 1 and abs(corrected - rate) < h["threshold"]
+        return {"mean": mean, "rate": corrected * ends, "lr": h["lr"] * ends, "at": t * ends}
 
 
 class NesterovLookahead(TensorRule):

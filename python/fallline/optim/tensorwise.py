@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -59,6 +60,8 @@ class TensorRule(Optimizer):
     """
 
     native: ClassVar[bool] = False
+    #: Slots that are float64 whatever the parameter is: few numbers, or such that are decomposed.
+    wide: ClassVar[tuple[str, ...]] = ()
     hypers: ClassVar[tuple[tuple[str, float, str], ...]] = (("lr", 1e-3, "nonnegative"),)
     #: Whether `weight_decay` shrinks w before the rule; otherwise the rule reads it.
     decays_first: ClassVar[bool] = True
@@ -87,12 +90,23 @@ class TensorRule(Optimizer):
         """Return all new parameters and states by path. Rules that look at all tensors at once override this."""
         new, slots = {}, {}
         for path, w in params.items():
-            g = -grads[path] if h["maximize"] else grads[path]
-            g = g + h["l2"] * w if h["l2"] else g
+            g = directed(h, grads[path], w)
             if self.decays_first and _given(h["weight_decay"]):
                 w = (1 - h["lr"] * h["weight_decay"]) * w
             new[path], slots[path] = self.formula(h, t, g, w, states[path])
         return new, slots
+
+    def _advance(
+        self, h: Mapping[str, Any], t: Any, grads: Any, params: dict[str, Any], states: dict[str, Slots]
+    ) -> tuple[dict[str, Any], dict[str, Slots]]:
+        """Apply the rule, and bring what comes out to the dtypes that are kept."""
+        with np.errstate(over="ignore", invalid="ignore"):  # as in native rules: what is not finite shows in the result
+            new, slots = self.apply(h, t, grads, params, states)
+        kept = {
+            path: {name: _cast(a, self._slot_dtype(name, params[path].dtype)) for name, a in s.items()}
+            for path, s in slots.items()
+        }
+        return {path: _cast(a, params[path].dtype) for path, a in new.items()}, kept
 
     def step(self, params: Any, grads: Any) -> None:
         """Update a tree of arrays in place, with the gradients in a tree of the same paths."""
@@ -100,11 +114,10 @@ class TensorRule(Optimizer):
         leaves = _leaves.check(self._name, tree, grads)
         states = self._states_for(leaves)
         given = dict(zip(leaves.params, leaves.g, strict=True))
-        new, slots = self.apply(self._values(self.t), self.t + 1, given, leaves.params, states)
+        new, self._states = self._advance(self._values(self.t), self.t + 1, given, leaves.params, states)
         for path, w in leaves.params.items():
             w[...] = new[path]
         _core.written(list(leaves.originals.values()))
-        self._states = {p: {n: np.asarray(a, leaves.params[p].dtype) for n, a in s.items()} for p, s in slots.items()}
         self.t += 1
 
     def update(self, grads: Any, state: Mapping[str, Any], params: Any) -> tuple[Any, dict[str, Any]]:
@@ -121,10 +134,10 @@ class TensorRule(Optimizer):
         given = dict(_leaves.match(self._name, leaves, _tree.flatten(grads)))
         self._check_paths(state["slots"], leaves)
         states = {path: dict(slots) for path, slots in state["slots"].items()}
-        new, slots = self.apply(self._values(t), t + 1, given, leaves, states)
-        kinds = {p: (_core.wrap if isinstance(a, _core.Array) else np.asarray) for p, a in leaves.items()}
-        cast = {p: a if _leaves.recorded(a) else kinds[p](a) for p, a in new.items()}
-        return _tree.unflatten(params, cast), {"t": np.array(t + 1), "slots": slots}
+        new, slots = self._advance(self._values(t), t + 1, given, leaves, states)
+        kinds = {p: (asarray if isinstance(a, _core.Array) else np.asarray) for p, a in leaves.items()}
+        alike = {p: a if _leaves.recorded(a) else kinds[p](a) for p, a in new.items()}
+        return _tree.unflatten(params, alike), {"t": np.array(t + 1), "slots": slots}
 
     def _traced_update(self, grads: Any, slots: Any, params: Any, t: Any) -> tuple[Any, dict[str, Any]]:
         schedules = [name for name, value in self._hypers.items() if callable(value)]
@@ -137,17 +150,19 @@ class TensorRule(Optimizer):
         given = dict(_leaves.match(self._name, leaves, _tree.flatten(grads)))
         self._check_paths(slots, leaves)
         clock = _core.astype(t, np.float64) + 1.0
-        new, after = self.apply(dict(self._hypers), clock, given, leaves, {p: dict(s) for p, s in slots.items()})
-        kept = {p: {n: _core.astype(asarray(a), slots[p][n].dtype) for n, a in s.items()} for p, s in after.items()}
-        cast = {p: _core.astype(asarray(a), leaves[p].dtype) for p, a in new.items()}
-        return _tree.unflatten(params, cast), {"t": t + 1, "slots": kept}
+        new, kept = self._advance(dict(self._hypers), clock, given, leaves, {p: dict(s) for p, s in slots.items()})
+        return _tree.unflatten(params, new), {"t": t + 1, "slots": kept}
 
     def memory_bytes(self, params: Any = None) -> int:
         """Return the bytes that the state takes: for `params` where they are given, else now."""
         if params is None:
             return super().memory_bytes()
         leaves = [np.asarray(leaf) for leaf in _tree.flatten(params).values()]
-        return sum(int(np.prod(s)) * a.itemsize for a in leaves for s in self.slots(a.shape).values())
+        slots = ((a.dtype, name, shape) for a in leaves for name, shape in self.slots(a.shape).items())
+        return sum(math.prod(shape) * self._slot_dtype(name, dtype).itemsize for dtype, name, shape in slots)
+
+    def _slot_dtype(self, slot: str, dtype: Any) -> np.dtype[Any]:
+        return np.dtype(np.float64 if slot in self.wide else dtype)
 
     def _values(self, t: int) -> dict[str, Any]:
         hypers = self._hypers.items()
@@ -157,7 +172,10 @@ class TensorRule(Optimizer):
 
     def _new_state(self, array: np.ndarray) -> dict[str, np.ndarray]:
         shapes = self.slots(array.shape)
-        return {name: np.full(shape, self.start(name, array), array.dtype) for name, shape in shapes.items()}
+        return {
+            name: np.full(shape, self.start(name, array), self._slot_dtype(name, array.dtype))
+            for name, shape in shapes.items()
+        }
 
     def _states_for(self, leaves: _leaves.Leaves) -> dict[str, dict[str, np.ndarray]]:
         if self._states:
@@ -176,28 +194,44 @@ class TensorRule(Optimizer):
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> None:
         """Take over what `state_dict` returned; schedules stay. Nothing changes when something does not fit."""
-        arrays = {key: np.asarray(value) for key, value in state_dict.items() if "/" in key}
+        arrays = {tuple(key.rsplit("/", 1)): np.asarray(a) for key, a in state_dict.items() if "/" in key}
+        numbers = {name for name, value in self._hypers.items() if isinstance(value, float)}
+        wrong = self._misfits(state_dict, numbers, strict)
+        for (path, slot), new in arrays.items():
+            old = self._states.get(path, {}).get(slot)
+            if old is not None and old.shape != new.shape:
+                wrong.append(f"'{path}/{slot}' has shape {new.shape}, expected {old.shape}")
+        if wrong:
+            raise ValueError(f"[{self._name}] this state does not fit: {'; '.join(wrong)}")
+        states = {path: dict(slots) for path, slots in self._states.items()}
+        for (path, slot), new in arrays.items():
+            if strict or not self._states or slot in self._states.get(path, {}):
+                states.setdefault(path, {})[slot] = np.array(new)
+        self.set_hyperparameters(**{key: state_dict[key] for key in numbers & state_dict.keys()})
+        self._states, self.t = states, int(state_dict.get("t", self.t))
+
+    def _misfits(self, state_dict: Mapping[str, Any], numbers: set[str], strict: bool) -> list[str]:
         wrong = []
         if state_dict.get("rule", self._rule_name) != self._rule_name:
             wrong.append(f"it belongs to the rule '{state_dict['rule']}', not '{self._rule_name}'")
-        numbers = {name for name, value in self._hypers.items() if isinstance(value, float)}
+        if not isinstance(state_dict.get("t", 0), int | np.integer) or state_dict.get("t", 0) < 0:
+            wrong.append(f"t is {state_dict['t']!r}")
         expected = {f"{path}/{slot}" for path, slots in self._states.items() for slot in slots}
         expected |= {"rule", "t"} | numbers
         if strict and self._states:
             wrong += [f"'{key}' is missing" for key in sorted(expected - state_dict.keys())]
             wrong += [f"'{key}' is not expected" for key in sorted(state_dict.keys() - expected - self._hypers.keys())]
-        for key, new in arrays.items():
-            path, slot = key.rsplit("/", 1)
-            old = self._states.get(path, {}).get(slot)
-            if old is not None and old.shape != new.shape:
-                wrong.append(f"'{key}' has shape {new.shape}, expected {old.shape}")
-        if wrong:
-            raise ValueError(f"[{self._name}] this state does not fit: {'; '.join(wrong)}")
-        self.set_hyperparameters(**{key: state_dict[key] for key in numbers & state_dict.keys()})
-        for key, value in arrays.items():
-            path, slot = key.rsplit("/", 1)
-            self._states.setdefault(path, {})[slot] = np.array(value)
-        self.t = int(state_dict.get("t", self.t))
+        return wrong
+
+
+def directed(h: Mapping[str, Any], g: Any, w: Any) -> Any:
+    """Return the gradient with `maximize` and `l2` in it."""
+    g = -g if h["maximize"] else g
+    return g + h["l2"] * w if _given(h["l2"]) else g
+
+
+def _cast(a: Any, dtype: Any) -> Any:
+    return _core.astype(a, dtype) if isinstance(a, _core.Array) else np.asarray(a, dtype)
 
 
 def _given(value: Any) -> bool:

@@ -33,6 +33,11 @@ def length(arrays: Mapping[str, np.ndarray]) -> float:
     return float(np.sqrt(sum(float(np.sum(np.square(a, dtype=np.float64))) for a in arrays.values())))
 
 
+def shortening(limit: float, found: float) -> float:
+    """Return what to multiply by so that `found` becomes `limit` at most; NaN where it is NaN."""
+    return float(np.minimum(1.0, limit / np.maximum(found, 1e-300)))
+
+
 def clip_value(limit: float) -> Transform:
     """Bring every element into [-limit, limit].
 
@@ -45,18 +50,20 @@ def clip_value(limit: float) -> Transform:
 
 
 def clip_norm(limit: float) -> Transform:
-    """Shorten every tensor to the length `limit` where it is longer.
+    """Shorten every tensor to the length `limit` where it is longer; one NaN makes all of the tensor NaN.
 
     >>> import numpy as np
     >>> clip_norm(1.0)({"w": np.array([3.0, 4.0])}, {}, 0, {})
     {'w': array([0.6, 0.8])}
     """
     _positive("clip_norm", "limit", limit)
-    return lambda g, w, t, own: {p: a * min(1.0, limit / max(length({p: a}), 1e-300)) for p, a in g.items()}
+    return lambda g, w, t, own: {p: a * shortening(limit, length({p: a})) for p, a in g.items()}
 
 
 def clip_global_norm(limit: float) -> Transform:
-    """Shorten all tensors together to the length `limit` where they are longer. Pascanu et al. 2013.
+    """Shorten all tensors together to the length `limit` where they are longer; one NaN makes all NaN.
+
+    Pascanu, Mikolov & Bengio 2013, "On the difficulty of training recurrent neural networks", Algorithm 1.
 
     >>> import numpy as np
     >>> clip_global_norm(1.0)({"a": np.array([3.0]), "b": np.array([4.0])}, {}, 0, {})
@@ -65,7 +72,7 @@ def clip_global_norm(limit: float) -> Transform:
     _positive("clip_global_norm", "limit", limit)
 
     def transform(g: Arrays, w: Mapping[str, Any], t: int, own: dict[str, Any]) -> Arrays:
-        factor = min(1.0, limit / max(length(g), 1e-300))
+        factor = shortening(limit, length(g))
         return g if factor == 1 else {path: a * factor for path, a in g.items()}
 
     return transform
@@ -74,15 +81,18 @@ def clip_global_norm(limit: float) -> Transform:
 def adaptive_clip(limit: float = 0.01, eps: float = 1e-3) -> Transform:
     r"""Shorten every unit's gradient to `limit` times the length of its weights, which counts as `eps` at least.
 
-    A unit is a row of a weight (out, ...); a vector is one unit per element. Brock et al. 2021, eq. (3).
+    A unit is a row of a weight (out, ...), or a whole vector. Brock et al. 2021, "High-performance large-scale image
+    recognition without normalization", eq. (3); vectors as in the authors' code.
+
+    >>> import numpy as np
+    >>> adaptive_clip(0.1)({"b": np.array([3.0, 4.0])}, {"b": np.array([0.0, 1.0])}, 0, {})
+    {'b': array([0.06, 0.08])}
     """
     _positive("adaptive_clip", "limit", limit)
 
     def unit_length(a: np.ndarray) -> np.ndarray:
-        axes = tuple(range(1, a.ndim))
-        return np.asarray(
-            np.sqrt(np.sum(np.square(a, dtype=np.float64), axis=axes, keepdims=True)) if axes else np.abs(a)
-        )
+        axes = tuple(range(1, a.ndim)) or None
+        return np.asarray(np.sqrt(np.sum(np.square(a, dtype=np.float64), axis=axes, keepdims=True)))
 
     def transform(g: Arrays, w: Mapping[str, Any], t: int, own: dict[str, Any]) -> Arrays:
         out = {}

@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from fallline import _core, _tree
 from fallline.optim._base import Optimizer
-from fallline.optim.wrappers import Arrays, Wrapper, flat
+from fallline.optim.wrappers import Arrays, Wrapper, flat, like
 
 __all__ = ["EMA", "SWA"]
 
@@ -16,11 +15,7 @@ __all__ = ["EMA", "SWA"]
 class _Averaging(Wrapper):
     def averaged(self, params: Any) -> Any:
         """Return copies of the averages of the parameters; before there are any, the parameters themselves."""
-        kept = self.own.get("mean")
-        if not kept:
-            return params
-        kinds = {p: (_core.wrap if isinstance(w, _core.Array) else np.asarray) for p, w in flat(params).items()}
-        return _tree.unflatten(params, {path: kind(kept[path].copy()) for path, kind in kinds.items()})
+        return like(params, self.own["mean"]) if "mean" in self.own else params
 
 
 class EMA(_Averaging):
@@ -31,7 +26,7 @@ class EMA(_Averaging):
     inner
         Makes the steps.
     decay
-        d. The mean starts at the parameters after the first step.
+        d. The mean starts at the parameters after the first step, as PyTorch's, not at those before it.
 
     References
     ----------
@@ -56,7 +51,12 @@ class EMA(_Averaging):
 
 
 class SWA(_Averaging):
-    r"""Average the parameters along the path, with equal weights, from step `start` on, at every `every`-th.
+    r"""Average the parameters along the path, with equal weights: those after `start` steps, and every `every`-th then.
+
+    .. math::
+        \bar w \leftarrow \frac{n \bar w + w}{n + 1}
+
+    where n counts the parameters in :math:`\bar w` so far, the start point among them.
 
     After ``model.load_state_dict({**model.state_dict(), **opt.averaged(model.parameters())})`` a network with batch
     normalisation needs its running statistics again: :func:`fallline.train.update_running_statistics`.
@@ -74,10 +74,14 @@ class SWA(_Averaging):
 
     def step(self, params: Any, grads: Any) -> None:
         """Step, and count the parameters in."""
+        if self.t == self.start:
+            self._count(params)
         self.inner.step(params, grads)
         self.t += 1
-        if self.t <= self.start or (self.t - self.start) % self.every:
-            return
+        if self.t > self.start and (self.t - self.start) % self.every == 0:
+            self._count(params)
+
+    def _count(self, params: Any) -> None:
         self.own["count"] = n = self.own.get("count", 0) + 1
         mean: Arrays = self.own.setdefault("mean", {})
         for path, w in flat(params).items():

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fallline import _core, _tree
+from fallline.optim import schedules
 from fallline.optim._base import Hyper, Optimizer
 from fallline.optim.transforms import Transform
 
@@ -129,6 +130,12 @@ def flat(params: Any) -> dict[str, Any]:
     return _tree.flatten(params.parameters() if callable(getattr(params, "parameters", None)) else params)
 
 
+def like(params: Any, arrays: Mapping[str, np.ndarray]) -> Any:
+    """Return a tree like `params` with copies of these arrays, by path."""
+    kinds = {path: (_core.wrap if isinstance(w, _core.Array) else np.asarray) for path, w in flat(params).items()}
+    return _tree.unflatten(params, {path: kind(arrays[path].copy()) for path, kind in kinds.items()})
+
+
 def write(params: Mapping[str, Any], values: Mapping[str, Any]) -> None:
     """Write arrays in place, by path."""
     for path, w in params.items():
@@ -207,6 +214,8 @@ def partition(patterns: Mapping[str, Optimizer]) -> Partition:
 class Lookahead(Wrapper):
     r"""Every k steps, go back a part of the way: :math:`\phi \leftarrow \phi + \alpha (w - \phi)`, :math:`w = \phi`.
 
+    `averaged` gives the slow weights :math:`\phi`, which the paper evaluates. The inner optimizer's state goes on.
+
     Parameters
     ----------
     inner
@@ -233,6 +242,10 @@ class Lookahead(Wrapper):
         if k < 1 or not 0 <= alpha <= 1:
             raise ValueError(f"[Lookahead] k must be at least 1 and alpha in [0, 1], got {k} and {alpha}")
         self.k, self.alpha = k, alpha
+
+    def averaged(self, params: Any) -> Any:
+        r"""Return copies of the slow weights :math:`\phi`; before the first step, the parameters themselves."""
+        return like(params, self.own["slow"]) if "slow" in self.own else params
 
     def step(self, params: Any, grads: Any) -> None:
         """Step, and go back at every k-th."""
@@ -279,7 +292,7 @@ class SAM(Wrapper):
         paths, given = flat(params), {path: np.asarray(g) for path, g in _tree.flatten(grads).items()}
         length = np.sqrt(sum(float(np.sum(np.square(g, dtype=np.float64))) for g in given.values()))
         here = {path: np.array(w) for path, w in paths.items()}
-        if length > 0:
+        if length != 0:
             write(paths, {path: here[path] + (self.rho / length) * given[path] for path in paths})
         try:
             _, there = value_and_grad(params)
@@ -291,22 +304,44 @@ class SAM(Wrapper):
 
 
 class SwitchTo(Wrapper):
-    """Step with one optimizer, and from step `at` on with another, whose state starts there.
+    """Make the first `at` steps, or epochs, with one optimizer and all others with another, whose state starts there.
 
+    Parameters
+    ----------
+    first, then
+        The optimizers.
+    at
+        How many steps or epochs the first one makes.
+    per
+        "step" or "epoch".
+    steps_per_epoch
+        The length of an epoch; `fit` fills it in.
+
+    Examples
+    --------
     >>> import fallline as fl
-    >>> opt = SwitchTo(fl.optim.Adam(1e-3), fl.optim.SGD(1e-2), at=1000)
+    >>> opt = SwitchTo(fl.optim.Adam(1e-3), fl.optim.SGD(1e-2), at=10, per="epoch")
     """
 
-    def __init__(self, first: Optimizer, then: Optimizer, at: int) -> None:
+    def __init__(
+        self, first: Optimizer, then: Optimizer, at: int, *, per: str = "step", steps_per_epoch: int | None = None
+    ) -> None:
         super().__init__(first, then)
         if at < 0:
             raise ValueError(f"[SwitchTo] at must not be negative, got {at}")
-        self.at = at
+        # A schedule that is 0, and 1 from there on: it has the clock, and is checked and filled in as others are.
+        self.turn = schedules.piecewise([at], [0.0, 1.0], per=per, steps_per_epoch=steps_per_epoch)
+        self.open_turn = self.turn
+
+    def set_steps_per_epoch(self, steps: int) -> None:
+        """Fill in the length of an epoch."""
+        super().set_steps_per_epoch(steps)
+        self.turn = self.open_turn.with_steps_per_epoch(steps)
 
     @property
     def inner(self) -> Optimizer:
         """The one whose turn it is."""
-        return self.parts[int(self.t >= self.at)]
+        return self.parts[int(self.turn(self.t))]
 
     def step(self, params: Any, grads: Any) -> None:
         """Step with the one whose turn it is."""
