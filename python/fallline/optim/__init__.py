@@ -31,8 +31,8 @@ from fallline.optim.transforms import (
     freeze,
     skip_nonfinite,
 )
-from fallline.optim.weight_averages import EMA, SWA
-from fallline.optim.wrappers import SAM, Lookahead, LossScale, SwitchTo, chain, partition
+from fallline.optim.weight_averages import EMA, SWA, Lookahead
+from fallline.optim.wrappers import SAM, LossScale, SwitchTo, chain, partition
 
 __all__ = [
     "ADOPT",

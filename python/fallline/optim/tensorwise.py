@@ -90,6 +90,9 @@ class TensorRule(Optimizer):
         """Return all new parameters and states by path. Rules that look at all tensors at once override this."""
         new, slots = {}, {}
         for path, w in params.items():
+            if not w.size:  # has no mean, no length and no side
+                new[path], slots[path] = w, states[path]
+                continue
             g = directed(h, grads[path], w)
             if self.decays_first and _given(h["weight_decay"]):
                 w = (1 - h["lr"] * h["weight_decay"]) * w

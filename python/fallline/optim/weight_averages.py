@@ -1,4 +1,4 @@
-"""Means of the parameters along the path: EMA and SWA."""
+"""Means of the parameters along the path: EMA, SWA, and the slow weights of Lookahead."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from fallline.optim._base import Optimizer
-from fallline.optim.wrappers import Arrays, Wrapper, flat, like
+from fallline.optim.wrappers import Arrays, Wrapper, flat, like, write
 
-__all__ = ["EMA", "SWA"]
+__all__ = ["EMA", "SWA", "Lookahead"]
 
 
 class _Averaging(Wrapper):
@@ -88,3 +88,53 @@ class SWA(_Averaging):
             new = np.asarray(w)
             old = mean.get(path, new)
             mean[path] = np.array(old + (new - old) / n, new.dtype)
+
+
+class Lookahead(Wrapper):
+    r"""Every k steps, go back a part of the way: :math:`\phi \leftarrow \phi + \alpha (w - \phi)`, :math:`w = \phi`.
+
+    `averaged` gives the slow weights :math:`\phi`, which the paper evaluates. The inner optimizer's state goes on.
+
+    Parameters
+    ----------
+    inner
+        Makes the steps.
+    k, alpha
+        How many steps, and which part of the way is kept.
+
+    References
+    ----------
+    Zhang, Lucas, Hinton & Ba 2019, "Lookahead optimizer: k steps forward, 1 step back", Algorithm 1.
+
+    Examples
+    --------
+    >>> import numpy as np, fallline as fl
+    >>> w, opt = np.zeros(1), Lookahead(fl.optim.SGD(0.1), k=2)
+    >>> for _ in range(2):
+    ...     opt.step(w, np.ones(1))
+    >>> w
+    array([-0.1])
+    """
+
+    def __init__(self, inner: Optimizer, k: int = 5, alpha: float = 0.5) -> None:
+        super().__init__(inner)
+        if k < 1 or not 0 <= alpha <= 1:
+            raise ValueError(f"[Lookahead] k must be at least 1 and alpha in [0, 1], got {k} and {alpha}")
+        self.k, self.alpha = k, alpha
+
+    def averaged(self, params: Any) -> Any:
+        r"""Return copies of the slow weights :math:`\phi`; before the first step, the parameters themselves."""
+        return like(params, self.own["slow"]) if "slow" in self.own else params
+
+    def step(self, params: Any, grads: Any) -> None:
+        """Step, and go back at every k-th."""
+        paths = flat(params)
+        if "slow" not in self.own:
+            self.own["slow"] = {path: np.array(w) for path, w in paths.items()}
+        self.inner.step(params, grads)
+        self.t += 1
+        if self.t % self.k == 0:
+            slow: Arrays = self.own["slow"]
+            for path, w in paths.items():
+                slow[path] = slow[path] + self.alpha * (np.asarray(w) - slow[path])
+            write(paths, slow)
