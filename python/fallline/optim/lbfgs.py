@@ -91,8 +91,8 @@ class LBFGS(Wrapper):
         self.tolerance_grad, self.tolerance_change = tolerance_grad, tolerance_change
 
     def hyperparameters(self) -> dict[str, float]:
-        """Return the learning rate of the next call."""
-        return {"lr": float(self.hyper_rows(self.t, 1)[0][0])}
+        """Return those of the next call: the optimizer inside makes no steps, so that the clock is this one's."""
+        return dict(zip(self.inner.hyperparameters(), self.hyper_rows(self.t, 1)[0].tolist(), strict=True))
 
     def step(self, params: Any, grads: Any) -> None:
         """Raise: the rule needs values and gradients elsewhere."""
