@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-CPP = ("simd", "tensor", "ops", "autograd", "optim", "nn", "train", "bindings")
+CPP = ("simd", "tensor", "ops", "autograd", "optim", "nn", "train", "bindings", "wasm")
 PYTHON: tuple[tuple[str, ...], ...] = (
     ("_core", "_doc", "_hints"),
     ("_array", "_tree", "tree", "_constants", "_info"),

@@ -13,18 +13,7 @@
 
 namespace fallline {
 
-uint64_t derive_key(uint64_t key, uint64_t index) {
-  uint64_t z = key + 0x9E3779B97F4A7C15 * (index + 1);
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
-  return z ^ (z >> 31);
-}
-
 namespace {
-
-float to_unit(uint32_t bits) { return static_cast<float>(bits >> 8) * 0x1p-24f; }
-uint64_t word_of(const uint32_t* halves) { return (static_cast<uint64_t>(halves[0]) << 32) | halves[1]; }
-double to_unit(uint64_t bits) { return static_cast<double>(bits >> 11) * 0x1p-53; }
 
 constexpr int64_t kWordsAtOnce = 1024;  // they stay in the nearest cache
 static_assert(kWordsAtOnce / 2 % kWholeRegisters == 0, "kernels go on to whole registers");

@@ -3,6 +3,7 @@
 #ifndef FALLLINE_OPS_RANDOM_H_
 #define FALLLINE_OPS_RANDOM_H_
 
+#include "ops/draws.h"
 #include "tensor/array.h"
 
 namespace fallline {
@@ -33,9 +34,6 @@ class RandomOrder {
   uint64_t key_, counter_;
   int64_t decided_ = 0;
 };
-
-// A new, unrelated key for each (key, index): SplitMix64 of both.
-uint64_t derive_key(uint64_t key, uint64_t index);
 
 }  // namespace fallline
 

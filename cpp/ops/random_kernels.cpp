@@ -1,4 +1,4 @@
-// Philox4x32-10 for every SIMD target. Salmon, Moraes, Dror & Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3".
+// Philox4x32-10 for every SIMD target.
 #include "ops/random_kernels.h"
 
 #include <algorithm>
@@ -11,46 +11,11 @@
 
 FL_BEGIN_TARGET
 
-// A lane's lower half is a word of the block; what is in its upper half never comes down.
-using Word = Pack<uint64_t>;
+#include "ops/philox.inc.h"
 
 // Two registers of each word take turns: a multiplication takes longer than it keeps its unit busy.
 constexpr int kPhiloxTurns = 2;
 constexpr int64_t kPhiloxBlocks = static_cast<int64_t>(kPhiloxTurns * Word::kLanes);
-
-FL_FN void philox_round(Word x[4], Word k0, Word k1) {
-  const Word p0 = multiply_lower(x[0], Word(0xD2511F53)), p1 = multiply_lower(x[2], Word(0xCD9E8D57));
-  x[0] = shift_right<32>(p1) ^ x[1] ^ k0;
-  x[1] = p1;
-  x[2] = shift_right<32>(p0) ^ x[3] ^ k1;
-  x[3] = p0;
-}
-
-FL_FN Word pair(Word low, Word high) { return (low & Word(0xFFFFFFFF)) | shift_left<32>(high); }
-
-// As many as there are lanes.
-FL_FN void philox_blocks(uint64_t key, const uint64_t* counters, uint32_t* words) {
-  Word x[kPhiloxTurns][4];
-  FL_UNROLL
-  for (int i = 0; i < kPhiloxTurns; ++i) {
-    const Word counter = Word::load(counters + static_cast<size_t>(i) * Word::kLanes);
-    x[i][0] = counter;
-    x[i][1] = shift_right<32>(counter);
-    x[i][2] = x[i][3] = Word(0);
-  }
-  uint64_t k0 = key, k1 = key >> 32;
-  for (int round = 0; round < 10; ++round) {
-    FL_UNROLL
-    for (int i = 0; i < kPhiloxTurns; ++i) philox_round(x[i], Word(k0), Word(k1));
-    k0 += 0x9E3779B9;  // Weyl sequence of the golden ratio
-    k1 += 0xBB67AE85;  // and of sqrt(3) - 1
-  }
-  FL_UNROLL
-  for (int i = 0; i < kPhiloxTurns; ++i) {
-    uint32_t* const to = words + static_cast<size_t>(i) * 4 * Word::kLanes;
-    store_in_turns(pair(x[i][0], x[i][1]), pair(x[i][2], x[i][3]), to);
-  }
-}
 
 void philox(uint64_t key, uint64_t counter, int64_t blocks, uint32_t* words) {
   uint64_t counters[kPhiloxBlocks];
@@ -58,7 +23,7 @@ void philox(uint64_t key, uint64_t counter, int64_t blocks, uint32_t* words) {
   for (int64_t b = 0; b < blocks; b += kPhiloxBlocks) {
     for (int64_t i = 0; i < kPhiloxBlocks; ++i) counters[i] = counter + static_cast<uint64_t>(b + i);
     const int64_t left = blocks - b;
-    philox_blocks(key, counters, left < kPhiloxBlocks ? last : words + 4 * b);
+    philox_blocks<kPhiloxTurns>(key, counters, left < kPhiloxBlocks ? last : words + 4 * b);
     if (left < kPhiloxBlocks) std::copy_n(last, 4 * left, words + 4 * b);
   }
 }

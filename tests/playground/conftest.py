@@ -1,0 +1,58 @@
+"""The engine of the page, run by node."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fallline
+
+FOLDER = Path(fallline.__file__).parent / "playground"
+DRIVE = Path(__file__).parent / "drive.mjs"
+DTYPES = {"Float64Array": "<f8", "Int32Array": "<i4"}
+
+Engine = Callable[..., list[Any]]
+
+
+def decoded(value: Any) -> Any:
+    """Turn what the driver wrote into arrays and numbers."""
+    if isinstance(value, dict) and value.keys() == {"type", "bytes"}:
+        return np.frombuffer(base64.b64decode(value["bytes"]), DTYPES[value["type"]])
+    if isinstance(value, dict):
+        return {key: decoded(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [decoded(inner) for inner in value]
+    return float(value.replace("Infinity", "inf")) if value in ("NaN", "Infinity", "-Infinity") else value
+
+
+@pytest.fixture(scope="session")
+def engine() -> Engine:
+    """Return a function that takes calls of the engine, lists of a name and arguments, and returns the results."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("no node")
+
+    def ask(*calls: list[Any]) -> list[Any]:
+        run = subprocess.run(
+            [node, str(DRIVE), str(FOLDER)], input=json.dumps(calls), capture_output=True, text=True, check=False
+        )
+        assert run.returncode == 0, run.stderr
+        answers = json.loads(run.stdout)
+        return [RuntimeError(a["error"]) if "error" in a else decoded(a["value"]) for a in answers]
+
+    return ask
+
+
+@pytest.fixture(scope="session")
+def tables(engine: Engine) -> dict[str, Any]:
+    """Return the engine's tables."""
+    names = ["rules", "landscapes", "schedules", "wholeTensor", "presets"]
+    return dict(zip(names, engine(*[[name] for name in names]), strict=True))

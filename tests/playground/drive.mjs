@@ -1,0 +1,35 @@
+// Answers calls of the engine: a list of [function, arguments] on standard input, their results on standard output.
+// Arrays of numbers go as base64, for JSON has no NaN and no infinity. {made: options} stands for a line.
+import fs from "node:fs";
+import path from "node:path";
+import {pathToFileURL} from "node:url";
+
+const folder = process.argv[2];
+const {loadEngine} = await import(pathToFileURL(path.join(folder, "engine.js")));
+const engine = await loadEngine(fs.readFileSync(path.join(folder, process.argv[3] ?? "fallline.wasm")));
+
+function encoded(value) {
+  if (ArrayBuffer.isView(value)) {
+    return {type: value.constructor.name, bytes: Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("base64")};
+  }
+  if (Array.isArray(value)) return value.map(encoded);
+  if (value && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, encoded(v)]));
+  return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
+}
+
+function withLines(value) {
+  if (!value || typeof value !== "object" || Array.isArray(value)) return value;
+  const found = Object.fromEntries(Object.entries(value).map(([k, v]) => [k, withLines(v)]));
+  return "made" in found ? engine.line(found.made) : found;
+}
+
+const calls = JSON.parse(fs.readFileSync(0, "utf8"));
+const answers = calls.map(([name, ...given]) => {
+  try {
+    const member = engine[name];
+    return {value: encoded(typeof member === "function" ? member(...given.map(withLines)) : member)};
+  } catch (error) {
+    return {error: error.message};
+  }
+});
+process.stdout.write(JSON.stringify(answers));
