@@ -47,9 +47,9 @@ def test_the_path_is_that_of_the_source(
     path, at, w = twin.path(start.copy(), twin.lr, **theirs), gradient(twin.shape), start.copy()
     expected = next(path)
     for t in range(STEPS):
-        point = expected[0] if isinstance(expected, tuple) else expected
-        opt.step(w, at(t, w))
-        expected = path.send(at(t, point))
+        g = at(t, w)  # the same for both: a path that bounces around a minimum would magnify the last bits
+        opt.step(w, g)
+        expected = path.send(g)
     if isinstance(expected, tuple):
         expected, average = expected
         np.testing.assert_allclose(opt.averaged(w), average, rtol=twin.near, atol=10 * twin.near)
@@ -64,7 +64,4 @@ def test_every_rule_has_a_twin_or_says_why_not() -> None:
     assert ours - TWINS.keys() - WITHOUT_A_RULE == MISSING
 
 
-MISSING = {
-    *("Adafactor", "LAMB", "LARS", "LBFGS", "Muon", "NesterovLookahead", "NovoGrad", "Prodigy", "SM3", "SOAP"),
-    *("SWATS", "Shampoo", "Sophia"),
-}
+MISSING = {"LBFGS", "NesterovLookahead", "Sophia"}

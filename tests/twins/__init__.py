@@ -5,7 +5,7 @@ A twin is a generator: it yields the parameter and is sent the gradient there. T
 
 from __future__ import annotations
 
-from twins import adam, adaptive, averaging, descent, mixtures, signs
+from twins import adam, adaptive, averaging, descent, distance, factored, layerwise, matrices, mixtures, signs
 from twins.row import Twin
 
 __all__ = ["TWINS", "Twin"]
@@ -18,4 +18,8 @@ TWINS: dict[str, tuple[Twin, ...]] = {
     **mixtures.TWINS,
     **signs.TWINS,
     **averaging.TWINS,
+    **layerwise.TWINS,
+    **factored.TWINS,
+    **matrices.TWINS,
+    **distance.TWINS,
 }

@@ -15,11 +15,10 @@ __all__ = ["LAMB", "LARS", "NovoGrad"]
 Hypers = Mapping[str, Any]
 
 
-def trust_ratio(w: Any, u: Any, factor: Any, eps: Any) -> Any:
-    """Return factor |w| / (|u| + eps), and 1 where either length is zero; one NaN makes it NaN."""
-    a, b = norm(w), norm(u)
+def trust_ratio(a: Any, b: Any, factor: Any = 1.0) -> Any:
+    """Return factor a / b of two lengths, and 1 where either is zero; one NaN makes it NaN."""
     none = (a == 0) | (b == 0)
-    return np.where(none, 1.0, factor * a / (np.where(none, 1, b) + eps))
+    return np.where(none, 1.0, factor * a / np.where(none, 1, b))
 
 
 class LARS(TensorRule):
@@ -39,15 +38,16 @@ class LARS(TensorRule):
     nesterov
         Step by :math:`\mu v + \alpha \dots g` instead of v.
     l2
-        Coupled decay, before the lengths are taken, as in the paper and in Optax.
+        Coupled decay :math:`\lambda`, part of g.
+    separate_norms
+        Divide by :math:`\|g\| + \lambda \|w\|` of the g without decay, as in the paper, not by :math:`\|g + \lambda w\|` as
+        Optax does.
     weight_decay, maximize
         As in :class:`SGD`.
 
     References
     ----------
-    You, Gitman & Ginsburg 2017, "Large batch training of convolutional networks", Algorithm 1, which divides by
-    :math:`\|g\| + \lambda \|w\|` where there is coupled decay; here l2 is part of g, as in Optax. Without it both
-    are the same.
+    You, Gitman & Ginsburg 2017, "Large batch training of convolutional networks", Algorithm 1.
 
     Examples
     --------
@@ -64,6 +64,7 @@ class LARS(TensorRule):
         ("trust_coefficient", 1e-3, "nonnegative"),
         ("eps", 0.0, "nonnegative"),
         ("nesterov", 0.0, "flag"),
+        ("separate_norms", 0.0, "flag"),
     )
 
     def slots(self, shape: tuple[int, ...]) -> Shapes:
@@ -72,7 +73,8 @@ class LARS(TensorRule):
 
     def formula(self, h: Hypers, t: int, g: Any, w: Any, s: Slots) -> tuple[Any, Slots]:
         """Scale, then add to the velocity."""
-        g = h["lr"] * trust_ratio(w, g, h["trust_coefficient"], h["eps"]) * g
+        length = norm(g - h["l2"] * w) + h["l2"] * norm(w) if h["separate_norms"] else norm(g)
+        g = h["lr"] * trust_ratio(norm(w), length + h["eps"] * (length != 0), h["trust_coefficient"]) * g
         v = h["momentum"] * s["v"] + g
         return w - (h["momentum"] * v + g if h["nesterov"] else v), {"v": v}
 
@@ -129,7 +131,7 @@ class LAMB(TensorRule):
         m = h["beta1"] * s["m"] + (1 - h["beta1"]) * g
         v = mean_square(h["beta2"], s["v"], g)
         r = adam(h, t, m, v, h["eps"], h["eps_root"]) + h["weight_decay"] * w
-        return w - h["lr"] * trust_ratio(w, r, 1.0, 0.0) * r, {"m": m, "v": v}
+        return w - h["lr"] * trust_ratio(norm(w), norm(r)) * r, {"m": m, "v": v}
 
 
 class NovoGrad(TensorRule):

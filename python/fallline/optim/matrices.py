@@ -55,8 +55,9 @@ class Muon(TensorRule):
 
     References
     ----------
-    Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks". PyTorch iterates in bfloat16, this in
-    the parameter's own dtype.
+    Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks", and KellerJordan/Muon. NS divides by
+    max(length, eps) as in PyTorch, where the authors divide by length + eps. Both iterate in bfloat16, this in the
+    parameter's own dtype.
 
     Examples
     --------
