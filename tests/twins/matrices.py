@@ -132,10 +132,10 @@ MUON = (
 )
 SHAMPOO = (same(), same(momentum=0.9), same(eps=1e-2))
 SOAP = (
-    same(eps=1e-3),
-    same(eps=1e-3, betas=(0.5, 0.9), frequency=3),
-    ({"eps": 1e-3, "weight_decay": 0.0}, {"eps": 1e-3, "decay": 0.0}),
-    ({"eps": 1e-2, "eps_hat": False}, {"eps": 1e-2, "paper": True}),
+    same(eps=0.1),
+    same(eps=0.1, betas=(0.5, 0.9), frequency=3),
+    ({"eps": 0.1, "weight_decay": 0.0}, {"eps": 0.1, "decay": 0.0}),
+    ({"eps": 0.1, "eps_hat": False}, {"eps": 0.1, "paper": True}),
 )
 TWINS: dict[str, tuple[Twin, ...]] = {
     "Muon": tuple(

@@ -40,8 +40,8 @@ class LARS(TensorRule):
     l2
         Coupled decay :math:`\lambda`, part of g.
     separate_norms
-        Divide by :math:`\|g\| + \lambda \|w\|` of the g without decay, as in the paper, not by :math:`\|g + \lambda w\|` as
-        Optax does.
+        Divide by :math:`\|g\| + \lambda \|w\|` of the g without decay, as in the paper; Optax divides by
+        :math:`\|g + \lambda w\|`.
     weight_decay, maximize
         As in :class:`SGD`.
 
