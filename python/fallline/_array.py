@@ -26,6 +26,8 @@ def aligned(x: np.ndarray, order: str = "K") -> np.ndarray:
 
     Two threads that share a matrix by columns then never write to one line. Small arrays are left where they are.
     """
+    if order == "K" and x.nbytes < 64 * LINE and (x.flags.c_contiguous or x.flags.f_contiguous):
+        return x  # without a look at the rest: there may be thousands
     dense = np.empty_like(x, order=order, subok=False)  # type: ignore[call-overload]
     if x.strides == dense.strides and (x.nbytes < 64 * LINE or x.ctypes.data % LINE == 0):
         return x

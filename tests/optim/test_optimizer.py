@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 import threading
 from collections import namedtuple
 from typing import Any
@@ -318,3 +319,24 @@ def test_get_finds_by_name_and_suggests() -> None:
         optim.get("adm")
     with pytest.raises(ValueError, match=r"there are .*adagrad, adam, "):
         optim.get("qqqqq")
+
+
+def test_a_first_step_does_little_for_each_tensor() -> None:
+    def calls(tensors: int) -> int:
+        params = {f"{i}": np.zeros(3, np.float32) for i in range(tensors)}
+        grads = {path: np.ones(3, np.float32) for path in params}
+        count = 0
+
+        def look(*event: object) -> None:
+            nonlocal count
+            count += event[1] in ("call", "c_call")
+
+        opt = fl.optim.Adam()
+        sys.setprofile(look)
+        try:
+            opt.step(params, grads)
+        finally:
+            sys.setprofile(None)
+        return count
+
+    assert calls(300) - calls(100) < 60 * 200  # each array is looked at once, not once for every check

@@ -49,10 +49,12 @@ class Format:
 
     def new(self, slot: str, start: Any, like: np.ndarray) -> np.ndarray:
         """Return the slot of the parameter `like`, filled with `start`."""
+        full: np.ndarray = np.empty(like.shape, like.dtype, _leaves.order_of(like))  # type: ignore[call-overload]
+        full[...] = start
         if slot not in self._values:
-            return np.full_like(like, start, subok=False)
+            return full
         self._check_dtype(like)
-        return self.encode(slot, np.full_like(like, start, subok=False))
+        return self.encode(slot, full)
 
     def encode(self, slot: str, x: np.ndarray, key: int = 0) -> np.ndarray:
         """Return the codes of x in its memory order."""
