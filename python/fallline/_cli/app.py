@@ -66,7 +66,7 @@ def fit(
         str | None,
         typer.Option(
             help="Default: cross_entropy for classes, mse for numbers.",
-            autocompletion=_among((*check.CLASS_LOSSES, *check.REGRESSION_LOSSES)),
+            autocompletion=_among(check.LOSSES),
         ),
     ] = None,
     optimizer: Annotated[

@@ -113,7 +113,7 @@ def _checked(o: Options) -> places.Place:
     check.one_of("optimizer", o.optimizer, check.RATES)
     check.one_of("schedule", o.schedule, check.SCHEDULES)
     if o.loss is not None:
-        check.one_of("loss", o.loss, (*check.CLASS_LOSSES, *check.REGRESSION_LOSSES))
+        check.one_of("loss", o.loss, check.LOSSES)
     check.at_least("batch-size", o.batch_size, 1)
     check.at_least("epochs", o.epochs, 1)
     check.at_least("seed", o.seed, 0)
@@ -130,9 +130,9 @@ def _loss(name: str | None, problem: Problem) -> str:
     if name is None:
         return "mse" if regression else "cross_entropy"
     name = name.lower()
-    if regression != (name in check.REGRESSION_LOSSES):
-        kind, fitting = ("numbers", check.REGRESSION_LOSSES) if regression else ("classes", check.CLASS_LOSSES)
-        raise InputError(f"--loss {name} does not fit a target of {kind}; these do: {', '.join(fitting)}")
+    if name not in problem.target.LOSSES:
+        kind = "numbers" if regression else "classes"
+        raise InputError(f"--loss {name} does not fit a target of {kind}; these do: {', '.join(problem.target.LOSSES)}")
     if name == "binary_cross_entropy" and problem.target.outputs != 2:
         raise InputError(f"--loss {name} is for two classes, the target has {problem.target.outputs}")
     return name

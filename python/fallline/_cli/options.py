@@ -10,14 +10,14 @@ from typing import Any
 from fallline import nn, optim
 from fallline._cli.rates import RATES as RATES
 from fallline._data import InputError, close_to, shown
+from fallline._data.target import Classification, Regression
 
 ACTIVATIONS = {
     name.lower(): name
     for name in ("ReLU", "Tanh", "Sigmoid", "GELU", "SiLU", "ELU", "LeakyReLU", "Softplus", "Mish", "SELU")
     if hasattr(nn, name)
 }
-REGRESSION_LOSSES = tuple(name for name in ("mse", "mae", "huber") if hasattr(nn.losses, name))
-CLASS_LOSSES = ("cross_entropy", "binary_cross_entropy")
+LOSSES = (*Classification.LOSSES, *Regression.LOSSES)
 
 # From the starting rate and the number of updates: down to nothing, to a hundredth, to a tenth, or halved five times.
 SCHEDULES: dict[str, Callable[[float, int], Any]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ MOST_INTEGER_CLASSES = 20
 class Regression:
     """A number; the network works on it with mean 0 and standard deviation 1."""
 
+    LOSSES: ClassVar[tuple[str, ...]] = ("mse", "mae", "huber")
     name: str
     mean: float
     std: float
@@ -65,6 +66,7 @@ class Regression:
 class Classification:
     """One of several classes, by name."""
 
+    LOSSES: ClassVar[tuple[str, ...]] = ("cross_entropy", "binary_cross_entropy")
     name: str
     classes: tuple[str, ...]
 

@@ -25,7 +25,8 @@ class NotOurs(Exception):
     """A layer that a file cannot describe: where it is, and what it is."""
 
     def __init__(self, path: str, what: str) -> None:
-        super().__init__(f"layer {path}, {what}," if path else what)
+        where = path if len(path) < 40 else path[:40] + "..."
+        super().__init__(f"layer {where}, {what}," if path else what)
         self.path = path
 
 

@@ -112,6 +112,8 @@ class Predictor:
         for path, array in self.network.state_dict().items():
             if array.dtype.kind == "f" and not np.isfinite(np.asarray(array)).all():
                 raise ValueError(f"the weights {path!r} are not all finite numbers")
+        if self.loss not in self.target.LOSSES:
+            raise ValueError(f"the loss {self.loss[:60]!r} is none for this target")
         width = 1 if self.loss == "binary_cross_entropy" else self.target.outputs
         shape, _ = output_layout(self.network, asarray(np.zeros((2, self.features.size), np.float32)))
         if shape != (2, width):
