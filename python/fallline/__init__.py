@@ -139,7 +139,7 @@ from fallline.transforms import (
 )
 
 if TYPE_CHECKING:
-    from fallline import nn, optim, testing, train
+    from fallline import diagnose, nn, optim, testing, train
     from fallline.train import DivergedError, History, evaluate, fit, load, predict, save
 
 __all__ = [
@@ -177,6 +177,7 @@ __all__ = [
     "conv2d",
     "copy",
     "cos",
+    "diagnose",
     "divide",
     "dot",
     "e",
@@ -296,7 +297,7 @@ __all__ = [
 ]
 
 # Imported on first use, so that arrays and derivatives are there at once: the name and the module that has it.
-_LATER = {name: f"fallline.{name}" for name in ("nn", "optim", "testing", "train")}
+_LATER = {name: f"fallline.{name}" for name in ("diagnose", "nn", "optim", "testing", "train")}
 _LATER |= {
     name: "fallline.train" for name in ("DivergedError", "History", "evaluate", "fit", "load", "predict", "save")
 }
