@@ -59,6 +59,7 @@ void bind_functions(py::module_& m);
 void bind_autograd(py::module_& m);
 void bind_plan(py::module_& m);
 void bind_optim(py::module_& m);
+void bind_schedules(py::module_& m);
 void bind_train(py::module_& m);
 void bind_nn(py::module_& m);
 void bind_info(py::module_& m);

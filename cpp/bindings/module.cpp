@@ -14,5 +14,6 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   fallline::bind_plan(m);
   fallline::bind_nn(m);
   fallline::bind_optim(m);
+  fallline::bind_schedules(m);
   fallline::bind_train(m);
 }

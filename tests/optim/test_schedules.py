@@ -55,6 +55,21 @@ def test_epochs_are_filled_in_within_other_schedules() -> None:
     assert opt.hyper_rows(3, 2)[:, 0].tolist() == [2.0, 1.0]
 
 
+def test_one_clock_serves_the_whole_tree() -> None:
+    half = s.step(0.1, 1, per="epoch")
+    joined = s.join([0.1, half], [1], per="epoch", steps_per_epoch=2)
+    assert [joined(t) for t in range(0, 8, 2)] == [0.1, 0.1, 0.05, 0.025]
+    assert [joined(t) for t in range(1, 8, 2)] == [0.1, 0.1, 0.05, 0.025]
+    rising = s.warmup(half, 2, per="epoch").with_steps_per_epoch(3)
+    assert [rising(t) for t in range(0, 15, 3)] == [0.0, 0.05, 0.1, 0.05, 0.025]
+    with pytest.raises(ValueError, match="one clock, got steps_per_epoch of 2 and 3"):
+        s.join([joined, s.step(0.1, 1, per="epoch", steps_per_epoch=3)], [5])
+
+
+def test_the_names_are_the_schedules_alone() -> None:
+    assert {name for name in vars(s) if not name.startswith("_")} - {"annotations"} == set(s.__all__)
+
+
 @pytest.mark.parametrize(
     "make",
     [

@@ -12,10 +12,11 @@ from fallline import _core, _tree
 from fallline._array import aligned
 from fallline.optim import _leaves
 from fallline.optim._attributes import Attributes, expand
+from fallline.optim._clock import Clock
 from fallline.optim._formats import Format
 from fallline.optim._pure import PureUpdates
 from fallline.optim._ranges import checked
-from fallline.optim.schedules import Schedule
+from fallline.optim._schedule import Schedule, warn_at_end
 
 __all__ = ["Common", "Hyper", "Optimizer", "get", "names"]
 
@@ -53,6 +54,9 @@ class Optimizer(PureUpdates, Attributes):
             if ours is None or not ours.__module__.startswith("fallline."):  # a class of yours takes no name of ours
                 Optimizer._classes[name] = cls
 
+    _epochs: Clock | None = None
+    _total: int | None = None  # how many batches the training has
+
     #: Whether the rule is in the native table, so that whole epochs can run without Python.
     native: ClassVar[bool] = True
     #: Whether `get` finds the class.
@@ -69,7 +73,7 @@ class Optimizer(PureUpdates, Attributes):
         self._rule_name, self._slots, self._specs = rule, slots, specs
         self._format = form or Format(self._name, {}, None)
         self._hypers: dict[str, Hyper] = {name: default for name, default, _ in self._specs}
-        self._open: dict[str, Schedule] = {}  # schedules as they were given, before the length of an epoch was known
+        self._warned = False  # that the learning rate has come to its end
         self._states: State = {}
         self._clock = [0]
         self.set_hyperparameters(**hypers)
@@ -127,25 +131,48 @@ class Optimizer(PureUpdates, Attributes):
                 raise TypeError(f"[{self._name}] there is no hyper-parameter '{name}'; it has {', '.join(ranges)}")
             keep = callable(value) or isinstance(value, _core.Array)
             new[name] = value if keep else checked(self._name, name, value, ranges[name])
-        self._hypers = new
-        self._open = {name: value for name, value in self._open.items() if name not in changes}
+        self._hypers = {name: self._on_the_clock(value) for name, value in new.items()}
+        self._warned = self._warned and "lr" not in changes
         self._fixed = all(isinstance(value, float) for value in new.values())
         if self._fixed:
             self._row = np.array(list(new.values()), dtype=np.float64)
 
+    @property
+    def epochs(self) -> Clock | None:
+        """When epochs begin, once that is known."""
+        return self._epochs
+
     def set_steps_per_epoch(self, steps: int) -> None:
-        """Fill in the length of an epoch in schedules that count epochs and do not know it yet."""
-        for name, value in self._hypers.items():
-            if isinstance(value, Schedule):
-                self._hypers[name] = self._open.setdefault(name, value).with_steps_per_epoch(steps)
+        """Say how many updates an epoch has from now on, for schedules that count epochs and were not told."""
+        clock = self.epochs or Clock.constant(steps)
+        self.set_clock(clock if clock.steps_per_epoch == steps else clock.then(self.t, [steps]), self._total)
+
+    def set_clock(self, clock: Clock, total: int | None) -> None:
+        """Tell schedules when epochs begin, and how many batches the training has; `fit` does so when it starts."""
+        self._epochs, self._total = clock, total
+        self._hypers = {name: self._on_the_clock(value) for name, value in self._hypers.items()}
+        if total is not None:
+            self._look_for_the_end(total // clock.every)
+
+    def _on_the_clock(self, value: Any) -> Any:
+        return value.on(self.epochs, self._total) if isinstance(value, Schedule) else value
+
+    def _look_for_the_end(self, updates: int) -> None:
+        lr = self._hypers.get("lr")
+        if isinstance(lr, Schedule) and updates > self.t and not self._warned:
+            self._warned = warn_at_end(self._name, lr, updates)
 
     def hyper_rows(self, first_step: int, count: int) -> np.ndarray:
         """Return the hyper-parameters of `count` updates, one row each, from the one after `first_step` updates on."""
         rows = np.empty((count, len(self._specs)))
         for column, (name, _, kind) in enumerate(self._specs):
             value = self._hypers[name]
-            if callable(value):
-                at = range(first_step, first_step + count)
+            at = range(first_step, first_step + count)
+            if isinstance(value, Schedule):
+                rows[:, column] = value.values(first_step, count)
+                for t, found in zip(at, rows[:, column].tolist(), strict=True):
+                    checked(self._name, name, found, kind, t)
+            elif callable(value):
                 rows[:, column] = [checked(self._name, name, value(t), kind, t) for t in at]
             else:
                 rows[:, column] = checked(self._name, name, value, kind)
@@ -159,12 +186,18 @@ class Optimizer(PureUpdates, Attributes):
         Nothing is changed when anything is wrong. State is made on the first step and keyed by path.
         """
         clock = self._clock  # a list of one: assigning an attribute is looked at, which takes time
-        row = self._row if self._fixed else self.hyper_rows(clock[0], 1)[0]
+        row = self._row if self._fixed else self._next_row()
         if not self._stepper.step(params, grads, row, clock[0] + 1):
             tree = params.parameters() if callable(getattr(params, "parameters", None)) else params
             if tree is params or not self._stepper.step(tree, grads, row, clock[0] + 1):
                 self._checked_step(tree, grads, row)
         clock[0] += 1
+
+    def _next_row(self) -> np.ndarray:
+        row: np.ndarray = self.hyper_rows(self.t, 1)[0]
+        if row[0] == 0:
+            self._look_for_the_end(self.t + 1)
+        return row
 
     def _checked_step(self, params: Any, grads: Any, row: np.ndarray) -> None:
         leaves = _leaves.check(self._name, params, grads)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -134,22 +135,26 @@ def add_noise(eta: float = 0.01, gamma: float = 0.55, seed: int = 0) -> Transfor
     return transform
 
 
-def accumulate(k: int) -> Transform:
-    """Step at every k-th call only, with the mean of the k gradients: k small batches make a large one."""
-    if k < 1:
-        raise ValueError(f"[accumulate] k must be at least 1, got {k}")
+@dataclass(frozen=True)
+class _Accumulate:
+    every: int  # schedules of the optimizer behind it count so many batches as one update
 
-    def transform(g: Arrays, w: Mapping[str, Any], t: int, own: dict[str, Any]) -> Arrays | None:
+    def __call__(self, g: Arrays, w: Mapping[str, Any], t: int, own: dict[str, Any]) -> Arrays | None:
         total = own.setdefault("sum", {})
         for path, a in g.items():
             total[path] = total[path] + a if path in total else np.array(a)
         own["calls"] = own.get("calls", 0) + 1
-        if own["calls"] < k:
+        if own["calls"] < self.every:
             return None
         del own["sum"], own["calls"]
-        return {path: a / k for path, a in total.items()}
+        return {path: a / self.every for path, a in total.items()}
 
-    return transform
+
+def accumulate(k: int) -> Transform:
+    """Step at every k-th call only, with the mean of the k gradients: k small batches make a large one."""
+    if k < 1:
+        raise ValueError(f"[accumulate] k must be at least 1, got {k}")
+    return _Accumulate(k)
 
 
 def skip_nonfinite() -> Transform:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, ClassVar
@@ -12,6 +13,7 @@ import numpy as np
 from fallline import _core, _tree
 from fallline.optim import schedules
 from fallline.optim._base import Hyper, Optimizer
+from fallline.optim._clock import Clock
 from fallline.optim.transforms import Transform
 
 __all__ = ["SAM", "Chain", "LossScale", "Partition", "SwitchTo", "chain", "partition"]
@@ -52,10 +54,15 @@ class Wrapper(Optimizer):
         """Change those of the optimizer that makes the next step."""
         self.inner.set_hyperparameters(**changes)
 
-    def set_steps_per_epoch(self, steps: int) -> None:
-        """Fill in the length of an epoch."""
-        for opt in self.parts:
-            opt.set_steps_per_epoch(steps)
+    def set_clock(self, clock: Clock, total: int | None) -> None:
+        """Tell the schedules of all parts when epochs begin, and how many batches the training has."""
+        self._epochs, self._total = clock, total
+        for opt, its_own in zip(self.parts, self._clocks(clock, total), strict=True):
+            opt.set_clock(*its_own)
+
+    def _clocks(self, clock: Clock, total: int | None) -> list[tuple[Clock, int | None]]:
+        """Return the clock of each part, and how many batches it has; `t` of a part counts its own updates."""
+        return [(clock, total)] * len(self.parts)
 
     def hyper_rows(self, first_step: int, count: int) -> np.ndarray:
         """Return the hyper-parameters of `count` updates, one row each."""
@@ -152,6 +159,9 @@ class Chain(Wrapper):
             raise TypeError("[chain] expected gradient transforms, then one optimizer")
         super().__init__(last)
         self.transforms: list[Transform] = [link for link in transforms if not isinstance(link, Optimizer)]
+
+    def _clocks(self, clock: Clock, total: int | None) -> list[tuple[Clock, int | None]]:
+        return [(clock.slower(math.prod(getattr(t, "every", 1) for t in self.transforms)), total)]
 
     def step(self, params: Any, grads: Any) -> None:
         """Transform the gradients, then step; a transform may hold a step back."""
@@ -281,12 +291,12 @@ class SwitchTo(Wrapper):
             raise ValueError(f"[SwitchTo] at must not be negative, got {at}")
         # A schedule that is 0, and 1 from there on: it has the clock, and is checked and filled in as others are.
         self.turn = schedules.piecewise([at], [0.0, 1.0], per=per, steps_per_epoch=steps_per_epoch)
-        self.open_turn = self.turn
 
-    def set_steps_per_epoch(self, steps: int) -> None:
-        """Fill in the length of an epoch."""
-        super().set_steps_per_epoch(steps)
-        self.turn = self.open_turn.with_steps_per_epoch(steps)
+    def _clocks(self, clock: Clock, total: int | None) -> list[tuple[Clock, int | None]]:
+        self.turn = self.turn.on(clock, total)
+        at = (self.turn.end() or 0) * clock.every
+        lengths = (None, None) if total is None else (min(total, at), max(total - at, 0))
+        return [(clock, lengths[0]), (clock.since(at), lengths[1])]
 
     @property
     def inner(self) -> Optimizer:

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from fallline.optim._clock import Clock
+
 __all__ = ["BatchSizeSchedule", "Sizes", "batch_of", "scale_learning_rate"]
 
 
@@ -61,7 +63,7 @@ class BatchSizeSchedule:
 
 
 class Sizes:
-    """The batch size of each epoch of a run, and which epoch an optimizer is in that has made t updates."""
+    """The batch size of each epoch of a run."""
 
     def __init__(self, batch_size: Any, callbacks: Sequence[Any], samples: int) -> None:
         given = [c for c in callbacks if isinstance(c, BatchSizeSchedule)]
@@ -83,15 +85,14 @@ class Sizes:
         """Return the number of updates in an epoch; the last batch may be short."""
         return -(-self.samples // self.size(epoch))
 
-    def epoch(self, t: int) -> int:
-        """Return the epoch that update t belongs to, counting from 0."""
+    def clock(self, t: int) -> Clock:
+        """Return when the epochs began in which t batches went by, if they were of these sizes from the start."""
         if self.constant:
-            return t // self.steps(0)
-        epoch = 0
-        while t >= self.steps(epoch):
-            t -= self.steps(epoch)
-            epoch += 1
-        return epoch
+            return Clock.constant(self.steps(0))
+        lengths = [self.steps(0)]
+        while sum(lengths) <= t:
+            lengths.append(self.steps(len(lengths)))
+        return Clock.constant(lengths[0]).then(0, lengths)
 
 
 def batch_of(batch_size: Any, samples: int) -> int:

@@ -166,10 +166,11 @@ class _Run:
     def epochs(
         self, count: int, held: tuple[Array, Array] | None, callbacks: Sequence[Callable[..., Any]], progress: bool
     ) -> History:
-        if self.sizes.constant:
-            self.opt.set_steps_per_epoch(self.sizes.steps(0))
-        done = self.sizes.epoch(self.opt.t)
-        with _bar(sum(self.sizes.steps(done + epoch) for epoch in range(count)), progress) as bar:
+        t, clock = self.opt.t, self.opt.epochs or self.sizes.clock(self.opt.t)
+        done = clock.epoch(t)
+        lengths = [self.sizes.steps(done + epoch) for epoch in range(count)]
+        self.opt.set_clock(clock.then(t, lengths), t + sum(lengths))
+        with _bar(sum(lengths), progress) as bar:
             for epoch in range(count):
                 try:
                     self._epoch(bar)
@@ -196,7 +197,8 @@ class _Run:
 
     def _epoch(self, bar: Any) -> None:
         first = self.opt.t
-        epoch = self.sizes.epoch(first)
+        assert self.opt.epochs is not None
+        epoch = self.opt.epochs.epoch(first)
         steps, samples = self.sizes.steps(epoch), self.sizes.samples
         trainer = self.trainers(self.sizes.size(epoch))
         good = Snapshot(self.task.model, self.opt)
