@@ -1,4 +1,6 @@
-// How are derivatives found?  Nodes are visited from the newest to the oldest, each once; no recursion.
+// How are derivatives found?
+#include "autograd/backward.h"
+
 #include <iterator>
 #include <map>
 #include <unordered_map>

@@ -1,6 +1,6 @@
 // The primitives that work element by element. Their derivatives come from the formula files, broadcasting is undone
 // once, in backward.cpp.
-#include "autograd/peephole.h"
+#include "autograd/merged.h"
 #include "autograd/promotion.h"
 #include "ops/elementwise.h"
 #include "ops/plain.h"
@@ -331,6 +331,11 @@ FL_TEST_OPS(FL_ROW)
 Var where(const Var& condition, const Var& x, const Var& y) {
   const DType dtype = common(x, y);
   return weakened(apply(kWhere, {to(condition, DType::kBool), to(x, dtype), to(y, dtype)}), x, y);
+}
+
+Var settle(Var x) {
+  if (!x.weak()) return x;
+  return detach(astype(x, is_float(x.dtype()) ? default_dtype() : x.dtype()));
 }
 
 Var astype(const Var& x, DType dtype) {

@@ -45,6 +45,7 @@ inline Var min(const Var& x, const Var& y) { return minimum(x, y); }
 Var where(const Var& condition, const Var& x, const Var& y);
 inline Var select(const Var& condition, const Var& x, const Var& y) { return where(condition, x, y); }
 Var astype(const Var& x, DType dtype);
+Var settle(Var x);  // a weak value in the default dtype; anything else as it is
 
 // Reductions; axes are normalized, all of them when `axes` is empty and `all`.
 Var sum(const Var& x, const Dims& axes, bool keepdims);

@@ -1,7 +1,7 @@
 // The primitives that multiply matrices.
 #include "ops/matmul.h"
 
-#include "autograd/peephole.h"
+#include "autograd/merged.h"
 #include "autograd/promotion.h"
 #include "ops/elementwise.h"
 #include "ops/move.h"

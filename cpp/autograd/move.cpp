@@ -3,7 +3,7 @@
 
 #include <cstring>
 
-#include "autograd/peephole.h"
+#include "autograd/merged.h"
 #include "autograd/promotion.h"
 #include "ops/plain.h"
 

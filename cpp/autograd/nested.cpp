@@ -3,6 +3,7 @@
 
 #include <unordered_map>
 
+#include "autograd/backward.h"
 #include "autograd/functions.h"
 #include "autograd/loop.h"
 #include "autograd/node.h"

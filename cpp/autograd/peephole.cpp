@@ -7,6 +7,8 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "autograd/merged.h"
+
 namespace fallline {
 namespace {
 

@@ -12,17 +12,6 @@ namespace fallline {
 // stay.
 void merge_steps(std::vector<Graph::Step>& steps, const std::vector<int>& outputs);
 
-// What they become (autograd/elementwise.cpp, autograd/matmul.cpp, autograd/move.cpp, autograd/window.cpp), and when:
-// sums of what overlaps would have another order.
-const Primitive& subtract_primitive();
-const Primitive& unslices_primitive();
-const Primitive& linear_relu_primitive();
-const Primitive& matmul_relu_grad_primitive();
-const Primitive& cross_entropy_and_grad_primitive();
-bool windows_lie_apart(const Attrs& attrs);
-const Primitive& relu_max_pool_primitive();
-const Primitive& relu_max_pool_input_primitive();
-
 }  // namespace fallline
 
 #endif  // FALLLINE_AUTOGRAD_PEEPHOLE_H_

@@ -78,10 +78,6 @@ Node::~Node() {
 Var::Var(double number) : Var(weak_scalar(number, DType::kFloat64)) {}
 Var::Var(int number) : Var(weak_scalar(number, DType::kInt64)) {}
 Var weak(Array array) { return Var(std::move(array), nullptr, -1, true); }
-Var settle(Var x) {
-  if (!x.weak()) return x;
-  return detach(astype(x, is_float(x.dtype()) ? default_dtype() : x.dtype()));
-}
 
 DType default_dtype() { return float_dtype.load(std::memory_order_relaxed); }
 void set_default_dtype(DType dtype) {

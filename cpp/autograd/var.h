@@ -21,7 +21,7 @@ class Var {
   explicit Var(Array array, NodePtr node = nullptr, int64_t value = -1, bool weak = false)
       : p_(std::make_shared<const Data>(std::move(array), std::move(node), value, weak)) {}
   // A plain number is weak: it takes the dtype of what it meets, as in NumPy, and the default dtype on its own
-  // (settle). It is held as float64 or int64, so that no digit is lost before it is known which dtype it meets.
+  // (settle, a function). It is held as float64 or int64, so that no digit is lost before it is known which dtype it meets.
   Var(double number);
   Var(int number);
 
@@ -49,7 +49,6 @@ class Var {
 };
 
 Var weak(Array array);
-Var settle(Var x);  // a weak value in the default dtype; anything else as it is
 
 DType default_dtype();
 void set_default_dtype(DType dtype);  // float32 or float64
@@ -79,18 +78,6 @@ Var leaf(const Array& array);
 bool is_leaf(const Var& x);
 Var leaf_gradient(const Var& x);  // empty while there is none
 void set_leaf_gradient(const Var& x, const Var& g);
-
-// The gradients of sum(outputs * cotangents) with respect to `targets` (made by start_record), in their order; an empty
-// Var where there is no path. They are themselves recorded exactly when something older than the targets could still
-// ask.
-Vars gradients(const Vars& outputs, const Vars& cotangents, const Vars& targets);
-// The same with zeros where there is no path.
-Vars or_zeros(Vars found, const Vars& targets);
-void check_scalar(const Var& value);  // of a function that a gradient is asked of
-// Ones with memory for each of them, for a cotangent.
-Var dense_ones(const Dims& shape, DType dtype);
-// Adds gradients to the leaves that `output` came from. `keep` is the API's retain: nodes stay usable either way.
-void backward(const Var& output, const Var& cotangent, bool record);
 
 }  // namespace fallline
 

@@ -2,7 +2,7 @@
 // from the image on the way back, and has no derivative of its own.
 #include "ops/window.h"
 
-#include "autograd/peephole.h"
+#include "autograd/merged.h"
 #include "autograd/promotion.h"
 #include "ops/conv.h"
 

@@ -1,6 +1,8 @@
 // Derivatives.
 #include "bindings/bind.h"
 
+#include "autograd/backward.h"
+
 namespace fallline {
 namespace {
 

@@ -1,7 +1,7 @@
 // Softmax and the losses that pay for a kernel of their own.
 #include "nn/losses.h"
 
-#include "autograd/peephole.h"
+#include "autograd/merged.h"
 #include "autograd/primitive.h"
 #include "nn/softmax_kernels.h"
 #include "ops/move.h"
