@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-CPP = ("simd", "tensor", "ops", "autograd", "optim", "nn", "train", "bindings", "wasm")
+CPP = ("simd", "tensor", "ops", "record", "primitives", "plan", "optim", "nn", "train", "bindings", "wasm")
 PYTHON: tuple[tuple[str, ...], ...] = (
     ("_core", "_doc", "_hints"),
     ("_array", "_tree", "tree", "_constants", "_info"),
@@ -95,7 +95,7 @@ def test_every_layer_of_cpp_is_known() -> None:
 
 
 def test_ops_and_tape_stay_behind_their_walls() -> None:
-    for path in (ROOT / "cpp" / "autograd").rglob("*.h"):
+    for path in (p for layer in ("record", "primitives", "plan") for p in (ROOT / "cpp" / layer).rglob("*.h")):
         assert "pack-inl.h" not in path.read_text(), f"{path.name} sees a SIMD type"
     for path in (ROOT / "cpp" / "ops").rglob("*.h"):
         names = re.findall(r"\b[A-Z][a-z]+\b", re.sub(r"//.*", "", path.read_text()))
@@ -112,7 +112,7 @@ def test_a_reference_imports_numpy_alone(path: Path) -> None:
 
 
 def test_the_check_sees_what_it_should() -> None:
-    assert upward_includes("ops", '#include "autograd/var.h"\n#include "simd/targets.h"\n') == ["autograd"]
+    assert upward_includes("ops", '#include "record/var.h"\n#include "simd/targets.h"\n') == ["record"]
     assert upward_imports("optim", "from fallline import _core, nn\nimport fallline.train._fit") == [
         "fallline.nn",
         "fallline.train._fit",

@@ -5,7 +5,7 @@
 
 #include <pybind11/pybind11.h>
 
-#include "autograd/var.h"
+#include "record/var.h"
 
 namespace fallline {
 

@@ -6,9 +6,9 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
-#include "autograd/functions.h"
-#include "autograd/graph.h"
-#include "autograd/var.h"
+#include "primitives/functions.h"
+#include "record/graph.h"
+#include "record/var.h"
 #include "bindings/array_object.h"
 
 namespace fallline {
@@ -56,7 +56,7 @@ void bind_errors(py::module_& m);
 void bind_array(py::module_& m);
 void bind_elementwise(py::module_& m);
 void bind_functions(py::module_& m);
-void bind_autograd(py::module_& m);
+void bind_derivatives(py::module_& m);
 void bind_plan(py::module_& m);
 void bind_optim(py::module_& m);
 void bind_schedules(py::module_& m);

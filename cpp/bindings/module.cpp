@@ -10,7 +10,7 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   fallline::bind_functions(m);
   fallline::bind_number_slots(m);
   fallline::bind_indexing(m);
-  fallline::bind_autograd(m);
+  fallline::bind_derivatives(m);
   fallline::bind_plan(m);
   fallline::bind_nn(m);
   fallline::bind_optim(m);

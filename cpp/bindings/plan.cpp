@@ -4,7 +4,7 @@
 
 #include "bindings/bind.h"
 
-#include "autograd/loop.h"
+#include "plan/loop.h"
 
 namespace fallline {
 namespace {

@@ -12,7 +12,7 @@ install(TARGETS fallline_core EXPORT fallline_targets COMPONENT native DESTINATI
 if(NOT FALLLINE_CUDA)
   set(without_cuda PATTERN "*_cuda.h" EXCLUDE)
 endif()
-install(DIRECTORY cpp/simd cpp/tensor cpp/ops cpp/autograd cpp/optim cpp/nn cpp/train
+install(DIRECTORY cpp/simd cpp/tensor cpp/ops cpp/record cpp/primitives cpp/plan cpp/optim cpp/nn cpp/train
   DESTINATION include/fallline COMPONENT native
   FILES_MATCHING PATTERN "*.h" PATTERN "*-inl.h" EXCLUDE PATTERN "each_target.h" EXCLUDE ${without_cuda})
 

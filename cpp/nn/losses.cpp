@@ -1,8 +1,8 @@
 // Softmax and the losses that pay for a kernel of their own.
 #include "nn/losses.h"
 
-#include "autograd/merged.h"
-#include "autograd/primitive.h"
+#include "primitives/merged.h"
+#include "record/primitive.h"
 #include "nn/softmax_kernels.h"
 #include "ops/move.h"
 

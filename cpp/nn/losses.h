@@ -2,7 +2,7 @@
 #ifndef FALLLINE_NN_LOSSES_H_
 #define FALLLINE_NN_LOSSES_H_
 
-#include "autograd/functions.h"
+#include "primitives/functions.h"
 
 namespace fallline {
 

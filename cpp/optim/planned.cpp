@@ -3,8 +3,8 @@
 
 #include <string>
 
-#include "autograd/functions.h"
-#include "autograd/primitive.h"
+#include "primitives/functions.h"
+#include "record/primitive.h"
 #include "ops/plain.h"
 #include "optim/rules.h"
 

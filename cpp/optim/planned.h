@@ -2,7 +2,7 @@
 #ifndef FALLLINE_OPTIM_PLANNED_H_
 #define FALLLINE_OPTIM_PLANNED_H_
 
-#include "autograd/var.h"
+#include "record/var.h"
 
 namespace fallline {
 

@@ -3,7 +3,7 @@
 
 #include <utility>
 
-#include "autograd/functions.h"
+#include "primitives/functions.h"
 #include "optim/coef.h"
 
 #define FL_FN inline

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "autograd/var.h"
+#include "record/var.h"
 
 namespace fallline {
 

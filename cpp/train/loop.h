@@ -4,7 +4,7 @@
 
 #include <memory>
 
-#include "autograd/plan.h"
+#include "plan/plan.h"
 #include "train/batch_rows.h"
 #include "train/update.h"
 

@@ -2,7 +2,7 @@
 #ifndef FALLLINE_TRAIN_UPDATE_H_
 #define FALLLINE_TRAIN_UPDATE_H_
 
-#include "autograd/plan.h"
+#include "plan/plan.h"
 #include "optim/rules.h"
 
 namespace fallline {
@@ -17,7 +17,7 @@ struct Parameters {
 };
 
 // The update of all parameters by one rule, with the gradients of one plan: its outputs from number `first` on. A
-// gradient that streams (autograd/stream.h) is taken tile by tile, inside the plan's run; the others after it.
+// gradient that streams (plan/stream.h) is taken tile by tile, inside the plan's run; the others after it.
 class Update {
  public:
   Update(const Parameters& parameters, Plan& plan, int first);

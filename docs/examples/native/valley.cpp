@@ -3,7 +3,7 @@
 #include <cstdio>
 #include <vector>
 
-#include "autograd/functions.h"
+#include "primitives/functions.h"
 #include "optim/rules.h"
 
 using namespace fallline;

@@ -1,0 +1,79 @@
+// How does a traced function become one step of another?  As a body, which the step runs once, or as a loop along the
+// rows of its inputs. Its derivative is again such a step, so that derivatives of every order follow.
+#ifndef FALLLINE_PLAN_NESTED_H_
+#define FALLLINE_PLAN_NESTED_H_
+
+#include <functional>
+#include <map>
+#include <mutex>
+#include <tuple>
+
+#include "record/graph.h"
+
+namespace fallline {
+
+class Loop;
+
+// Inputs are carries, rows, and what stays the same in every run; outputs are the next carries, and what is gathered as
+// rows. A body that runs once has neither carries nor rows, and its outputs are gathered without a new axis.
+struct Nested {
+  std::shared_ptr<const Graph> graph;
+  std::vector<int> outputs;
+  std::vector<bool> recorded;  // outputs through which derivatives pass
+  int carries = 0, rows = 0;
+  bool once = false;
+  bool reverse = false;  // from the last row to the first
+  bool gathers = false;  // the last outputs are the carries as each run found them, for the way back
+
+  size_t input_count() const { return graph->inputs.size(); }
+  const Layout& input(size_t i) const { return graph->values[static_cast<size_t>(graph->inputs[i])].layout; }
+  const Layout& output(size_t i) const { return graph->values[static_cast<size_t>(outputs[i])].layout; }
+  Dims result_shape(size_t i, int64_t length) const;
+
+  // Made when they are first asked for. Who looks for the loop may hold what a running loop waits for (set_watch), so
+  // that has a mutex of its own.
+  struct Cache {
+    std::mutex mutex;
+    NestedPtr gathering;
+    std::map<std::tuple<std::vector<bool>, std::vector<bool>, bool>, NestedPtr> derivatives;
+    std::mutex running;
+    std::shared_ptr<Loop> loop;  // for calls outside of plans
+  };
+  std::unique_ptr<Cache> cache = std::make_unique<Cache>();
+};
+
+struct Spec {
+  Dims shape;
+  DType dtype;
+};
+
+// Calls f with placeholders; what it takes from outside is appended to the inputs, and listed in `closed` of the graph.
+// Recorded: derivatives by the inputs will be asked for.
+using Traceable = std::function<Vars(const Vars&)>;
+std::shared_ptr<Nested> trace_nested(const Traceable& f, const std::vector<Spec>& specs, bool recorded);
+
+// Runs a body, or adds it to the graph being traced; and remembers it where a derivative may be asked.
+Vars call_nested(const NestedPtr& nested, const Vars& in, int64_t length);
+
+// The outputs of a body as calls of this thread.
+Vars replay(const Nested& nested, const Vars& in);
+
+// What the tape keeps of one call with several outputs; each output has a node of its own, which names its number.
+struct NestedCall {
+  NestedPtr body;
+  int64_t length;
+  Vars carries;                                     // as each run found them: untracked
+  std::vector<std::pair<Var, uint32_t>> constants;  // what the body captured, and its version then
+};
+
+// The gradients of the inputs that are wanted, from those of the outputs; empty Vars where there is none.
+Vars pull_nested(const NodePtr& node, const Vars& gradients, const std::vector<bool>& wanted);
+
+// Takes output number `integer` out of the memory that a step leaves.
+const Primitive& result_primitive();
+// Where each result lies in that memory, in bytes, and its length at the end.
+std::vector<int64_t> result_offsets(const Nested& nested, int64_t length);
+
+}  // namespace fallline
+
+#endif  // FALLLINE_PLAN_NESTED_H_

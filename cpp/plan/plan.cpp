@@ -1,0 +1,380 @@
+// How is a traced graph run again and again?
+#include "plan/plan.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <sstream>
+
+#include "plan/arena.h"
+#include "plan/live.h"
+#include "plan/loop.h"
+#include "plan/peephole.h"
+#include "simd/flush.h"
+
+namespace fallline {
+namespace {
+
+std::atomic<int64_t> plans_built{0}, plans_run{0};
+
+int64_t slot_bytes(const Array& array) { return padded(array.bytes()); }
+
+}  // namespace
+
+// Steps that compute what an earlier one has computed are dropped; returns for every value the one to read instead.
+std::vector<int> Plan::remove_repeated(const Graph& graph, std::vector<Graph::Step>& steps) {
+  std::vector<int> same(graph.values.size());
+  for (size_t i = 0; i < same.size(); ++i) same[i] = static_cast<int>(i);
+  std::map<std::pair<const Primitive*, std::vector<int>>, std::vector<const Graph::Step*>> seen;
+  std::vector<Graph::Step> kept;
+  kept.reserve(graph.steps.size());
+  for (const Graph::Step& step : graph.steps) {
+    Graph::Step renamed = step;
+    for (int& value : renamed.in) value = same[static_cast<size_t>(value)];
+    auto& earlier = seen[{renamed.primitive, renamed.in}];
+    const Graph::Step* twin = nullptr;
+    for (const Graph::Step* candidate : earlier)
+      if (candidate->attrs == renamed.attrs && candidate->nested == renamed.nested) twin = candidate;
+    if (twin) {
+      same[static_cast<size_t>(step.out)] = twin->out;
+    } else {
+      kept.push_back(std::move(renamed));
+      earlier.push_back(&kept.back());
+    }
+  }
+  steps = std::move(kept);
+  return same;
+}
+
+Plan::~Plan() = default;
+
+Plan::Plan(const Graph& graph, const std::vector<int>& outputs, const std::vector<Stream>& streams, bool own_arena,
+           int roomy)
+    : inputs_(graph.inputs), roomy_(roomy) {
+  std::vector<Graph::Step> steps;
+  const std::vector<int> same = remove_repeated(graph, steps);
+  for (int value : outputs) outputs_.push_back(same[static_cast<size_t>(value)]);
+
+  std::vector<Graph::Value> values = graph.values;
+  std::vector<Graph::Step> live = live_steps(steps, values, outputs_);
+  merge_steps(live, outputs_);
+  plans_built.fetch_add(1, std::memory_order_relaxed);
+  place(live, values, streams);
+  if (!own_arena) return;
+  arena_ = Buffer::allocate(static_cast<size_t>(std::max<int64_t>(arena_bytes_, 1)));
+  attach(arena_->data());
+}
+
+void Plan::place(const std::vector<Graph::Step>& steps, const std::vector<Graph::Value>& values,
+                 const std::vector<Stream>& streams) {
+  rows_ = find_rows(steps, values, outputs_);
+  find_roots(steps, values);
+  std::vector<Graph::Step> computed;
+  for (const Graph::Step& step : steps)
+    if (values[static_cast<size_t>(step.out)].layout.alias < 0) computed.push_back(step);
+  streamed_ =
+      stream_last(computed, values, outputs_, streams, [this](int value) { return static_cast<int>(root_of(value)); });
+  const std::vector<Neighbours> groups = find_groups(computed, arrays_, roots_);
+  make_loops(computed);
+  lay_out(computed, find_turns(groups, computed, arrays_));
+  for (int input : inputs_) views_.push_back(views_of(input));
+  find_own_outputs(Donation(computed, groups, arrays_, roots_, rows_));
+  for (const Neighbours& group : groups) {
+    const Graph::Step* first = computed.data() + group.begin;
+    steps_.push_back(can_join(*first, arrays_) ? ready_group(first, computed.data() + group.end) : ready(*first));
+  }
+}
+
+std::vector<int> Plan::views_of(int root) const {
+  std::vector<int> found;
+  for (size_t v = 0; v < arrays_.size(); ++v)
+    if (roots_[v].value == root) found.push_back(static_cast<int>(v));
+  return found;
+}
+
+// Outputs that fill memory which no other output lies in.
+void Plan::find_own_outputs(const Donation& donation) {
+  const auto outputs_in = [this](size_t root) {
+    return std::count_if(outputs_.begin(), outputs_.end(), [&](int output) { return root_of(output) == root; });
+  };
+  for (int output : outputs_) {
+    const Array& array = arrays_[static_cast<size_t>(output)];
+    const size_t root = root_of(output);
+    const bool own = outputs_in(root) == 1 && offset_[root] >= 0 && !loops_.count(static_cast<int>(root)) &&
+                     array.bytes() == arrays_[root].bytes();
+    own_bytes_.push_back(own ? slot_bytes(array) : 0);
+    replaces_.emplace_back();
+    for (int input : inputs_)
+      replaces_.back().push_back(own && !outputs_in(static_cast<size_t>(input)) &&
+                                 donation.allows(static_cast<int>(root), input));
+  }
+}
+
+void Plan::place_output(int i, std::byte* memory) {
+  const int root = static_cast<int>(root_of(outputs_[static_cast<size_t>(i)]));
+  std::byte* const begin = memory ? memory : arena_->data() + offset_[static_cast<size_t>(root)];
+  for (int value : views_of(root)) {
+    const size_t v = static_cast<size_t>(value);
+    arrays_[v].data = begin + roots_[v].offset;
+  }
+}
+
+void Plan::attach(std::byte* arena) {
+  for (size_t i = 0; i < arrays_.size(); ++i) {
+    Array& array = arrays_[i];
+    const Root root = roots_[i];
+    const size_t r = static_cast<size_t>(root.value);
+    if (r != i && arrays_[r].data) {
+      array.data = arrays_[r].data + root.offset;
+    } else if (r == i && offset_[i] >= 0) {
+      array.data = arena + offset_[i];
+    }
+  }
+  for (const auto& [value, inner] : loops_) inner.loop->attach(arena + inner.offset);
+  for (Step& step : steps_) {
+    if (!step.loop) continue;
+    const Inner& inner = loops_.at(static_cast<int>(step.out - arrays_.data()));
+    step.results.clear();
+    for (int64_t offset : result_offsets(*inner.nested, step.attrs.integer))
+      step.results.push_back(step.out->data + offset);
+  }
+}
+
+bool Plan::is_input(int i) const {
+  const int root = roots_[static_cast<size_t>(outputs_[static_cast<size_t>(i)])].value;
+  return std::find(inputs_.begin(), inputs_.end(), root) != inputs_.end();
+}
+
+Plan::Step Plan::ready(const Graph::Step& step) const {
+  Step out;
+  out.primitive = step.primitive;
+  out.out = &arrays_[static_cast<size_t>(step.out)];
+  out.attrs = step.attrs;
+  for (int value : step.in) out.in.push_back(&arrays_[static_cast<size_t>(value)]);
+  if (const std::vector<int> results = written_by(step); results != std::vector<int>{step.out})
+    for (int value : results) out.rows.push_back(&arrays_[static_cast<size_t>(value)]);
+  const auto inner = loops_.find(step.out);
+  if (inner != loops_.end()) {
+    out.loop = inner->second.loop.get();
+  } else if (step.primitive->prepare) {
+    out.call = step.primitive->prepare({out.in.data(), static_cast<int>(out.in.size())}, *out.out, step.attrs);
+  }
+  return out;
+}
+
+void Plan::make_loops(const std::vector<Graph::Step>& steps) {
+  for (const Graph::Step& step : steps) {
+    if (!step.nested) continue;
+    std::vector<int64_t> copied;
+    for (int value : step.in) {
+      const Array& x = arrays_[static_cast<size_t>(value)];
+      copied.push_back(x.row_major() ? 0 : x.bytes());
+    }
+    loops_[step.out] = {step.nested, std::make_unique<Loop>(*step.nested, std::move(copied)), 0};
+  }
+}
+
+// Whether whole registers may be read to the end of a value.
+bool Plan::has_room(int value) const {
+  const int root = static_cast<int>(root_of(value));
+  return offset_[static_cast<size_t>(root)] >= 0 ||
+         std::find(inputs_.begin(), inputs_.begin() + roomy_, root) != inputs_.begin() + roomy_;
+}
+
+// What lives in the group alone takes turns in a few blocks.
+Plan::Step Plan::ready_group(const Graph::Step* begin, const Graph::Step* end) const {
+  const Array& first = arrays_[static_cast<size_t>(begin->out)];
+  auto group = std::make_unique<Group>(first.size(), first.dtype);
+  std::map<size_t, const Graph::Step*> last_read;  // of roots
+  for (const Graph::Step* step = begin; step != end; ++step)
+    for (int value : step->in) last_read[root_of(value)] = step;
+  std::map<size_t, int> slot;
+  std::vector<bool> taken;
+  for (const Graph::Step* step = begin; step != end; ++step) {
+    Group::Step ready{
+        step->primitive, step->primitive->flat(first.dtype), {}, 0, {&arrays_[static_cast<size_t>(step->out)]}, false};
+    if (offset_[static_cast<size_t>(step->out)] == kInGroup) {
+      const auto free = std::find(taken.begin(), taken.end(), false);
+      ready.out.slot = static_cast<int>(free - taken.begin());
+      if (free == taken.end()) taken.push_back(false);
+      taken[static_cast<size_t>(ready.out.slot)] = true;
+      slot[static_cast<size_t>(step->out)] = ready.out.slot;
+    }
+    ready.padded = ready.out.slot >= 0 || offset_[static_cast<size_t>(step->out)] >= 0;
+    for (int value : step->in) {
+      const Array& x = arrays_[static_cast<size_t>(value)];
+      const auto in_slot = slot.find(root_of(value));
+      const bool repeats = step->primitive->repeats >> ready.count & 1 && x.one_element();
+      ready.in[static_cast<size_t>(ready.count++)] = {&x, in_slot == slot.end() ? -1 : in_slot->second,
+                                                      repeats ? 0 : 1};
+      ready.padded &= repeats || in_slot != slot.end() || has_room(value);
+    }
+    for (int value : step->in) {
+      const auto in_slot = slot.find(root_of(value));
+      if (in_slot != slot.end() && last_read[root_of(value)] == step)
+        taken[static_cast<size_t>(in_slot->second)] = false;
+    }
+    group->add(std::move(ready));
+  }
+  Step out;
+  out.group = std::move(group);
+  return out;
+}
+
+// Every value as an array still without memory, and where the memory of a view begins.
+void Plan::find_roots(const std::vector<Graph::Step>& steps, const std::vector<Graph::Value>& values) {
+  for (size_t i = 0; i < values.size(); ++i) {
+    const Graph::Value& value = values[i];
+    roots_.push_back({static_cast<int>(i), 0});
+    arrays_.push_back(value.kind == Graph::Kind::kConstant
+                          ? value.constant
+                          : Array::placeholder(value.layout.shape, value.layout.dtype));
+    arrays_.back().strides = value.layout.strides;
+  }
+  for (const Graph::Step& step : steps) {
+    const Layout& layout = values[static_cast<size_t>(step.out)].layout;
+    if (layout.alias < 0 || rows_.count(step.in[static_cast<size_t>(layout.alias)])) continue;
+    const Root from = roots_[static_cast<size_t>(step.in[static_cast<size_t>(layout.alias)])];
+    roots_[static_cast<size_t>(step.out)] = {from.value,
+                                             from.offset + layout.offset * static_cast<int64_t>(size_of(layout.dtype))};
+  }
+}
+
+// The values whose memory a step fills.
+std::vector<int> Plan::written_by(const Graph::Step& step) const {
+  const auto rows = rows_.find(step.out);
+  if (rows != rows_.end()) return rows->second;
+  std::vector<int> results = {step.out};
+  results.insert(results.end(), step.also.begin(), step.also.end());
+  return results;
+}
+
+// Finds the place in the arena of every value that a step computes. A root lives from the group that computes it to the
+// last one that reads any view of it; an output lives on. What no other group reads needs no place.
+void Plan::lay_out(const std::vector<Graph::Step>& steps, const std::vector<Neighbours>& groups) {
+  std::vector<int> last_use(arrays_.size(), -1);
+  for (size_t g = 0; g < groups.size(); ++g)
+    for (size_t s = groups[g].begin; s < groups[g].end; ++s)
+      for (int value : steps[s].in) last_use[root_of(value)] = static_cast<int>(g);
+  for (int value : outputs_) last_use[root_of(value)] = INT32_MAX;
+  const auto is_streamed = [&](int value) {
+    return std::find(streamed_.begin(), streamed_.end(), value) != streamed_.end();
+  };
+
+  Arena arena;
+  offset_.assign(arrays_.size(), kNone);
+  for (size_t g = 0; g < groups.size(); ++g) {
+    const auto [begin, end] = groups[g];
+    for (size_t s = begin; s < end; ++s) {
+      for (int value : written_by(steps[s])) {
+        const size_t out = static_cast<size_t>(value);
+        offset_[out] = is_streamed(value)                     ? kStreamed
+                       : last_use[out] == static_cast<int>(g) ? kInGroup
+                                                              : arena.take(slot_bytes(arrays_[out]));
+      }
+      const auto inner = loops_.find(steps[s].out);
+      if (inner == loops_.end()) continue;
+      const int64_t bytes = inner->second.loop->memory();
+      inner->second.offset = arena.take(bytes);
+      arena.give(inner->second.offset, bytes);  // for whoever comes next
+    }
+    for (size_t s = begin; s < end; ++s) {
+      for (int value : steps[s].in) {
+        const size_t root = root_of(value);
+        if (last_use[root] != static_cast<int>(g) || offset_[root] < 0) continue;
+        arena.give(offset_[root], slot_bytes(arrays_[root]));
+        last_use[root] = -1;  // given back once, however often it is read
+      }
+    }
+  }
+  arena_bytes_ = arena.end() + kRegisterBytes;  // whole registers may be read at the end
+}
+
+void Plan::bind(int i, void* data) {
+  for (int value : views_[static_cast<size_t>(i)]) {
+    const size_t v = static_cast<size_t>(value);
+    arrays_[v].data = static_cast<std::byte*>(data) + roots_[v].offset;
+  }
+}
+
+void Plan::Step::run() const {
+  if (group) return group->run();
+  if (loop) return loop->run(in.data(), results.data(), attrs.integer);
+  if (reader.read) return matmul_tiles(*in[0], *in[1], reader);
+  if (!rows.empty())
+    return primitive->rows({in.data(), static_cast<int>(in.size())}, {rows.data(), static_cast<int>(rows.size())},
+                           attrs);
+  if (call) return call();
+  primitive->eval({in.data(), static_cast<int>(in.size())}, *out, attrs);
+}
+
+void Plan::set_reader(int output, const TileReader& reader) {
+  const Array* const value = &arrays_[static_cast<size_t>(streamed_[static_cast<size_t>(output)])];
+  for (Step& step : steps_)
+    if (step.out == value) step.reader = reader;
+}
+
+Plan::Counts Plan::counts() { return {plans_built.load(), plans_run.load()}; }
+
+void Plan::count_runs(int64_t runs) { plans_run.fetch_add(runs, std::memory_order_relaxed); }
+
+void Plan::run() {
+  FlushToZero scope;
+  count_runs(1);
+  run_steps();
+}
+
+std::vector<double> Plan::profile(int runs) {
+  using Clock = std::chrono::steady_clock;
+  FlushToZero scope;
+  std::vector<double> least(steps_.size(), 1e9);
+  for (int run = 0; run < runs; ++run) {
+    for (size_t i = 0; i < steps_.size(); ++i) {
+      const auto start = Clock::now();
+      steps_[i].run();
+      least[i] = std::min(least[i], std::chrono::duration<double>(Clock::now() - start).count());
+    }
+  }
+  return least;
+}
+
+std::string Plan::describe_step(int i) const {
+  const Step& step = steps_[static_cast<size_t>(i)];
+  const Array* out = step.out;
+  std::ostringstream text;
+  const auto named = [&](const char* name, size_t count, const auto& array) {
+    text << name << "(";
+    for (size_t k = 0; k < count; ++k) text << (k ? ", " : "") << to_string(array(k)->shape);
+    text << ")";
+  };
+  if (!step.group) {
+    named(step.primitive->name, step.in.size(), [&](size_t k) { return step.in[k]; });
+  } else {
+    const std::vector<Group::Step>& parts = step.group->steps();
+    out = parts.back().out.array;
+    if (parts.size() == 1) {
+      named(parts[0].primitive->name, static_cast<size_t>(parts[0].count),
+            [&](size_t k) { return parts[0].in[k].array; });
+    } else {
+      for (const Group::Step& part : parts) text << (&part == &parts[0] ? "group(" : ", ") << part.primitive->name;
+      text << ")";
+    }
+  }
+  text << " -> ";
+  if (step.loop) {
+    text << step.attrs.integer << " x " << step.loop->plan().step_count() << " steps";
+  } else {
+    text << (step.reader.read ? "update of " : "") << name_of(out->dtype) << " " << to_string(out->shape)
+         << (step.reader.read ? ", tile by tile" : "");
+  }
+  return text.str();
+}
+
+std::string Plan::describe() const {
+  std::string text =
+      "Plan of " + std::to_string(steps_.size()) + " steps, arena " + std::to_string(arena_bytes_) + " bytes\n";
+  for (int i = 0; i < step_count(); ++i) text += "  " + describe_step(i) + "\n";
+  return text;
+}
+
+}  // namespace fallline

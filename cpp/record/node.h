@@ -1,0 +1,40 @@
+// What is remembered of one call, for the way back?
+#ifndef FALLLINE_RECORD_NODE_H_
+#define FALLLINE_RECORD_NODE_H_
+
+#include "record/primitive.h"
+
+namespace fallline {
+
+struct NestedCall;
+
+struct Node {
+  struct Input {
+    NodePtr node;  // null where nothing is remembered
+    Var kept;      // the value, where the primitive's vjp reads it
+    uint32_t version = 0;
+    Dims shape;
+  };
+  uint64_t number = 0;                   // creation order over all threads: the tape
+  uint64_t oldest = 0;                   // the least number of a leaf that this depends on
+  const Primitive* primitive = nullptr;  // null for a leaf
+  std::unique_ptr<const Attrs> attrs;    // null: all default
+  Input few[2];                          // most calls have no more inputs
+  std::unique_ptr<Input[]> many;         // or else
+  Input* inputs = few;
+  int input_count = 0;
+  Var out;  // the output without its node (which would be a cycle), where vjp reads it
+  uint32_t out_version = 0;
+  std::shared_ptr<const NestedCall> nested;  // of a call with several outputs: plan/nested.h
+  bool wants_gradient = false;               // a leaf made by the user
+  Var gradient;                              // and what backward has accumulated for it
+
+  Node();
+  Node(const Node&) = delete;
+  void make_inputs(int count);
+  ~Node();  // iterative: a chain of a million calls must not overflow the stack
+};
+
+}  // namespace fallline
+
+#endif  // FALLLINE_RECORD_NODE_H_

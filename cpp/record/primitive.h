@@ -1,0 +1,147 @@
+// What does the engine know of an op?  One static row each; no classes, no lists of types.
+#ifndef FALLLINE_RECORD_PRIMITIVE_H_
+#define FALLLINE_RECORD_PRIMITIVE_H_
+
+#include <functional>
+
+#include "record/var.h"
+#include "ops/elementwise.h"
+
+namespace fallline {
+
+// The parameters of one call that are not arrays. What each member means is said beside the primitive.
+struct Attrs {
+  Dims dims, starts, steps;
+  double number = 0;
+  int64_t integer = 0;
+  DType dtype = DType::kFloat32;
+  bool flag = false;
+  friend bool operator==(const Attrs& a, const Attrs& b) {
+    return a.dims == b.dims && a.starts == b.starts && a.steps == b.steps && a.number == b.number &&
+           a.integer == b.integer && a.dtype == b.dtype && a.flag == b.flag;
+  }
+};
+
+// The inputs of one call. They may be placeholders in `shape`, never in `eval`.
+struct Inputs {
+  const Array* const* arrays;
+  int count;
+  const Array& operator[](int i) const { return *arrays[i]; }
+};
+
+// One call seen from its backward side. `gin[i]` may stay empty where the gradient is zero; only inputs whose bit is
+// set in `wanted` need one. A gradient may have the broadcast shape: the engine sums it down to the input's.
+struct Pullback {
+  const Var& g;    // the gradient of the output
+  const Var* in;   // inputs; empty where `keeps` does not name them
+  const Var& out;  // likewise
+  const Attrs& attrs;
+  const Dims* in_shape;  // of every input
+  uint32_t wanted;
+  Var* gin;
+  bool wants(int i) const { return (wanted >> i) & 1; }
+};
+
+// The inputs and the output that a vjp reads, and that a record therefore keeps.
+constexpr uint32_t kReadsNone = 0, kReadsA = 1, kReadsB = 2, kReadsC = 4, kReadsOut = 1u << 31;
+constexpr uint32_t kReadsX = kReadsA, kReadsY = kReadsOut;  // of a unary op: y = f(x)
+
+// A row. It is written as a chain that begins with `primitive(name, shape)` and first says its derivative:
+//   constexpr Primitive kSine = primitive("sin", like_first).vjp(pull_sine, kReadsA).run(eval_sine);
+// A row that is never run makes nothing but views.
+struct Primitive {
+  using Shape = Layout (*)(Inputs in, const Attrs& attrs);  // or throws ShapeError, DTypeError
+  using Eval = void (*)(Inputs in, const Array& out, const Attrs& attrs);
+  using Vjp = void (*)(Pullback& p);  // in recorded functions
+  using Prepare = std::function<void()> (*)(Inputs in, const Array& out, const Attrs& attrs);
+  using Rows = void (*)(Inputs in, Inputs rows, const Attrs& attrs);
+  using Flat = ElementwiseKernel (*)(DType dtype);
+  enum class Derivative { kVjp, kZero, kNone };
+
+  const char* name;
+  Shape shape;
+  Derivative derivative;
+  Vjp pull;
+  uint32_t keeps;
+  Eval eval = nullptr;
+
+  Flat flat = nullptr;
+  uint32_t repeats = 0;
+
+  Prepare prepare = nullptr;
+
+  Rows rows = nullptr;
+  int overwrites = 0;
+
+  constexpr Primitive run(Eval f) const {
+    Primitive out = *this;
+    out.eval = f;
+    return out;
+  }
+  // Of elementwise functions: the kernel over consecutive elements, all of one float dtype; for groups
+  // (plan/group.h). The inputs `may_repeat` may be one element, repeated.
+  constexpr Primitive elementwise(Flat kernel, uint32_t may_repeat = 0) const {
+    Primitive out = *this;
+    out.flat = kernel;
+    out.repeats = may_repeat;
+    return out;
+  }
+  // For plans: a call with all that follows from shapes worked out, or null. It reads where the elements lie each time.
+  constexpr Primitive prepared(Prepare f) const {
+    Primitive out = *this;
+    out.prepare = f;
+    return out;
+  }
+  // Of functions whose output is a stack of rows: the same with every row in memory of its own. Row i may lie where
+  // input `first` + i lies, in whose row-major order it is. Also of functions with several outputs.
+  constexpr Primitive run_rows(Rows f, int first = 0) const {
+    Primitive out = *this;
+    out.rows = f;
+    out.overwrites = first;
+    return out;
+  }
+};
+
+// A row that has not said its derivative yet: it must.
+struct Underived {
+  const char* name;
+  Primitive::Shape shape;
+
+  constexpr Primitive vjp(Primitive::Vjp pull, uint32_t reads) const {
+    return {name, shape, Primitive::Derivative::kVjp, pull, reads};
+  }
+  // Zero wherever there is one: nothing is recorded.
+  constexpr Primitive constant() const { return {name, shape, Primitive::Derivative::kZero, nullptr, kReadsNone}; }
+  // There is one that nobody has written: who asks for it gets an error that names the row.
+  constexpr Primitive no_derivative() const { return {name, shape, Primitive::Derivative::kNone, nullptr, kReadsNone}; }
+};
+constexpr Underived primitive(const char* name, Primitive::Shape shape) { return {name, shape}; }
+
+// Shapes that several primitives have: that of the first input, in its memory order where it is dense...
+inline Layout like_first(Inputs in, const Attrs&) {
+  Layout out = in[0].layout();
+  out.strides = is_dense(out.shape, out.strides) ? out.strides : row_major(out.shape);
+  return out;
+}
+// ... and a view of it, to be changed.
+inline Layout view_of(Inputs in) {
+  Layout out = in[0].layout();
+  out.alias = 0;
+  return out;
+}
+
+// Runs a primitive: evaluates it, or adds it to the graph being traced; and remembers it where a derivative may be
+// asked.
+// Pointers are for arguments that stand somewhere: a copy counts owners, which takes as long as a small sum.
+Var apply(const Primitive& primitive, const Var* const* inputs, int count, const Attrs& attrs);
+Var apply(const Primitive& primitive, const Var* inputs, int count, const Attrs& attrs);
+inline Var apply(const Primitive& primitive, std::initializer_list<const Var*> inputs, const Attrs& attrs = {}) {
+  return apply(primitive, inputs.begin(), static_cast<int>(inputs.size()), attrs);
+}
+inline Var apply(const Primitive& primitive, std::initializer_list<Var> inputs, const Attrs& attrs = {}) {
+  return apply(primitive, inputs.begin(), static_cast<int>(inputs.size()), attrs);
+}
+
+}  // namespace fallline
+
+#endif  // FALLLINE_RECORD_PRIMITIVE_H_

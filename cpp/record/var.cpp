@@ -1,0 +1,204 @@
+// How are calls run and remembered?
+#include "record/var.h"
+
+#include <atomic>
+#include <iterator>
+
+#include "record/primitive.h"
+#include "record/graph.h"
+#include "record/node.h"
+
+namespace fallline {
+namespace {
+
+std::atomic<uint64_t> next_number{1};
+thread_local bool record_calls = true;
+std::atomic<DType> float_dtype{DType::kFloat32};
+
+uint32_t version_of(const Var& x) { return x.array().buffer ? x.array().buffer->version() : 0; }
+
+NodePtr remember(const Primitive& primitive, const Var* const* in, int count, const Attrs& attrs, const Array& out,
+                 int64_t value) {
+  auto node = std::make_shared<Node>();
+  node->primitive = &primitive;
+  if (!(attrs == Attrs{})) node->attrs = std::make_unique<const Attrs>(attrs);
+  node->make_inputs(count);
+  node->oldest = UINT64_MAX;
+  for (int i = 0; i < count; ++i) {
+    Node::Input& input = node->inputs[static_cast<size_t>(i)];
+    input.node = in[i]->node();
+    input.shape = in[i]->shape();
+    if (input.node) node->oldest = std::min(node->oldest, input.node->oldest);
+    if (i < 31 && (primitive.keeps >> i) & 1) {
+      input.kept = *in[i];
+      input.version = version_of(*in[i]);
+    }
+  }
+  if (primitive.keeps & kReadsOut) {
+    node->out = Var(out, nullptr, value);
+    node->out_version = version_of(node->out);
+  }
+  return node;
+}
+
+template <class T>
+Var weak_scalar(T number, DType dtype) {
+  return weak(Array::scalar(number, dtype));
+}
+
+}  // namespace
+
+Node::Node() : number(next_number.fetch_add(1, std::memory_order_relaxed)) { oldest = number; }
+
+void Node::make_inputs(int count) {
+  input_count = count;
+  if (count <= static_cast<int>(std::size(few))) return;
+  many = std::make_unique<Input[]>(static_cast<size_t>(count));
+  inputs = many.get();
+}
+
+Node::~Node() {
+  // Whoever is destroyed first on this thread drains the list; the others only add to it.
+  thread_local std::vector<NodePtr> waiting;
+  thread_local bool draining = false;
+  for (int i = 0; i < input_count; ++i) {
+    Input& input = inputs[static_cast<size_t>(i)];
+    if (input.node) waiting.push_back(std::move(input.node));
+    input.kept = Var();
+  }
+  if (draining) return;
+  draining = true;
+  while (!waiting.empty()) {
+    const NodePtr node = std::move(waiting.back());
+    waiting.pop_back();
+  }
+  draining = false;
+}
+
+Var::Var(double number) : Var(weak_scalar(number, DType::kFloat64)) {}
+Var::Var(int number) : Var(weak_scalar(number, DType::kInt64)) {}
+Var weak(Array array) { return Var(std::move(array), nullptr, -1, true); }
+
+DType default_dtype() { return float_dtype.load(std::memory_order_relaxed); }
+void set_default_dtype(DType dtype) {
+  if (!is_float(dtype))
+    throw DTypeError("[set_default_dtype] expected float32 or float64, got " + std::string(name_of(dtype)));
+  float_dtype.store(dtype);
+}
+
+bool recording() { return record_calls; }
+NoRecord::NoRecord(bool record) : before_(record_calls) { record_calls = record; }
+NoRecord::~NoRecord() { record_calls = before_; }
+
+namespace {
+
+// Room for one pointer per input, without allocation if there are few.
+template <class T>
+class Pointers {
+ public:
+  explicit Pointers(int count) : at_(few_) {
+    if (count <= static_cast<int>(std::size(few_))) return;
+    many_.resize(static_cast<size_t>(count));
+    at_ = many_.data();
+  }
+  Pointers(const Pointers&) = delete;
+  operator const T**() { return at_; }
+
+ private:
+  const T* few_[8];
+  std::vector<const T*> many_;
+  const T** at_;
+};
+
+}  // namespace
+
+Var apply(const Primitive& primitive, const Var* in, int count, const Attrs& attrs) {
+  Pointers<Var> pointers(count);
+  for (int i = 0; i < count; ++i) pointers[i] = &in[i];
+  return apply(primitive, static_cast<const Var**>(pointers), count, attrs);
+}
+
+Var apply(const Primitive& primitive, const Var* const* in, int count, const Attrs& attrs) {
+  Pointers<Array> arrays(count);
+  bool tracked = false;
+  for (int i = 0; i < count; ++i) {
+    arrays[i] = &in[i]->array();
+    tracked |= in[i]->tracked();
+  }
+  std::vector<Array> dense;  // what a body takes from outside, as it finds it
+  Graph* const graph = tracing();
+  for (int i = 0; graph && i < count; ++i) {
+    if (arrays[i]->row_major() || !graph->becomes_input(*in[i])) continue;
+    dense.reserve(static_cast<size_t>(count));
+    dense.push_back(Array::placeholder(in[i]->shape(), in[i]->dtype()));
+    arrays[i] = &dense.back();
+  }
+  const Inputs inputs{arrays, count};
+  Layout layout = primitive.shape(inputs, attrs);
+  if (layout.alias < 0 && layout.strides.size() != layout.shape.size()) layout.strides = row_major(layout.shape);
+
+  Array out;
+  int64_t value = -1;
+  if (graph) {
+    value = graph->record(primitive, in, count, attrs, layout);
+    out = Array::placeholder(layout.shape, layout.dtype);
+    out.strides = layout.strides;
+  } else {
+    for (int i = 0; i < count; ++i) check_readable(*in[i], primitive.name);
+    if (layout.alias >= 0) {
+      out = arrays[layout.alias]->view(layout);
+    } else {
+      out = Array::empty(layout);
+      primitive.eval(inputs, out, attrs);
+    }
+  }
+  if (!tracked || !record_calls || primitive.derivative == Primitive::Derivative::kZero)
+    return Var(std::move(out), nullptr, value);
+  NodePtr node = remember(primitive, in, count, attrs, out, value);
+  return Var(std::move(out), std::move(node), value);
+}
+
+Var detach(const Var& x) { return x.tracked() || x.weak() ? Var(x.array(), nullptr, x.value()) : x; }
+
+namespace {
+Layout same(Inputs in, const Attrs&) {
+  Layout layout = in[0].layout();
+  layout.alias = 0;
+  return layout;
+}
+void pass(Pullback& p) { p.gin[0] = p.g; }
+constexpr Primitive kIdentity = primitive("identity", same).vjp(pass, kReadsNone);
+}  // namespace
+
+Var start_record(const Var& x) {
+  if (x.tracked() && recording()) return apply(kIdentity, {x});
+  return Var(x.array(), std::make_shared<Node>(), x.value());
+}
+
+Var close_record(const Var& x, const Vars& targets) {
+  if (!x.tracked()) return x;
+  uint64_t oldest = UINT64_MAX;
+  for (const Var& target : targets) oldest = std::min(oldest, target.node()->number);
+  return x.node()->oldest < oldest ? x : detach(x);
+}
+
+void check_differentiable(DType dtype, const char* what) {
+  if (!is_float(dtype))
+    throw DTypeError("[" + std::string(what) + "] only float32 and float64 arrays have derivatives, got " +
+                     std::string(name_of(dtype)) + "; convert with astype");
+}
+
+Var leaf(const Array& array) {
+  check_differentiable(array.dtype, "requires_grad");
+  Var x(array, std::make_shared<Node>());
+  x.node()->wants_gradient = true;
+  return x;
+}
+bool is_leaf(const Var& x) { return x.tracked() && x.node()->wants_gradient; }
+Var leaf_gradient(const Var& x) { return is_leaf(x) ? x.node()->gradient : Var(); }
+void set_leaf_gradient(const Var& x, const Var& g) {
+  if (!is_leaf(x)) throw TapeError("[grad] only an array made with requires_grad=True holds a gradient");
+  x.node()->gradient = g;
+}
+
+}  // namespace fallline
