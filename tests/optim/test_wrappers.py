@@ -194,9 +194,9 @@ def test_sophia_is_its_formula() -> None:
     for t in range(12):
         opt.minimize(lambda p: (float(curvature @ (p * p)) / 2, curvature * p), w)
         m = 0.5 * m + 0.5 * curvature * twin
-        twin = twin - 0.05 * np.clip(m / np.maximum(0.5 * h, 1e-12), -1, 1)
         if t % 3 == 0:
-            h = curvature if t == 0 else 0.9 * h + 0.1 * curvature
+            h = 0.9 * h + 0.1 * curvature
+        twin = twin - 0.05 * np.clip(m / np.maximum(0.5 * h, 1e-12), -1, 1)
         np.testing.assert_allclose(w, twin, rtol=1e-6)
     with pytest.raises(TypeError, match="call minimize"):
         opt.step(w, w)

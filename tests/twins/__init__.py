@@ -5,7 +5,19 @@ A twin is a generator: it yields the parameter and is sent the gradient there. T
 
 from __future__ import annotations
 
-from twins import adam, adaptive, averaging, descent, distance, factored, layerwise, matrices, mixtures, signs
+from twins import (
+    adam,
+    adaptive,
+    averaging,
+    descent,
+    distance,
+    elsewhere,
+    factored,
+    layerwise,
+    matrices,
+    mixtures,
+    signs,
+)
 from twins.row import Twin
 
 __all__ = ["TWINS", "Twin"]
@@ -22,4 +34,5 @@ TWINS: dict[str, tuple[Twin, ...]] = {
     **factored.TWINS,
     **matrices.TWINS,
     **distance.TWINS,
+    **elsewhere.TWINS,
 }

@@ -26,6 +26,7 @@ class Twin(NamedTuple):
     lr: float = 1e-2  # given to both
     near: float = 1e-12
     shape: tuple[int, ...] = (6, 4)
+    elsewhere: bool = False  # asks for gradients at points of its own: tests/optim/test_elsewhere.py
 
 
 def same(**arguments: Any) -> tuple[Arguments, Arguments]:

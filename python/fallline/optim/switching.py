@@ -177,6 +177,11 @@ class NesterovLookahead(TensorRule):
             "[NesterovLookahead] needs the gradient at another point: call minimize(value_and_grad, params)"
         )
 
+    def update(self, grads: Any, state: Mapping[str, Any], params: Any) -> tuple[Any, dict[str, Any]]:
+        """Raise: the rule needs the gradient elsewhere."""
+        self.step(params, grads)
+        raise AssertionError
+
     def minimize(self, value_and_grad: Callable[[Any], tuple[Any, Any]], params: Any) -> Any:
         """Look ahead, come back and step; the value is that of the point ahead."""
         leaves = _tree.flatten(params.parameters() if callable(getattr(params, "parameters", None)) else params)

@@ -156,6 +156,11 @@ class TensorRule(Optimizer):
         new, kept = self._advance(dict(self._hypers), clock, given, leaves, {p: dict(s) for p, s in slots.items()})
         return _tree.unflatten(params, new), {"t": t + 1, "slots": kept}
 
+    def prepare(self, params: Any) -> Mapping[str, Mapping[str, np.ndarray]]:
+        """Make the state for these parameters, as the first step would, and return it."""
+        self._states = self._states_for(_leaves.check(self._name, params, None))
+        return self.state
+
     def memory_bytes(self, params: Any = None) -> int:
         """Return the bytes that the state takes: for `params` where they are given, else now."""
         if params is None:

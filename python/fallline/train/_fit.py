@@ -20,7 +20,15 @@ from fallline.train._history import DivergedError, History
 from fallline.train._loop import PythonTrainer
 from fallline.train._predictor import Predictor
 from fallline.train._snapshot import Snapshot
-from fallline.train._steps import Task, check_targets, evaluation_plan, output_layout, prediction_plan, training_plan
+from fallline.train._steps import (
+    Task,
+    check_targets,
+    curvature_plan,
+    evaluation_plan,
+    output_layout,
+    prediction_plan,
+    training_plan,
+)
 
 __all__ = ["evaluate", "fit", "predict"]
 
@@ -131,13 +139,17 @@ def fit(
     # A gradient that is clipped, or whose state is compressed, is needed as a whole.
     stream = opt.native and clip_global_norm is None and opt._format.precision == "full"
 
+    def curvature(batch: int) -> tuple[_core.BatchPlan, dict[str, Array]]:
+        vectors = {path: _core.wrap(np.zeros(p.shape, p.dtype)) for path, p in model.parameters().items()}
+        return curvature_plan(task, batch, xs, ys, weight, vectors), vectors
+
     @cache
     def trainer(batch: int) -> Any:
         last = training_plan(task, n % batch, xs, ys, weight, stream=stream) if n % batch and n > batch else None
         plan = training_plan(task, batch, xs, ys, weight, stream=stream)
-        return (
-            _core.Trainer(plan, last, _parameters(opt, model)) if opt.native else PythonTrainer(plan, last, opt, model)
-        )
+        if opt.native:
+            return _core.Trainer(plan, last, _parameters(opt, model))
+        return PythonTrainer(plan, last, opt, model, curvature)
 
     run = _Run(task, opt, trainer, sizes, seed, shuffle, clip_global_norm or 0.0, record_steps)
     return run.epochs(epochs, held, callbacks, progress)

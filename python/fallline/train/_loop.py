@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -13,12 +15,18 @@ from fallline._array import Array
 from fallline.nn import Module
 from fallline.optim import Optimizer
 
+# From a batch size: a plan of the Hessian's product with vectors, and the arrays that it reads them from.
+Curvature: TypeAlias = Callable[[int], tuple[_core.BatchPlan, dict[str, Array]]]
+
 
 class PythonTrainer:
     """An epoch with one call of the optimizer per step; otherwise what the native `Trainer` is."""
 
-    def __init__(self, plan: _core.BatchPlan, last: _core.BatchPlan | None, opt: Optimizer, model: Module) -> None:
+    def __init__(
+        self, plan: _core.BatchPlan, last: _core.BatchPlan | None, opt: Optimizer, model: Module, curvature: Curvature
+    ) -> None:
         self.plan, self.last, self.opt, self.model = plan, last, opt, model
+        self.curvature = cache(curvature)
 
     def start(self, samples: int, order: Any, hypers: Any, t: int, key: int, max_norm: float) -> None:
         """Begin an epoch; `hypers` says how many steps it has."""
@@ -49,28 +57,42 @@ class PythonTrainer:
     def _step(self) -> list[float]:
         begin = self.done * self.plan.batch
         plan = self.plan if self.last is None or begin + self.plan.batch <= self.samples else self.last
-        parameters = self.model.parameters()
-        first: list[float] = []
-
-        def value_and_grad(_: Any) -> tuple[float, dict[str, Array]]:
-            # The plan reads the parameters where they lie.
-            plan.gather_and_run(self.order, begin, self.key, self.t + self.done + 1)
-            values, grads = plan.values(), plan.gradients()
-            norm = _core.global_norm(grads)
-            if not first:
-                first.extend([*values, norm])
-            if not (math.isfinite(values[0]) and math.isfinite(norm)):
-                raise _NotFinite
-            if self.max_norm > 0 and norm > self.max_norm:
-                grads = [g * (self.max_norm / norm) for g in grads]
-            return values[0], dict(zip(parameters, grads, strict=True))
-
+        batch = _Batch(self, plan, begin)
         try:
-            self.opt.minimize(value_and_grad, parameters)
+            self.opt.minimize(batch, self.model.parameters())
         except _NotFinite:
-            return [*first[:-1], math.nan]
+            return [*batch.first[:-1], math.nan]
         plan.write_buffers()
-        return first
+        return batch.first
+
+
+class _Batch:
+    """Loss and gradient of a batch at the parameters as they lie; `first` keeps what was seen before the step."""
+
+    def __init__(self, trainer: PythonTrainer, plan: _core.BatchPlan, begin: int) -> None:
+        self.trainer, self.plan, self.first = trainer, plan, list[float]()
+        self.place = (trainer.order, begin, trainer.key, trainer.t + trainer.done + 1)
+
+    def __call__(self, _: Any) -> tuple[float, dict[str, Array]]:
+        self.plan.gather_and_run(*self.place)
+        values, grads = self.plan.values(), self.plan.gradients()
+        norm, most = _core.global_norm(grads), self.trainer.max_norm
+        if not self.first:
+            self.first.extend([*values, norm])
+        if not (math.isfinite(values[0]) and math.isfinite(norm)):
+            raise _NotFinite
+        if most > 0 and norm > most:
+            grads = [g * (most / norm) for g in grads]
+        return values[0], dict(zip(self.trainer.model.parameters(), grads, strict=True))
+
+    def hessian_product(self, vectors: Mapping[str, np.ndarray]) -> dict[str, Array]:
+        """Return the product of the Hessian with vectors by path."""
+        plan, held = self.trainer.curvature(self.plan.batch)
+        for path, vector in vectors.items():
+            np.asarray(held[path])[...] = vector
+        _core.written(list(held.values()))
+        plan.gather_and_run(*self.place)
+        return dict(zip(held, plan.gradients(), strict=True))
 
 
 class _NotFinite(Exception):

@@ -39,19 +39,42 @@ def training_plan(
 
     def step(bx: Array, by: Array, *weights: Array) -> Any:
         starts = {path: _core.start_record(p) for path, p in task.model.parameters().items()}
-        with task.model.holding(starts):
-            output = task.model(bx)
-            check_output(output, by, task.loss)
-            kwargs = {"sample_weight": weights[0]} if weights else {}
-            loss = task.loss(output, by, **kwargs)
-        if not isinstance(loss, Array) or loss.size != 1:
-            raise _core.ShapeError(f"[fit] the loss must be a scalar array, got {getattr(loss, 'shape', type(loss))}")
+        output, loss = _loss(task, starts, bx, by, *weights)
         grads = _core.gradients([loss], [_core.ones(loss)], list(starts.values()))
         with _core.no_grad():
             scalars = [_core.detach(loss), *(m(_core.detach(output), by) for m in task.metrics.values())]
         return scalars, grads
 
     return _plan(step, task, batch, x, [y] if weight is None else [y, weight], training=True, stream=stream)
+
+
+def curvature_plan(
+    task: Task, batch: int, x: Array, y: Array, weight: Array | None, vectors: Mapping[str, Array]
+) -> _core.BatchPlan:
+    """Plan the product of the Hessian with vectors, which are read where they lie."""
+
+    def step(bx: Array, by: Array, *weights: Array) -> Any:
+        starts = {path: _core.start_record(p) for path, p in task.model.parameters().items()}
+        again = {path: _core.start_record(p) for path, p in starts.items()}
+        _, loss = _loss(task, again, bx, by, *weights)
+        grads = _core.gradients([loss], [_core.ones(loss)], list(again.values()))
+        along = [(g * v).sum() for g, v in zip(grads, vectors.values(), strict=True)]
+        products = _core.gradients(along, [_core.ones(a) for a in along], list(starts.values()))
+        return [_core.detach(loss)], products
+
+    others = [y] if weight is None else [y, weight]
+    return _plan(step, task._replace(metrics={}), batch, x, others, training=True)
+
+
+def _loss(task: Task, starts: Mapping[str, Array], bx: Array, by: Array, *weights: Array) -> tuple[Array, Array]:
+    """Return the model's output and its loss, computed from other arrays in the place of the parameters."""
+    with task.model.holding(starts):
+        output = task.model(bx)
+        check_output(output, by, task.loss)
+        loss = task.loss(output, by, **({"sample_weight": weights[0]} if weights else {}))
+    if not isinstance(loss, Array) or loss.size != 1:
+        raise _core.ShapeError(f"[fit] the loss must be a scalar array, got {getattr(loss, 'shape', type(loss))}")
+    return output, loss
 
 
 def evaluation_plan(task: Task, batch: int, x: Array, y: Array) -> _core.BatchPlan:
