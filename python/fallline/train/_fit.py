@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -139,17 +139,13 @@ def fit(
     # A gradient that is clipped, or whose state is compressed, is needed as a whole.
     stream = opt.native and clip_global_norm is None and opt._format.precision == "full"
 
-    def curvature(batch: int) -> tuple[_core.BatchPlan, dict[str, Array]]:
-        vectors = {path: _core.wrap(np.zeros(p.shape, p.dtype)) for path, p in model.parameters().items()}
-        return curvature_plan(task, batch, xs, ys, weight, vectors), vectors
-
     @cache
     def trainer(batch: int) -> Any:
         last = training_plan(task, n % batch, xs, ys, weight, stream=stream) if n % batch and n > batch else None
         plan = training_plan(task, batch, xs, ys, weight, stream=stream)
         if opt.native:
             return _core.Trainer(plan, last, _parameters(opt, model))
-        return PythonTrainer(plan, last, opt, model, curvature)
+        return PythonTrainer(plan, last, opt, model, partial(curvature_plan, task, xs, ys, weight))
 
     run = _Run(task, opt, trainer, sizes, seed, shuffle, clip_global_norm or 0.0, record_steps)
     return run.epochs(epochs, held, callbacks, progress)

@@ -49,9 +49,10 @@ def training_plan(
 
 
 def curvature_plan(
-    task: Task, batch: int, x: Array, y: Array, weight: Array | None, vectors: Mapping[str, Array]
-) -> _core.BatchPlan:
-    """Plan the product of the Hessian with vectors, which are read where they lie."""
+    task: Task, x: Array, y: Array, weight: Array | None, batch: int
+) -> tuple[_core.BatchPlan, dict[str, Array]]:
+    """Plan the product of the Hessian with vectors; return the arrays too that these are read from."""
+    vectors = {path: _core.wrap(np.zeros(p.shape, p.dtype)) for path, p in task.model.parameters().items()}
 
     def step(bx: Array, by: Array, *weights: Array) -> Any:
         starts = {path: _core.start_record(p) for path, p in task.model.parameters().items()}
@@ -63,7 +64,7 @@ def curvature_plan(
         return [_core.detach(loss)], products
 
     others = [y] if weight is None else [y, weight]
-    return _plan(step, task._replace(metrics={}), batch, x, others, training=True)
+    return _plan(step, task._replace(metrics={}), batch, x, others, training=True), vectors
 
 
 def _loss(task: Task, starts: Mapping[str, Array], bx: Array, by: Array, *weights: Array) -> tuple[Array, Array]:
