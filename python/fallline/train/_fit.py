@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -20,15 +20,7 @@ from fallline.train._history import DivergedError, History
 from fallline.train._loop import PythonTrainer
 from fallline.train._predictor import Predictor
 from fallline.train._snapshot import Snapshot
-from fallline.train._steps import (
-    Task,
-    check_targets,
-    curvature_plan,
-    evaluation_plan,
-    output_layout,
-    prediction_plan,
-    training_plan,
-)
+from fallline.train._steps import Task, check_targets, evaluation_plan, output_layout, prediction_plan, training_plan
 
 __all__ = ["evaluate", "fit", "predict"]
 
@@ -145,7 +137,7 @@ def fit(
         plan = training_plan(task, batch, xs, ys, weight, stream=stream)
         if opt.native:
             return _core.Trainer(plan, last, _parameters(opt, model))
-        return PythonTrainer(plan, last, opt, model, partial(curvature_plan, task, xs, ys, weight))
+        return PythonTrainer(plan, last, opt, task, (xs, ys, weight))
 
     run = _Run(task, opt, trainer, sizes, seed, shuffle, clip_global_norm or 0.0, record_steps)
     return run.epochs(epochs, held, callbacks, progress)

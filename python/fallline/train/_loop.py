@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
-from functools import cache
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from functools import cache, partial
+from typing import Any
 
 import numpy as np
 
 from fallline import _core
 from fallline._array import Array
-from fallline.nn import Module
 from fallline.optim import Optimizer
-
-# From a batch size: a plan of the Hessian's product with vectors, and the arrays that it reads them from.
-Curvature: TypeAlias = Callable[[int], tuple[_core.BatchPlan, dict[str, Array]]]
+from fallline.train._steps import Task, curvature_plan
 
 
 class PythonTrainer:
     """An epoch with one call of the optimizer per step; otherwise what the native `Trainer` is."""
 
     def __init__(
-        self, plan: _core.BatchPlan, last: _core.BatchPlan | None, opt: Optimizer, model: Module, curvature: Curvature
+        self,
+        plan: _core.BatchPlan,
+        last: _core.BatchPlan | None,
+        opt: Optimizer,
+        task: Task,
+        data: tuple[Array, Array, Array | None],
     ) -> None:
-        self.plan, self.last, self.opt, self.model = plan, last, opt, model
-        self.curvature = cache(curvature)
+        self.plan, self.last, self.opt, self.model = plan, last, opt, task.model
+        self.curvature = cache(partial(curvature_plan, task, *data))  # few rules ask for it
 
     def start(self, samples: int, order: Any, hypers: Any, t: int, key: int, max_norm: float) -> None:
         """Begin an epoch; `hypers` says how many steps it has."""
