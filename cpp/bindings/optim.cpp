@@ -57,7 +57,7 @@ py::array decode_state(const std::string& precision, const std::string& values, 
 }
 
 py::tuple rule_info(const std::string& name) {
-  static constexpr const char* kRanges[] = {"any", "nonnegative", "unit", "closed_unit", "flag"};
+  static constexpr const char* kRanges[] = {"any", "nonnegative", "unit", "closed_unit", "flag", "running"};
   const Rule& found = rule(rule_index(name));
   py::dict slots, values;
   for (int i = 0; i < found.slot_count; ++i) {
@@ -71,6 +71,29 @@ py::tuple rule_info(const std::string& name) {
     hypers.append(py::make_tuple(h.name, h.value, kRanges[static_cast<int>(h.range)]));
   }
   return py::make_tuple(slots, hypers, values);
+}
+
+// The rows of hyper-parameters of steps t and on with the running numbers in them; the first row has those before step
+// t. And the row after the last, of which only the running numbers count.
+py::tuple advance_rule(const std::string& name, const py::array& given, int64_t t) {
+  const py::array_t<double, py::array::c_style> rows(given);
+  const Rule& found = rule(rule_index(name));
+  const auto width = static_cast<size_t>(found.hyper_count);
+  if (!found.advance || rows.ndim() != 2 || rows.shape(1) != found.hyper_count || !rows.shape(0)) {
+    throw std::invalid_argument("[optim] '" + name + "' has no such rows of running numbers");
+  }
+  py::array_t<double> filled({rows.shape(0), rows.shape(1)});
+  std::vector<double> next(rows.data(), rows.data() + width);
+  for (py::ssize_t i = 0; i < rows.shape(0); ++i) {
+    double* const row = filled.mutable_data(i, 0);
+    std::copy_n(rows.data(i, 0), width, row);
+    for (size_t j = 0; j < width; ++j) {
+      if (found.hypers[j].range == Range::kRunning) row[j] = next[j];
+    }
+    next.assign(row, row + width);
+    found.advance(next.data(), t + i);
+  }
+  return py::make_tuple(filled, py::array_t<double>(static_cast<py::ssize_t>(width), next.data()));
 }
 
 }  // namespace
@@ -105,6 +128,7 @@ void bind_optim(py::module_& m) {
     return names;
   });
   m.def("rule_info", &rule_info);
+  m.def("advance_rule", &advance_rule);
   m.def(
       "rule_step",
       [](const std::string& name, const py::list& ws, const py::list& gs, const py::list& slots, py::handle row,

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <type_traits>
 
 namespace fallline {
@@ -20,12 +21,19 @@ struct Slot {
   const char* name;
   const char* starts_at = nullptr;
   Values values = Values::kSigned;
+  bool of_squares = false;
 };
 constexpr Slot mean(const char* name, const char* start = nullptr) { return {name, start, Values::kSigned}; }
-constexpr Slot square(const char* name, const char* start = nullptr) { return {name, start, Values::kNonNegative}; }
+constexpr Slot size(const char* name) { return {name, nullptr, Values::kNonNegative}; }
+constexpr Slot square(const char* name, const char* start = nullptr) {
+  return {name, start, Values::kNonNegative, true};
+}
 constexpr Slot exact(const char* name, const char* start = nullptr) { return {name, start, Values::kExact}; }
+constexpr Slot exact_square(const char* name, const char* start = nullptr) {
+  return {name, start, Values::kExact, true};
+}
 
-enum class Range : uint8_t { kAny, kNonNegative, kUnit, kClosedUnit, kFlag };
+enum class Range : uint8_t { kAny, kNonNegative, kUnit, kClosedUnit, kFlag, kRunning };
 
 struct Hyper {
   const char* name;
@@ -37,6 +45,9 @@ constexpr Hyper nonnegative(const char* name, double value) { return {name, valu
 constexpr Hyper unit(const char* name, double value) { return {name, value, Range::kUnit}; }               // [0, 1)
 constexpr Hyper closed_unit(const char* name, double value) { return {name, value, Range::kClosedUnit}; }  // [0, 1]
 constexpr Hyper flag(const char* name, double value) { return {name, value, Range::kFlag}; }               // 0 or 1
+// What a rule carries from step to step beside its slots, such as a product of past rates: Rule::advance(h, t) makes it
+// of the hyper-parameters of step t. NaN: as if they had always been those of today.
+constexpr Hyper running(const char* name) { return {name, std::numeric_limits<double>::quiet_NaN(), Range::kRunning}; }
 
 constexpr int kCommonHypers = 3;
 
@@ -95,6 +106,12 @@ D choose(const D& yes, const D& a, const D& b) {
   return select(yes, a, b);
 }
 
+// A running number, or what it would be had the hyper-parameters never changed.
+template <class D>
+D known_or(const D& running, const D& constant) {
+  return choose(running == running, running, constant);
+}
+
 // y^x for 0 <= x < 1 out of roots, one for each binary digit of x: the same bits everywhere, as power. Derivatives pass
 // through y.
 template <class D>
@@ -124,6 +141,22 @@ template <class Rule, class = void>
 struct DecaysItself : std::false_type {};
 template <class Rule>
 struct DecaysItself<Rule, std::void_t<decltype(Rule::kDecaysItself)>> : std::true_type {};
+
+// The running numbers of Rule after step t, written over those before it; null where it has none.
+using Advance = void (*)(double* h, int64_t t);
+template <class Rule, class = void>
+constexpr Advance kAdvance = nullptr;
+template <class Rule>
+constexpr Advance kAdvance<Rule, std::void_t<decltype(&Rule::advance)>> = &Rule::advance;
+
+// Whether Rule keeps squares of gradients, which overflow long before the gradients do.
+template <class Rule>
+constexpr bool squares() {
+  for (const Slot& slot : Rule::kSlots) {
+    if (slot.of_squares) return true;
+  }
+  return false;
+}
 
 // The constants of Rule at step t >= 1, from its hyper-parameters in the order of Rule::kHypers.
 template <class Rule, class D>

@@ -4,7 +4,7 @@
 // k.eps is added to |g|, k.d to u.
 struct Adamax {
   static constexpr const char* kName = "adamax";
-  static constexpr auto kSlots = slots(mean("m"), square("u"));
+  static constexpr auto kSlots = slots(mean("m"), size("u"));
   static constexpr auto kHypers =
       hypers(nonnegative("lr", 2e-3), unit("beta1", 0.9), unit("beta2", 0.999), nonnegative("eps", 1e-8),
              nonnegative("eps_outside", 0), flag("bias_correction", 1));
@@ -24,25 +24,34 @@ struct Adamax {
   FL_FN static void step(const K& k, X g, X& w, X& m, X& u) {
     m = k.b1 * m + k.a1 * g;
     u = max(k.b2 * u, abs(g) + k.eps);
-    w = w - k.s * m / (u + k.d);
+    w = w - over(k.s * m, u + k.d);
   }
 };
 
 // Adam with Nesterov's momentum. Dozat 2016, Algorithm 2, with m_t = b1 (1 - rate^t / 2) for the paper's mu_t and P_t
-// for their product: k.c = lr (1 - m_t) / (1 - P_t) weighs g, k.s = lr m_t+1 / (1 - P_t+1) weighs m.
+// for their product, of the b1 as they were: k.c = lr (1 - m_t) / (1 - P_t) weighs g, k.s = lr m_t+1 / (1 - P_t+1)
+// weighs m.
 struct NAdam {
   static constexpr const char* kName = "nadam";
   static constexpr auto kSlots = slots(mean("m"), square("v"));
-  static constexpr auto kHypers = moments_hypers(2e-3, 0.9, 0.999, 1e-8, 0, closed_unit("rate", 0.9998367253526753));
+  static constexpr auto kHypers =
+      moments_hypers(2e-3, 0.9, 0.999, 1e-8, 0, closed_unit("rate", 0.9998367253526753), running("product"));
   template <class D>
   static D momentum(D b1, D rate, int64_t t) {
     return b1 * (1 - 0.5 * power(rate, t));
   }
   template <class D>
+  static D product(const D* h, int64_t t) {
+    const D b1 = h[1], rate = h[6];
+    D constant = D(1);
+    for (int64_t i = 1; i < t && !negligible(constant); ++i) constant = constant * momentum(b1, rate, i);
+    return known_or(h[7], constant) * momentum(b1, rate, t);
+  }
+  static void advance(double* h, int64_t t) { h[7] = product(h, t); }
+  template <class D>
   static Coef<D> coef(const D* h, int64_t t) {
     const D lr = h[0], b1 = h[1], rate = h[6], now = momentum(b1, rate, t), next = momentum(b1, rate, t + 1);
-    D product = D(1);
-    for (int64_t i = 1; i <= t && !negligible(product); ++i) product = product * momentum(b1, rate, i);
+    const D product = NAdam::product(h, t);
     Coef<D> k = moments_coef(h, t);
     k.c = lr * (1 - now) / (1 - h[5] * product);
     k.s = lr * next / (1 - h[5] * (product * next));
@@ -52,7 +61,7 @@ struct NAdam {
   FL_FN static void step(const K& k, X g, X& w, X& m, X& v) {
     m = k.b1 * m + k.a1 * g;
     v = k.b2 * v + k.a2 * (g * g);
-    w = w - (k.c * g + k.s * m) / (root(k.q * v + k.eps_root) + k.eps);
+    w = w - over(k.c * g + k.s * m, root(k.q * v + k.eps_root) + k.eps);
   }
 };
 
@@ -79,7 +88,7 @@ struct RAdam {
   FL_FN static void step(const K& k, X g, X& w, X& m, X& v) {
     m = k.b1 * m + k.a1 * g;
     v = k.b2 * v + k.a2 * (g * g);
-    w = w - m * (k.s / (root(k.q * v + k.eps_root) + k.eps) + k.c);
+    w = w - m * (over(k.s, root(k.q * v + k.eps_root) + k.eps) + k.c);
   }
 };
 
@@ -98,7 +107,7 @@ struct AdaBelief {
     m = k.b1 * m + k.a1 * g;
     const X d = g - m;
     v = k.b2 * v + k.a2 * (d * d) + k.eps_root;
-    w = w - k.s * m / (root(k.q * v) + k.eps);
+    w = w - over(k.s * m, root(k.q * v) + k.eps);
   }
 };
 
@@ -121,7 +130,7 @@ struct Yogi {
   FL_FN static void step(const K& k, X g, X& w, X& m, X& v) {
     m = k.b1 * m + k.a1 * g;
     v = v - k.a2 * sign(v - g * g) * (g * g);
-    w = w - k.s * m / (root(k.q * v + k.eps_root) + k.eps);
+    w = w - over(k.s * m, root(k.q * v + k.eps_root) + k.eps);
   }
 };
 
@@ -145,7 +154,7 @@ struct AdEMAMix {
     m1 = k.b1 * m1 + k.a1 * g;
     m2 = k.b3 * m2 + k.a3 * g;
     v = k.b2 * v + k.a2 * (g * g);
-    w = w - (k.s * m1 + k.c * m2) / (root(k.q * v + k.eps_root) + k.eps);
+    w = w - over(k.s * m1 + k.c * m2, root(k.q * v + k.eps_root) + k.eps);
   }
 };
 
@@ -174,7 +183,7 @@ struct ADOPT {
   }
   template <class X, class K>
   FL_FN static void step(const K& k, X g, X& w, X& m, X& v) {
-    const X d = max(-k.c, min(k.c, g / root(max(k.eps, v))));
+    const X d = max(-k.c, min(k.c, over(g, root(max(k.eps, v)))));
     m = k.b1 * m + k.a1 * d;
     v = k.b2 * v + k.a2 * (g * g);
     w = k.d * w - k.s * m;
@@ -201,7 +210,7 @@ struct QHAdam {
   FL_FN static void step(const K& k, X g, X& w, X& m, X& v) {
     m = k.b1 * m + k.a1 * g;
     v = k.b2 * v + k.a2 * (g * g);
-    w = w - (k.c * g + k.s * m) / (root(k.d * (g * g) + k.q * v + k.eps_root) + k.eps);
+    w = w - over(k.c * g + k.s * m, root(k.d * (g * g) + k.q * v + k.eps_root) + k.eps);
   }
 };
 
@@ -236,7 +245,7 @@ struct Adan {
     m = k.b1 * m + k.a1 * g;
     v = k.b2 * v + k.a2 * d;
     n = k.b3 * n + k.a3 * (u * u);
-    w = w - (k.s * m + k.d * v) / (root(k.q * n + k.eps_root) + k.eps);
+    w = w - over(k.s * m + k.d * v, root(k.q * n + k.eps_root) + k.eps);
     p = g;
   }
 };

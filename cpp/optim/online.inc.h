@@ -42,7 +42,7 @@ struct Adadelta {
   template <class X, class K>
   FL_FN static void step(const K& k, X g, X& w, X& v, X& u) {
     v = k.b1 * v + k.a1 * (g * g);
-    const X d = root(u + k.eps) / root(v + k.eps) * g;
+    const X d = over(root(u + k.eps), root(v + k.eps)) * g;
     u = k.b1 * u + k.a1 * (d * d);
     w = w - k.s * d;
   }
@@ -94,7 +94,8 @@ struct FTRL {
   FL_FN static void step(const K& k, X g, X& w, X& n, X& z) {
     const X next = root(n + g * g);
     z = z + k.s * g - (next - root(n)) * w;
-    n = n + g * g;
-    w = (max(-k.c, min(k.c, z)) - z) / (next + k.d);
+    n = sum_squares(n, g);
+    const X divisor = next + k.d;  // zero, with beta = 0, until there is a gradient
+    w = select(divisor == X(0), w, over(max(-k.c, min(k.c, z)) - z, divisor));
   }
 };

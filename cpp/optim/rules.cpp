@@ -96,12 +96,6 @@ FL_FN X root(X x) {
 
 #include "optim/rules.inc.h"
 
-template <class R, class X, class... Slots>
-FL_FN void update(const Coef<X>& k, X g, X& w, Slots&... slots) {
-  prologue(k, g, w);
-  R::step(k, g, w, slots...);
-}
-
 // How far ahead memory is asked for: the machine's own guesses leave a tenth of its rate where a step also computes.
 constexpr int64_t kAhead = 256, kRowsAhead = 4;
 
@@ -215,6 +209,7 @@ constexpr Rule row() {
           R::kHypers.data(),
           static_cast<int>(R::kHypers.size()),
           &coefficients<R, double>,
+          kAdvance<R>,
           {&sweep<R, float>, &sweep<R, double>},
           {&compressed<R, Precision::kBFloat16>, &compressed<R, Precision::kFloat8>}};
 }

@@ -25,8 +25,7 @@ struct Step {
   __device__ void operator()(int64_t i) const {
     Pack<T> gradient = Pack<T>::load(g + i), parameter = Pack<T>::load(w + i);
     Pack<T> s[] = {Pack<T>::load(slots[I] + i)..., parameter};
-    prologue(k, gradient, parameter);
-    R::step(k, gradient, parameter, s[I]...);
+    update<R>(k, gradient, parameter, s[I]...);
     parameter.store(w + i);
     (s[I].store(slots[I] + i), ...);
   }

@@ -41,6 +41,7 @@ struct Rule {
   const Hyper* hypers;
   int hyper_count;
   Coef<double> (*coef)(const double* hypers, int64_t t);
+  Advance advance;  // of the running numbers, or null
   // For float32 and float64; the tensor's own gradient is not looked at.
   void (*step[2])(const Coef<double>& k, const RuleTensor& tensor, const Piece& piece);
   // For kBFloat16 and kFloat8; `begin` is a multiple of kStateBlock, and `key` belongs to this step and tensor.

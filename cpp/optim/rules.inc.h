@@ -1,8 +1,9 @@
 // FORMULAS of the update rules, one struct each: what a rule keeps, its hyper-parameters, its constants, its step.
 //
 // Included once per backend, inside a namespace that supplies root, abs, max, min and select for X (a SIMD register,
-// a plain number, a device number or a graph value). A new rule: a struct here and its name in FL_RULES at the end.
-// k holds the letters of coef.h; g is the gradient after the prologue, w the parameter, the rest are the rule's slots.
+// a plain number, a device number or a graph value); update() at the end is one step of a rule. A new rule: a struct
+// here and its name in FL_RULES at the end. k holds the letters of coef.h; g is the gradient after the prologue, w the
+// parameter, the rest are the rule's slots.
 
 // Before every rule: w <- (1 - lr weight_decay) w  (Loshchilov & Hutter 2019, Algorithm 2, line 12, times lr)
 // and g <- +-g + l2 w, with the w from before the step.
@@ -10,6 +11,33 @@ template <class X, class K>
 FL_FN void prologue(const K& k, X& g, X& w) {
   g = k.sign * g + k.l2 * w;
   w = k.decay * w;
+}
+
+// The largest gradient of the rules that keep squares: 2^62 or 2^510, so that small multiples of its square are finite.
+template <class X>
+FL_FN auto square_bound(const X&) -> decltype(typename X::Lane(), X(0)) {
+  return X(sizeof(typename X::Lane) == 4 ? 0x1p62 : 0x1p510);
+}
+
+// The one place that keeps second moments finite: what is larger counts as the bound, in the mean and in the mean of
+// squares alike, so that steps have the size that unlimited numbers would give them. Infinity and NaN stay.
+template <class X>
+FL_FN X squarable(X g) {
+  const X bound = square_bound(g);
+  return select(g - g == X(0), max(-bound, min(bound, g)), g);
+}
+
+// A sum of squares does not forget: it stays at eight times the square of the bound. NaN stays.
+template <class X>
+FL_FN X sum_squares(X v, X g) {
+  const X bound = square_bound(g);
+  return min(X(8) * (bound * bound), v + g * g);
+}
+
+// a / b, and 0 where b is 0: what has seen nothing but zeros, and has no epsilon, stands still.
+template <class X>
+FL_FN X over(X a, X b) {
+  return select(b == X(0), X(0), a / b);
 }
 
 // Gradient descent. Robbins & Monro 1951, eq. (6):  w <- w - lr g.
@@ -100,8 +128,8 @@ struct Adagrad {
   }
   template <class X, class K>
   FL_FN static void step(const K& k, X g, X& w, X& v) {
-    w = w - k.s * g / (root(v + k.c * (g * g) + k.eps_root) + k.eps);
-    v = v + g * g;
+    w = w - over(k.s * g, root(v + k.c * (g * g) + k.eps_root) + k.eps);
+    v = sum_squares(v, g);
   }
 };
 
@@ -127,16 +155,18 @@ Coef<D> rmsprop_momentum_coef(const D* h, int64_t t) {
   k.s = mix(h[6], D(1), h[0]);
   return k;
 }
-constexpr auto kRmspropHypers = hypers(nonnegative("lr", 1e-2), unit("alpha", 0.99), nonnegative("eps", 1e-8),
-                                       nonnegative("eps_root", 0), flag("bias_correction", 0));
+constexpr auto kRmspropHypers =
+    hypers(nonnegative("lr", 1e-2), unit("alpha", 0.99), nonnegative("eps", 1e-8), nonnegative("eps_root", 0),
+           flag("bias_correction", 0), nonnegative("initial_accumulator", 0));
 constexpr auto kRmspropMomentumHypers =
     hypers(nonnegative("lr", 1e-2), unit("alpha", 0.99), nonnegative("eps", 1e-8), nonnegative("eps_root", 0),
-           flag("bias_correction", 0), nonnegative("momentum", 0.9), flag("lr_in_velocity", 0));
+           flag("bias_correction", 0), nonnegative("momentum", 0.9), flag("lr_in_velocity", 0),
+           nonnegative("initial_accumulator", 0));
 
 // RMSprop. Tieleman & Hinton 2012, lecture 6e:  v <- a v + (1 - a) g^2,  w <- w - lr g / (sqrt(v) + eps).
 struct RMSprop {
   static constexpr const char* kName = "rmsprop";
-  static constexpr auto kSlots = slots(square("v"));
+  static constexpr auto kSlots = slots(square("v", "initial_accumulator"));
   static constexpr auto kHypers = kRmspropHypers;
   template <class D>
   static Coef<D> coef(const D* h, int64_t t) {
@@ -145,14 +175,14 @@ struct RMSprop {
   template <class X, class K>
   FL_FN static void step(const K& k, X g, X& w, X& v) {
     v = k.b2 * v + k.a2 * (g * g);
-    w = w - k.s * g / (root(k.q * v + k.eps_root) + k.eps);
+    w = w - over(k.s * g, root(k.q * v + k.eps_root) + k.eps);
   }
 };
 
 // The same with a velocity of scaled gradients:  u <- b u + g / (sqrt(v) + eps),  w <- w - lr u.
 struct RMSpropMomentum {
   static constexpr const char* kName = "rmsprop_momentum";
-  static constexpr auto kSlots = slots(square("v"), mean("u"));
+  static constexpr auto kSlots = slots(square("v", "initial_accumulator"), mean("u"));
   static constexpr auto kHypers = kRmspropMomentumHypers;
   template <class D>
   static Coef<D> coef(const D* h, int64_t t) {
@@ -161,7 +191,7 @@ struct RMSpropMomentum {
   template <class X, class K>
   FL_FN static void step(const K& k, X g, X& w, X& v, X& u) {
     v = k.b2 * v + k.a2 * (g * g);
-    u = k.b1 * u + k.a1 * g / (root(k.q * v + k.eps_root) + k.eps);
+    u = k.b1 * u + over(k.a1 * g, root(k.q * v + k.eps_root) + k.eps);
     w = w - k.s * u;
   }
 };
@@ -176,7 +206,7 @@ FL_FN X variance(X v, X m) {
 // Centered RMSprop. Graves 2013, eq. (38) to (41):  m <- a m + (1 - a) g,  w <- w - lr g / (sqrt(v - m^2) + eps).
 struct RMSpropCentered {
   static constexpr const char* kName = "rmsprop_centered";
-  static constexpr auto kSlots = slots(exact("v"), exact("m"));
+  static constexpr auto kSlots = slots(exact_square("v", "initial_accumulator"), exact("m"));
   static constexpr auto kHypers = kRmspropHypers;
   template <class D>
   static Coef<D> coef(const D* h, int64_t t) {
@@ -186,13 +216,13 @@ struct RMSpropCentered {
   FL_FN static void step(const K& k, X g, X& w, X& v, X& m) {
     v = k.b2 * v + k.a2 * (g * g);
     m = k.b2 * m + k.a2 * g;
-    w = w - k.s * g / (root(variance(k.q * v, k.q * m) + k.eps_root) + k.eps);
+    w = w - over(k.s * g, root(variance(k.q * v, k.q * m) + k.eps_root) + k.eps);
   }
 };
 
 struct RMSpropCenteredMomentum {
   static constexpr const char* kName = "rmsprop_centered_momentum";
-  static constexpr auto kSlots = slots(exact("v"), exact("m"), mean("u"));
+  static constexpr auto kSlots = slots(exact_square("v", "initial_accumulator"), exact("m"), mean("u"));
   static constexpr auto kHypers = kRmspropMomentumHypers;
   template <class D>
   static Coef<D> coef(const D* h, int64_t t) {
@@ -202,7 +232,7 @@ struct RMSpropCenteredMomentum {
   FL_FN static void step(const K& k, X g, X& w, X& v, X& m, X& u) {
     v = k.b2 * v + k.a2 * (g * g);
     m = k.b2 * m + k.a2 * g;
-    u = k.b1 * u + k.a1 * g / (root(variance(k.q * v, k.q * m) + k.eps_root) + k.eps);
+    u = k.b1 * u + over(k.a1 * g, root(variance(k.q * v, k.q * m) + k.eps_root) + k.eps);
     w = w - k.s * u;
   }
 };
@@ -252,25 +282,30 @@ struct Adam {
   FL_FN static void step(const K& k, X g, X& w, X& m, X& v) {
     m = k.b1 * m + k.a1 * g;
     v = k.b2 * v + k.a2 * (g * g);
-    w = w - k.s * m / (root(k.q * v + k.eps_root) + k.eps);
+    w = w - over(k.s * m, root(k.q * v + k.eps_root) + k.eps);
   }
 };
 
-// AMSGrad. Reddi, Kale & Kumar 2018, Algorithm 2, with Adam's bias correction:  u <- max(u, v) stands in for v.
+// AMSGrad. Reddi, Kale & Kumar 2018, Algorithm 2, with Adam's bias correction:  u <- max(u, v) stands in for v. The
+// correction stands in k.q, after the maximum, or in k.c, before it.
 struct AMSGrad {
   static constexpr const char* kName = "amsgrad";
   static constexpr auto kSlots = slots(mean("m"), square("v"), square("u"));
-  static constexpr auto kHypers = kAdamHypers;
+  static constexpr auto kHypers =
+      moments_hypers(1e-3, 0.9, 0.999, 1e-8, 0, flag("eps_hat", 0), flag("max_of_corrected", 0));
   template <class D>
   static Coef<D> coef(const D* h, int64_t t) {
-    return adam_coef(h, t);
+    Coef<D> k = adam_coef(h, t);
+    k.c = mix(h[7], k.q, D(1));
+    k.q = mix(h[7], D(1), k.q);
+    return k;
   }
   template <class X, class K>
   FL_FN static void step(const K& k, X g, X& w, X& m, X& v, X& u) {
     m = k.b1 * m + k.a1 * g;
     v = k.b2 * v + k.a2 * (g * g);
-    u = max(u, v);
-    w = w - k.s * m / (root(k.q * u + k.eps_root) + k.eps);
+    u = max(u, k.c * v);
+    w = w - over(k.s * m, root(k.q * u + k.eps_root) + k.eps);
   }
 };
 
@@ -278,6 +313,13 @@ struct AMSGrad {
 #include "optim/signs.inc.h"
 #include "optim/online.inc.h"
 #include "optim/averages.inc.h"
+
+template <class R, class X, class K, class... Slots>
+FL_FN void update(const K& k, X g, X& w, Slots&... slots) {
+  prologue(k, g, w);
+  if constexpr (squares<R>()) g = squarable(g);
+  R::step(k, g, w, slots...);
+}
 
 // clang-format off
 #define FL_RULES(X) \

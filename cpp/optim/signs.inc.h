@@ -64,7 +64,7 @@ struct Rprop {
   }
   template <class X, class K>
   FL_FN static void step(const K& k, X g, X& w, X& p, X& d) {
-    const X r = g * p;
+    const X r = sign(g) * sign(p);  // g p would underflow
     d = k.b1 * d + k.a1;
     d = select(r > X(0), k.b2 * d, select(r < X(0), k.a2 * d, d));
     d = min(k.d, max(k.c, d));

@@ -17,17 +17,29 @@ inline Var root(const Var& x) {
   return select(zero, x, sqrt(select(zero, x + 1, x)));
 }
 
+// With a divisor that has a derivative everywhere.
+inline Var over(const Var& a, const Var& b) {
+  const Var none = b == 0;
+  return select(none, 0, a / select(none, 1, b));
+}
+
+inline Var square_bound(const Var& g) { return g.dtype() == DType::kFloat32 ? 0x1p62 : 0x1p510; }
+
+// A number that was given as one; an array may have any value.
+inline bool warm(const Var& warmup, int64_t t) {
+  return warmup.weak() && warmup.dtype() == DType::kFloat64 && static_cast<double>(t) >= *warmup.array().as<double>();
+}
+
 #include "optim/rules.inc.h"
 
 template <class R, size_t... I>
 void update(const Coef<Var>& k, const Var& g, Var& w, Vars& s, std::index_sequence<I...>) {
-  R::step(k, g, w, s[I]...);
+  update<R>(k, g, w, s[I]...);
 }
 
 template <class R>
 Vars step(const Var* hypers, int64_t t, Var g, Var w, Vars s) {
   const Coef<Var> k = coefficients<R, Var>(hypers, t);
-  prologue(k, g, w);
   update<R>(k, g, w, s, std::make_index_sequence<R::kSlots.size()>());
   s.insert(s.begin(), w);
   return s;

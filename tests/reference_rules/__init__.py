@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from reference_rules import adam, adaptive, descent, mixtures, signs
-from reference_rules.row import Arrays, Hypers, RuleRow
+from reference_rules.row import Arrays, Hypers, RuleRow, square_bound
 
 __all__ = ["REFERENCE_RULES", "reference_slots", "reference_step"]
 
@@ -28,6 +28,8 @@ def reference_step(name: str, h: Hypers, t: int, w: np.ndarray, g: np.ndarray, s
     """Return the parameter and the slots after step t (1 first), with the part that all rules share."""
     T = w.dtype.type
     g = T(1 - 2 * h["maximize"]) * g + T(h["l2"]) * w
+    if REFERENCE_RULES[name].squares:
+        g = np.where(np.isfinite(g), np.clip(g, -square_bound(T), square_bound(T)), g)
     if not REFERENCE_RULES[name].decays_itself:
         w = T(1 - h["lr"] * h["weight_decay"]) * w
     return REFERENCE_RULES[name].step(T, h, t, g, w, *slots)

@@ -17,6 +17,7 @@ from reference_rules.row import (
     adam_step,
     first_scale,
     moment_root,
+    over,
     power,
     second_scale,
     two_moments,
@@ -32,6 +33,10 @@ def amsgrad(
     T: Any, h: Hypers, t: int, g: np.ndarray, w: np.ndarray, m: np.ndarray, v: np.ndarray, u: np.ndarray
 ) -> Arrays:
     m, v = two_moments(T, h, g, m, v)
+    if h["max_of_corrected"]:
+        u = np.maximum(u, T(second_scale(h, t)) * v)
+        eps = h["eps"] * math.sqrt(second_scale(h, t)) if h["eps_hat"] else h["eps"]
+        return w - over(T(first_scale(h, t)) * m, np.sqrt(u + T(h["eps_root"])) + T(eps)), m, v, u
     u = np.maximum(u, v)
     return adam_step(T, h, t, w, m, u), m, v, u
 
@@ -39,7 +44,7 @@ def amsgrad(
 def adamax(T: Any, h: Hypers, t: int, g: np.ndarray, w: np.ndarray, m: np.ndarray, u: np.ndarray) -> Arrays:
     m = T(h["beta1"]) * m + T(1 - h["beta1"]) * g
     u = np.maximum(T(h["beta2"]) * u, np.abs(g) + T(h["eps"]))
-    return w - T(h["lr"] / (1 - h["bias_correction"] * power(h["beta1"], t))) * m / (u + T(h["eps_outside"])), m, u
+    return w - over(T(h["lr"] / (1 - h["bias_correction"] * power(h["beta1"], t))) * m, u + T(h["eps_outside"])), m, u
 
 
 def nadam(T: Any, h: Hypers, t: int, g: np.ndarray, w: np.ndarray, m: np.ndarray, v: np.ndarray) -> Arrays:
@@ -48,7 +53,7 @@ def nadam(T: Any, h: Hypers, t: int, g: np.ndarray, w: np.ndarray, m: np.ndarray
     c = h["lr"] * (1 - mu[-2]) / (1 - h["bias_correction"] * now)
     s = h["lr"] * mu[-1] / (1 - h["bias_correction"] * both)
     m, v = two_moments(T, h, g, m, v)
-    return w - (T(c) * g + T(s) * m) / moment_root(T, h, t, v), m, v
+    return w - over(T(c) * g + T(s) * m, moment_root(T, h, t, v)), m, v
 
 
 def radam(T: Any, h: Hypers, t: int, g: np.ndarray, w: np.ndarray, m: np.ndarray, v: np.ndarray) -> Arrays:
@@ -59,13 +64,13 @@ def radam(T: Any, h: Hypers, t: int, g: np.ndarray, w: np.ndarray, m: np.ndarray
     if rho > 5:
         s, c = c * math.sqrt((rho - 4) * (rho - 2) * most / ((most - 4) * (most - 2) * rho)), 0.0
     m, v = two_moments(T, h, g, m, v)
-    return w - m * (T(s) / moment_root(T, h, t, v) + T(c)), m, v
+    return w - m * (over(np.full_like(m, s), moment_root(T, h, t, v)) + T(c)), m, v
 
 
 def adabelief(T: Any, h: Hypers, t: int, g: np.ndarray, w: np.ndarray, m: np.ndarray, v: np.ndarray) -> Arrays:
     m = T(h["beta1"]) * m + T(1 - h["beta1"]) * g
     v = T(h["beta2"]) * v + T(1 - h["beta2"]) * ((g - m) * (g - m)) + T(h["eps_root"])
-    return w - T(first_scale(h, t)) * m / (np.sqrt(T(second_scale(h, t)) * v) + T(h["eps"])), m, v
+    return w - over(T(first_scale(h, t)) * m, np.sqrt(T(second_scale(h, t)) * v) + T(h["eps"])), m, v
 
 
 def yogi(T: Any, h: Hypers, t: int, g: np.ndarray, w: np.ndarray, m: np.ndarray, v: np.ndarray) -> Arrays:
@@ -76,8 +81,10 @@ def yogi(T: Any, h: Hypers, t: int, g: np.ndarray, w: np.ndarray, m: np.ndarray,
 
 RULES: dict[str, RuleRow] = {
     "adam": RuleRow(adam, ("m", "v"), (*ROOT, *BETAS, *HAT), 1e-2),
-    "amsgrad": RuleRow(amsgrad, ("m", "v", "u"), (*ROOT, *BETAS, *HAT), 1e-2),
-    "adamax": RuleRow(adamax, ("m", "u"), ({"eps": 0.0, "eps_outside": 1e-3, "bias_correction": 0},), 1e-2),
+    "amsgrad": RuleRow(amsgrad, ("m", "v", "u"), (*ROOT, *BETAS, *HAT, {"max_of_corrected": 1}), 1e-2),
+    "adamax": RuleRow(
+        adamax, ("m", "u"), ({"eps": 0.0, "eps_outside": 1e-3, "bias_correction": 0},), 1e-2, squares=False
+    ),
     "nadam": RuleRow(nadam, ("m", "v"), (*ROOT, *BETAS, {"rate": 0.5}, {"rate": 0.0}), 1e-2),
     "radam": RuleRow(radam, ("m", "v"), (*ROOT, {"beta2": 0.5}, {"beta2": 0.9, "eps_hat": 0}), 1e-3),
     "adabelief": RuleRow(adabelief, ("m", "v"), (*ROOT, *BETAS), 1e-2),

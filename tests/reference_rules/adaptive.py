@@ -6,31 +6,32 @@ from typing import Any
 
 import numpy as np
 
-from reference_rules.row import CORRECTED, ROOT, VELOCITY, Arrays, Hypers, RuleRow, power
+from reference_rules.row import CORRECTED, ROOT, VELOCITY, Arrays, Hypers, RuleRow, over, power, sum_squares
 
 
 def adagrad(T: Any, h: Hypers, t: int, g: np.ndarray, w: np.ndarray, v: np.ndarray) -> Arrays:
     lr = h["lr"] / (1 + (t - 1) * h["lr_decay"])
     seen = v + g * g if h["include_current"] else v
-    return w - T(lr) * g / (np.sqrt(seen + T(h["eps_root"])) + T(h["eps"])), v + g * g
+    w = w - over(T(lr) * g, np.sqrt(seen + T(h["eps_root"])) + T(h["eps"]))
+    return w, sum_squares(T, v, g)
 
 
 def rmsprop(T: Any, h: Hypers, t: int, g: np.ndarray, w: np.ndarray, v: np.ndarray) -> Arrays:
     v = T(h["alpha"]) * v + T(1 - h["alpha"]) * (g * g)
-    return w - T(h["lr"]) * g / rmsprop_root(T, h, t, v), v
+    return w - over(T(h["lr"]) * g, rmsprop_root(T, h, t, v)), v
 
 
 def rmsprop_momentum(T: Any, h: Hypers, t: int, g: np.ndarray, w: np.ndarray, v: np.ndarray, u: np.ndarray) -> Arrays:
     inside, outside = (h["lr"], 1.0) if h["lr_in_velocity"] else (1.0, h["lr"])
     v = T(h["alpha"]) * v + T(1 - h["alpha"]) * (g * g)
-    u = T(h["momentum"]) * u + T(inside) * g / rmsprop_root(T, h, t, v)
+    u = T(h["momentum"]) * u + over(T(inside) * g, rmsprop_root(T, h, t, v))
     return w - T(outside) * u, v, u
 
 
 def rmsprop_centered(T: Any, h: Hypers, t: int, g: np.ndarray, w: np.ndarray, v: np.ndarray, m: np.ndarray) -> Arrays:
     v = T(h["alpha"]) * v + T(1 - h["alpha"]) * (g * g)
     m = T(h["alpha"]) * m + T(1 - h["alpha"]) * g
-    return w - T(h["lr"]) * g / rmsprop_root(T, h, t, v, m), v, m
+    return w - over(T(h["lr"]) * g, rmsprop_root(T, h, t, v, m)), v, m
 
 
 def rmsprop_centered_momentum(
@@ -46,7 +47,7 @@ def rmsprop_centered_momentum(
     inside, outside = (h["lr"], 1.0) if h["lr_in_velocity"] else (1.0, h["lr"])
     v = T(h["alpha"]) * v + T(1 - h["alpha"]) * (g * g)
     m = T(h["alpha"]) * m + T(1 - h["alpha"]) * g
-    u = T(h["momentum"]) * u + T(inside) * g / rmsprop_root(T, h, t, v, m)
+    u = T(h["momentum"]) * u + over(T(inside) * g, rmsprop_root(T, h, t, v, m))
     return w - T(outside) * u, v, m, u
 
 
@@ -62,7 +63,7 @@ def rmsprop_root(T: Any, h: Hypers, t: int, v: np.ndarray, m: np.ndarray | None 
 
 def adadelta(T: Any, h: Hypers, t: int, g: np.ndarray, w: np.ndarray, v: np.ndarray, u: np.ndarray) -> Arrays:
     v = T(h["rho"]) * v + T(1 - h["rho"]) * (g * g)
-    d = np.sqrt(u + T(h["eps"])) / np.sqrt(v + T(h["eps"])) * g
+    d = over(np.sqrt(u + T(h["eps"])), np.sqrt(v + T(h["eps"]))) * g
     u = T(h["rho"]) * u + T(1 - h["rho"]) * (d * d)
     return w - T(h["lr"]) * d, v, u
 
@@ -70,7 +71,8 @@ def adadelta(T: Any, h: Hypers, t: int, g: np.ndarray, w: np.ndarray, v: np.ndar
 def ftrl(T: Any, h: Hypers, t: int, g: np.ndarray, w: np.ndarray, n: np.ndarray, z: np.ndarray) -> Arrays:
     root, c = np.sqrt(n + g * g), T(h["lr"] * h["l1"])
     z = z + T(h["lr"]) * g - (root - np.sqrt(n)) * w
-    return (np.clip(z, -c, c) - z) / (root + T(h["beta"] + h["lr"] * h["ridge"])), n + g * g, z
+    divisor = root + T(h["beta"] + h["lr"] * h["ridge"])
+    return np.where(divisor == 0, w, over(np.clip(z, -c, c) - z, divisor)), sum_squares(T, n, g), z
 
 
 RULES: dict[str, RuleRow] = {

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from reference_rules.row import VELOCITY, Arrays, Hypers, RuleRow, power
+from reference_rules.row import VELOCITY, Arrays, Hypers, RuleRow, over, power
 
 
 def sgd(T: Any, h: Hypers, t: int, g: np.ndarray, w: np.ndarray) -> Arrays:
@@ -50,10 +50,23 @@ def aggmo(T: Any, h: Hypers, t: int, g: np.ndarray, w: np.ndarray, *v: np.ndarra
 
 
 def schedule_free_move(T: Any, h: Hypers, t: int, d: np.ndarray, w: np.ndarray, z: np.ndarray) -> Arrays:
-    share = 1.0 / t
+    lr, share = schedule_free_rate(h, t)
     w = w + T(share) * (z - w)
-    w = w + T(h["lr"] * (h.get("momentum", h.get("beta1")) * (1 - share) - 1)) * d
-    return w, z - T(h["lr"]) * d
+    w = w + T(lr * (h.get("momentum", h.get("beta1", 0.0)) * (1 - share) - 1)) * d
+    return w, z - T(lr) * d
+
+
+def schedule_free_rate(h: Hypers, t: int) -> tuple[float, float]:
+    """Return the rate and its share of the average, under hyper-parameters that never change."""
+    forget = h["beta2"] if h["paper"] and "beta2" in h else 0.0
+    total, i, warmup = 0.0, 1, h["warmup"]
+    while i < t and i < warmup:
+        total += (i / warmup) * (i / warmup) * (1 - power(forget, i))
+        i += 1
+    total = total + (t - i) - (power(forget, i) - power(forget, t)) / (1 - forget)
+    share = (t / warmup if t < warmup else 1.0) * math.sqrt(1 - power(forget, t))
+    uniform = h["paper"] and "beta2" not in h
+    return h["lr"] * share, 1 / (t + 1) if uniform else share * share / (total + share * share)
 
 
 def schedule_free_sgd(T: Any, h: Hypers, t: int, g: np.ndarray, w: np.ndarray, z: np.ndarray) -> Arrays:
@@ -64,19 +77,33 @@ def schedule_free_adamw(
     T: Any, h: Hypers, t: int, g: np.ndarray, w: np.ndarray, z: np.ndarray, v: np.ndarray
 ) -> Arrays:
     v = T(h["beta2"]) * v + T(1 - h["beta2"]) * (g * g)
-    d = g / (np.sqrt(T(1 / (1 - power(h["beta2"], t))) * v) + T(h["eps"])) + T(h["weight_decay"]) * w
+    q = 1.0 if h["paper"] else 1 / (1 - power(h["beta2"], t))
+    d = over(g, np.sqrt(T(q) * v) + T(h["eps"])) + T(h["weight_decay"]) * w
     return (*schedule_free_move(T, h, t, d, w, z), v)
 
 
 RULES: dict[str, RuleRow] = {
-    "sgd": RuleRow(sgd, (), (), 2e-3),
-    "momentum": RuleRow(momentum, ("v",), (*VELOCITY, {"dampening": 0.9}, {"dampening": 0.9, "dampen_first": 1}), 1e-3),
-    "nesterov": RuleRow(nesterov, ("v",), VELOCITY, 1e-3),
-    "qhm": RuleRow(qhm, ("m",), ({"momentum": 0.5, "nu": 1.0},), 1e-3),
-    "asgd": RuleRow(asgd, ("a",), ({"lambd": 0.1, "alpha": 0.3, "t0": 1.0}, {"alpha": 0.0}), 1e-3),
-    "aggmo": RuleRow(aggmo, ("v1", "v2", "v3"), ({"beta1": 0.5, "beta2": 0.75, "beta3": 0.25},), 3e-4),
-    "schedule_free_sgd": RuleRow(schedule_free_sgd, ("z",), ({"momentum": 0.5},), 1e-3, decays_itself=True),
+    "sgd": RuleRow(sgd, (), (), 2e-3, squares=False),
+    "momentum": RuleRow(
+        momentum, ("v",), (*VELOCITY, {"dampening": 0.9}, {"dampening": 0.9, "dampen_first": 1}), 1e-3, squares=False
+    ),
+    "nesterov": RuleRow(nesterov, ("v",), VELOCITY, 1e-3, squares=False),
+    "qhm": RuleRow(qhm, ("m",), ({"momentum": 0.5, "nu": 1.0},), 1e-3, squares=False),
+    "asgd": RuleRow(asgd, ("a",), ({"lambd": 0.1, "alpha": 0.3, "t0": 1.0}, {"alpha": 0.0}), 1e-3, squares=False),
+    "aggmo": RuleRow(aggmo, ("v1", "v2", "v3"), ({"beta1": 0.5, "beta2": 0.75, "beta3": 0.25},), 3e-4, squares=False),
+    "schedule_free_sgd": RuleRow(
+        schedule_free_sgd,
+        ("z",),
+        ({"momentum": 0.5}, {"warmup": 3.5}, {"paper": 1}),
+        1e-3,
+        decays_itself=True,
+        squares=False,
+    ),
     "schedule_free_adamw": RuleRow(
-        schedule_free_adamw, ("z", "v"), ({"beta1": 0.5, "beta2": 0.75},), 1e-2, decays_itself=True
+        schedule_free_adamw,
+        ("z", "v"),
+        ({"beta1": 0.5, "beta2": 0.75}, {"warmup": 3.5}, {"paper": 1}, {"paper": 1, "warmup": 3.0}),
+        1e-2,
+        decays_itself=True,
     ),
 }

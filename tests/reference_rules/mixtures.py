@@ -15,6 +15,7 @@ from reference_rules.row import (
     RuleRow,
     first_scale,
     moment_root,
+    over,
     power,
     second_scale,
     two_moments,
@@ -27,13 +28,13 @@ def ademamix(
     m1, v = two_moments(T, h, g, m1, v)
     m2 = T(h["beta3"]) * m2 + T(1 - h["beta3"]) * g
     both = T(first_scale(h, t)) * m1 + T(h["lr"] * h["alpha"]) * m2
-    return w - both / moment_root(T, h, t, v), m1, m2, v
+    return w - over(both, moment_root(T, h, t, v)), m1, m2, v
 
 
 def adopt(T: Any, h: Hypers, t: int, g: np.ndarray, w: np.ndarray, m: np.ndarray, v: np.ndarray) -> Arrays:
     c = T(math.sqrt(math.sqrt(t - 1)) if h["clip"] else 1e30)
     kept, new = (h["beta2"], 1 - h["beta2"]) if t > 1 else (0.0, 1.0)
-    d = np.clip(g / np.sqrt(np.maximum(T(h["eps"] * h["eps"]), v)), -c, c)
+    d = np.clip(over(g, np.sqrt(np.maximum(T(h["eps"] * h["eps"]), v))), -c, c)
     m = T(h["beta1"]) * m + T(1 - h["beta1"] if t > 1 else 0.0) * d
     w = T(1 - h["lr"] * h["weight_decay"] if t > 1 else 1.0) * w
     return w - T(h["lr"]) * m, m, T(kept) * v + T(new) * (g * g)
@@ -43,7 +44,7 @@ def qhadam(T: Any, h: Hypers, t: int, g: np.ndarray, w: np.ndarray, m: np.ndarra
     m, v = two_moments(T, h, g, m, v)
     square = T(1 - h["nu2"]) * (g * g) + T(h["nu2"] * second_scale(h, t)) * v
     mean = T(h["lr"] * (1 - h["nu1"])) * g + T(h["nu1"] * first_scale(h, t)) * m
-    return w - mean / (np.sqrt(square + T(h["eps_root"])) + T(h["eps"])), m, v
+    return w - over(mean, np.sqrt(square + T(h["eps_root"])) + T(h["eps"])), m, v
 
 
 def adan(
@@ -62,7 +63,7 @@ def adan(
     u = g + T(b2) * d
     m, v, n = T(b1) * m + T(1 - b1) * g, T(b2) * v + T(1 - b2) * d, T(b3) * n + T(1 - b3) * (u * u)
     both = T(lr / (1 - power(b1, t))) * m + T(lr * b2 / (1 - power(b2, t))) * v
-    return w - both / (np.sqrt(T(1 / (1 - power(b3, t))) * n + T(h["eps_root"])) + T(h["eps"])), m, v, n, g
+    return w - over(both, np.sqrt(T(1 / (1 - power(b3, t))) * n + T(h["eps_root"])) + T(h["eps"])), m, v, n, g
 
 
 RULES: dict[str, RuleRow] = {

@@ -22,6 +22,7 @@ class RuleRow(NamedTuple):
     lr: float  # brings the parabola and Rosenbrock's valley down
     tuned: Mapping[str, float] = MappingProxyType({})  # and so do these
     decays_itself: bool = False  # weight decay is part of the step
+    squares: bool = True  # it keeps squares of gradients
 
 
 def power(b: float, t: int) -> float:
@@ -33,6 +34,21 @@ def power(b: float, t: int) -> float:
         b *= b
         t >>= 1
     return out
+
+
+def over(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return a / b, and 0 where b is 0."""
+    return np.where(b == 0, a.dtype.type(0), a / np.where(b == 0, a.dtype.type(1), b))
+
+
+def square_bound(T: Any) -> Any:
+    """Return the size that gradients of rules with squares have at most."""
+    return T(2.0**62 if T is np.float32 else 2.0**510)
+
+
+def sum_squares(T: Any, v: np.ndarray, g: np.ndarray) -> np.ndarray:
+    """Return v + g^2, at most eight times the square of the bound."""
+    return np.minimum(T(8) * (square_bound(T) * square_bound(T)), v + g * g)
 
 
 def two_moments(T: Any, h: Hypers, g: np.ndarray, m: np.ndarray, v: np.ndarray) -> Arrays:
@@ -54,7 +70,7 @@ def moment_root(T: Any, h: Hypers, t: int, v: np.ndarray) -> np.ndarray:
 
 
 def adam_step(T: Any, h: Hypers, t: int, w: np.ndarray, m: np.ndarray, v: np.ndarray) -> np.ndarray:
-    return w - T(first_scale(h, t)) * m / moment_root(T, h, t, v)
+    return w - over(T(first_scale(h, t)) * m, moment_root(T, h, t, v))
 
 
 VELOCITY = ({"momentum": 0.5, "lr_in_velocity": 1},)

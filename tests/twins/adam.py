@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from twins.row import Path, Twin, same
+from twins.row import Path, Twin, at, same
 
 
 def adam(
@@ -79,14 +79,10 @@ def nadam(
     """Algorithm 2 with the mu_t of section 3; beta may depend on t (0 first)."""
     m = n = 0.0
     product = 1.0
-
-    def mu(t: int) -> float:
-        return (beta(t - 1) if callable(beta) else beta) * (1 - 0.5 * 0.96 ** (t * psi))
-
     for t in count(1):
         g = yield theta
-        b = beta(t - 1) if callable(beta) else beta
-        now, following = mu(t), b * (1 - 0.5 * 0.96 ** ((t + 1) * psi))
+        b = at(beta, t - 1)
+        now, following = (b * (1 - 0.5 * 0.96 ** (i * psi)) for i in (t, t + 1))
         product = product * now
         m = b * m + (1 - b) * g
         n = nu * n + (1 - nu) * g**2
@@ -134,12 +130,17 @@ def yogi(x: Any, lr: float, beta1: float = 0.9, beta2: float = 0.999, eps: float
         x = x - lr * m / (np.sqrt(v) + eps)
 
 
+def rising(t: int) -> float:
+    return 0.5 + 0.45 * t / 150
+
+
 BETAS = same(betas=(0.7, 0.98))[0], {"beta1": 0.7, "beta2": 0.98}
 PLAIN = (same(), BETAS, same(eps=1e-3))
 NADAM = (
     same(),
     ({"betas": (0.7, 0.98), "eps": 1e-3}, {"beta": 0.7, "nu": 0.98, "eps": 1e-3}),
     ({"momentum_decay": 1.0}, {"psi": 1.0}),
+    ({"betas": (rising, 0.999)}, {"beta": rising}),
 )
 DECAY = ({"weight_decay": 0.1}, {"lambda_": 0.1})
 EPSILON = "PyTorch's epsilon; the paper has none"

@@ -7,7 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from twins.row import Path, Twin, same
+from twins.row import Path, Twin, at, same
+
+
+def up_and_down(t: int) -> float:
+    return 1e-2 * (1 + t / 50 if t < 50 else 2 - t / 100)
 
 
 def asgd(w: Any, lr: float, lambd: float = 1e-4, alpha: float = 0.75, t0: float = 1e6) -> Path:
@@ -21,30 +25,45 @@ def asgd(w: Any, lr: float, lambd: float = 1e-4, alpha: float = 0.75, t0: float 
         average = average + mu * (w - average)
 
 
-def schedule_free_sgd_code(y: Any, lr: float, beta: float = 0.9, decay: float = 0.0) -> Path:
-    z, weights = y, 0.0
-    x = y
-    for _ in count():
-        g = (yield y, x) + decay * y
-        weights += lr**2
-        c = lr**2 / weights
-        x = (1 - c) * x + c * (z - lr * g)
-        z = z - lr * g
+def schedule_free_sgd(
+    y: Any, lr: Any, beta: float = 0.9, warmup: float = 0.0, decay: float = 0.0, paper: bool = False
+) -> Path:
+    """The code weighs z by the square of the largest rate so far; eq. (3) of the paper has c_{t+1} = 1 / (t + 1)."""
+    z = x = y
+    largest = weights = 0.0
+    for t in count(1):
+        g = yield y, x
+        rate = at(lr, t - 1) * min(1.0, t / warmup if warmup else 1.0)
+        largest = max(largest, rate)
+        weights += largest**2
+        c = 1 / (t + 1) if paper else largest**2 / weights
+        z = z - rate * (g + decay * y)
+        x = (1 - c) * x + c * z
         y = (1 - beta) * z + beta * x
 
 
-def schedule_free_adamw_code(
-    y: Any, lr: float, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, decay: float = 0.0
+def schedule_free_adamw(
+    y: Any,
+    lr: Any,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
+    warmup: float = 0.0,
+    decay: float = 0.0,
+    paper: bool = False,
 ) -> Path:
-    z, v, weights = y, 0.0, 0.0
-    x = y
+    """In the paper the correction of v is part of the rate, and of its weight."""
+    z = x = y
+    v = largest = weights = 0.0
     for t in count(1):
         g = yield y, x
+        corrected = 1 - betas[1] ** t
+        rate = at(lr, t - 1) * min(1.0, t / warmup if warmup else 1.0) * (np.sqrt(corrected) if paper else 1.0)
         v = betas[1] * v + (1 - betas[1]) * g**2
-        d = g / (np.sqrt(v / (1 - betas[1] ** t)) + eps) + decay * y
-        weights += lr**2
-        c = lr**2 / weights
-        z = z - lr * d
+        d = g / (np.sqrt(v if paper else v / corrected) + eps) + decay * y
+        largest = max(largest, rate)
+        weights += largest**2
+        c = largest**2 / weights
+        z = z - rate * d
         x = (1 - c) * x + c * z
         y = (1 - betas[0]) * z + betas[0] * x
 
@@ -75,16 +94,47 @@ TWINS: dict[str, tuple[Twin, ...]] = {
         Twin(
             "authors",
             "facebookresearch/schedule_free, sgd_schedulefree.py",
-            schedule_free_sgd_code,
-            (same(), ({"momentum": 0.5}, {"beta": 0.5}), ({"weight_decay": 0.1}, {"decay": 0.1})),
+            schedule_free_sgd,
+            (same(), ({"momentum": 0.5}, {"beta": 0.5}), ({"weight_decay": 0.1}, {"decay": 0.1}), same(warmup=20)),
+        ),
+        Twin("authors", "the same, with a schedule", schedule_free_sgd, (same(), same(warmup=20)), lr=up_and_down),
+        Twin(
+            "paper",
+            "Defazio et al. 2024, eq. (1) to (3)",
+            schedule_free_sgd,
+            (same(paper=True),),
+            needs={"paper": True},
+            why="the authors' code does not count the starting point",
         ),
     ),
     "ScheduleFreeAdamW": (
         Twin(
             "authors",
             "facebookresearch/schedule_free, adamw_schedulefree.py",
-            schedule_free_adamw_code,
-            (same(), same(betas=(0.7, 0.98), eps=1e-3), ({"weight_decay": 0.1}, {"decay": 0.1})),
+            schedule_free_adamw,
+            (
+                same(),
+                same(betas=(0.7, 0.98), eps=1e-3),
+                ({"weight_decay": 0.1}, {"decay": 0.1}),
+                same(warmup=20),
+            ),
+        ),
+        Twin("authors", "the same, with a schedule", schedule_free_adamw, (same(), same(warmup=20)), lr=up_and_down),
+        Twin(
+            "paper",
+            "Defazio et al. 2024, Algorithm 1; adamw_schedulefree_paper.py",
+            schedule_free_adamw,
+            (same(paper=True), same(paper=True, warmup=20), same(paper=True, betas=(0.7, 0.98))),
+            needs={"paper": True},
+            why="the authors' later code corrects v instead of the rate",
+        ),
+        Twin(
+            "paper",
+            "the same, with a schedule",
+            schedule_free_adamw,
+            (same(paper=True), same(paper=True, warmup=20)),
+            needs={"paper": True},
+            lr=up_and_down,
         ),
     ),
     "MADGRAD": (Twin("paper", "Defazio & Jelassi 2022, Algorithm 1", madgrad, (same(), same(momentum=0.5, eps=1e-3))),),

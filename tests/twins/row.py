@@ -23,10 +23,15 @@ class Twin(NamedTuple):
     cases: tuple[tuple[Arguments, Arguments], ...] = ((NONE, NONE),)  # our arguments and the source's, for every option
     needs: Arguments = NONE  # the arguments that make ours the source's
     why: str = ""  # and the reason why they are not the defaults
-    lr: float = 1e-2  # given to both
+    lr: Any = 1e-2  # given to both: a number or a schedule
     near: float = 1e-12
     shape: tuple[int, ...] = (6, 4)
     elsewhere: bool = False  # asks for gradients at points of its own: tests/optim/test_elsewhere.py
+
+
+def at(value: Any, t: int) -> float:
+    """Return a hyper-parameter after t updates: a number or a schedule."""
+    return float(value(t) if callable(value) else value)
 
 
 def same(**arguments: Any) -> tuple[Arguments, Arguments]:

@@ -11,21 +11,18 @@ import numpy as np
 from fallline import _core, _tree
 from fallline._array import aligned
 from fallline.optim import _leaves
-from fallline.optim._attributes import Attributes, expand
-from fallline.optim._clock import Clock
 from fallline.optim._formats import Format
+from fallline.optim._hypers import Hyper
 from fallline.optim._pure import PureUpdates
 from fallline.optim._ranges import checked
-from fallline.optim._schedule import Schedule, warn_at_end
 
 __all__ = ["Common", "Hyper", "Optimizer", "get", "names"]
 
-Hyper: TypeAlias = float | _core.Array | Callable[[int], float]
 Common: TypeAlias = Hyper | bool | str | None
 State = dict[str, dict[str, np.ndarray]]
 
 
-class Optimizer(PureUpdates, Attributes):
+class Optimizer(PureUpdates):
     """What every optimizer can do; the classes of this package choose the rule.
 
     Parameters
@@ -54,9 +51,6 @@ class Optimizer(PureUpdates, Attributes):
             if ours is None or not ours.__module__.startswith("fallline."):  # a class of yours takes no name of ours
                 Optimizer._classes[name] = cls
 
-    _epochs: Clock | None = None
-    _total: int | None = None  # how many batches the training has
-
     #: Whether the rule is in the native table, so that whole epochs can run without Python.
     native: ClassVar[bool] = True
     #: Whether `get` finds the class.
@@ -70,14 +64,11 @@ class Optimizer(PureUpdates, Attributes):
     def _begin(
         self, rule: str, slots: Any, specs: Any, hypers: Mapping[str, Hyper | bool], form: Format | None = None
     ) -> None:
-        self._rule_name, self._slots, self._specs = rule, slots, specs
+        self._rule_name, self._slots = rule, slots
         self._format = form or Format(self._name, {}, None)
-        self._hypers: dict[str, Hyper] = {name: default for name, default, _ in self._specs}
-        self._warned = False  # that the learning rate has come to its end
         self._states: State = {}
         self._clock = [0]
-        self.set_hyperparameters(**hypers)
-        self._publish(self._hypers)
+        self._take(rule, specs, hypers)
 
     @classmethod
     def like(cls, library: str, **arguments: Any) -> Any:
@@ -97,87 +88,6 @@ class Optimizer(PureUpdates, Attributes):
 
         return cls(**{**of(cls.__name__, library), **arguments})
 
-    @property
-    def t(self) -> int:
-        """How many updates are finished."""
-        return self._clock[0]
-
-    @t.setter
-    def t(self, updates: int) -> None:
-        if isinstance(updates, bool) or not isinstance(updates, int | np.integer) or updates < 0:
-            raise ValueError(f"[{self._name}] t must be a whole number of at least 0, got {updates!r}")
-        self._clock = [int(updates)]
-
-    # Hyper-parameters
-
-    def _names(self) -> list[str]:
-        return list(self.__dict__.get("_hypers", ()))
-
-    def _read(self, name: str) -> Any:
-        value = self._hypers[name]
-        flag = isinstance(value, float) and any(kind == "flag" for own, _, kind in self._specs if own == name)
-        return bool(value) if flag else value
-
-    def hyperparameters(self) -> dict[str, float]:
-        """Return the values that the next update uses; schedules are evaluated."""
-        return dict(zip(self._hypers, self.hyper_rows(self.t, 1)[0].tolist(), strict=True))
-
-    def set_hyperparameters(self, **changes: Hyper | bool) -> None:
-        """Change hyper-parameters from the next update on; nothing changes when one of them is wrong."""
-        ranges = {name: kind for name, _, kind in self._specs}
-        new = dict(self._hypers)
-        for name, value in expand(self._name, changes, ranges).items():
-            if name not in ranges:
-                raise TypeError(f"[{self._name}] there is no hyper-parameter '{name}'; it has {', '.join(ranges)}")
-            keep = callable(value) or isinstance(value, _core.Array)
-            new[name] = value if keep else checked(self._name, name, value, ranges[name])
-        self._hypers = {name: self._on_the_clock(value) for name, value in new.items()}
-        self._warned = self._warned and "lr" not in changes
-        self._fixed = all(isinstance(value, float) for value in new.values())
-        if self._fixed:
-            self._row = np.array(list(new.values()), dtype=np.float64)
-
-    @property
-    def epochs(self) -> Clock | None:
-        """When epochs begin, once that is known."""
-        return self._epochs
-
-    def set_steps_per_epoch(self, steps: int) -> None:
-        """Say how many updates an epoch has from now on, for schedules that count epochs and were not told."""
-        clock = self.epochs or Clock.constant(steps)
-        self.set_clock(clock if clock.steps_per_epoch == steps else clock.then(self.t, [steps]), self._total)
-
-    def set_clock(self, clock: Clock, total: int | None) -> None:
-        """Tell schedules when epochs begin, and how many batches the training has; `fit` does so when it starts."""
-        self._epochs, self._total = clock, total
-        self._hypers = {name: self._on_the_clock(value) for name, value in self._hypers.items()}
-        if total is not None:
-            self._look_for_the_end(total // clock.every)
-
-    def _on_the_clock(self, value: Any) -> Any:
-        return value.on(self.epochs, self._total) if isinstance(value, Schedule) else value
-
-    def _look_for_the_end(self, updates: int) -> None:
-        lr = self._hypers.get("lr")
-        if isinstance(lr, Schedule) and updates > self.t and not self._warned:
-            self._warned = warn_at_end(self._name, lr, updates)
-
-    def hyper_rows(self, first_step: int, count: int) -> np.ndarray:
-        """Return the hyper-parameters of `count` updates, one row each, from the one after `first_step` updates on."""
-        rows = np.empty((count, len(self._specs)))
-        for column, (name, _, kind) in enumerate(self._specs):
-            value = self._hypers[name]
-            at = range(first_step, first_step + count)
-            if isinstance(value, Schedule):
-                rows[:, column] = value.values(first_step, count)
-                for t, found in zip(at, rows[:, column].tolist(), strict=True):
-                    checked(self._name, name, found, kind, t)
-            elif callable(value):
-                rows[:, column] = [checked(self._name, name, value(t), kind, t) for t in at]
-            else:
-                rows[:, column] = checked(self._name, name, value, kind)
-        return rows
-
     # Updates
 
     def step(self, params: Any, grads: Any) -> None:
@@ -192,12 +102,6 @@ class Optimizer(PureUpdates, Attributes):
             if tree is params or not self._stepper.step(tree, grads, row, clock[0] + 1):
                 self._checked_step(tree, grads, row)
         clock[0] += 1
-
-    def _next_row(self) -> np.ndarray:
-        row: np.ndarray = self.hyper_rows(self.t, 1)[0]
-        if row[0] == 0:
-            self._look_for_the_end(self.t + 1)
-        return row
 
     def _checked_step(self, params: Any, grads: Any, row: np.ndarray) -> None:
         leaves = _leaves.check(self._name, params, grads)
@@ -274,7 +178,8 @@ class Optimizer(PureUpdates, Attributes):
         numbers = {name: value for name, value in self._hypers.items() if isinstance(value, float)}
         arrays = {f"{path}/{s}": slot.copy() for path, slots in self._states.items() for s, slot in slots.items()}
         form = {"state_dtype": self._format.state_dtype} if self._format.state_dtype else {}
-        return {"rule": self._rule_name, "t": self.t, **form, **numbers, **arrays}
+        running = {} if self._fixed else self._running_at(self.t)
+        return {"rule": self._rule_name, "t": self.t, **form, **numbers, **running, **arrays}
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> None:
         """Take over what `state_dict` returned; schedules stay, numbers and arrays are copied.
@@ -297,6 +202,8 @@ class Optimizer(PureUpdates, Attributes):
         self.set_hyperparameters(**{n: v for n, v in valid.items() if isinstance(self._hypers[n], float)})
         self._states = {path: {s: slots[s] for s in self._slots} for path, slots in states.items()}
         self.t = int(state_dict.get("t", self.t))
+        self._running.load(self.t, state_dict)
+        self._fix()
         self._stepper.forget()
 
     def _differences(self, state_dict: Mapping[str, Any], arrays: dict[str, np.ndarray], strict: bool) -> list[str]:
@@ -314,7 +221,7 @@ class Optimizer(PureUpdates, Attributes):
         if strict:
             numbers = {name for name, value in self._hypers.items() if isinstance(value, float)}
             wrong += [f"'{key}' is missing" for key in sorted(({"rule", "t"} | numbers) - state_dict.keys())]
-            known = expected | self._hypers.keys() | {"rule", "t", "state_dtype"}
+            known = expected | {*self._columns, "rule", "t", "state_dtype"}
             wrong += [f"'{key}' is not expected" for key in sorted(state_dict.keys() - known)]
         for key, new in arrays.items():
             path, slot = key.rsplit("/", 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from fallline import _core, _ops, _tree
 from fallline.optim import _leaves
+from fallline.optim._hypers import Hypers
 
 if TYPE_CHECKING:
     from fallline.optim._formats import Format
@@ -18,20 +20,14 @@ __all__ = ["PureUpdates"]
 State = dict[str, dict[str, np.ndarray]]
 
 
-class PureUpdates:
+class PureUpdates(Hypers):
     """`init` and `update` of an optimizer."""
 
     _rule_name: str
     _slots: Mapping[str, str | None]
-    _hypers: dict[str, Any]
     _format: Format
     _new_state: Callable[[np.ndarray], dict[str, np.ndarray]]
     _match_state: Callable[[Mapping[str, Mapping[str, Any]], Mapping[str, Any]], None]
-    hyper_rows: Callable[[int, int], np.ndarray]
-
-    @property
-    def _name(self) -> str:
-        return type(self).__name__
 
     def init(self, params: Any) -> dict[str, Any]:
         """Return the state from which `update` starts: a tree of new arrays."""
@@ -86,7 +82,8 @@ class PureUpdates:
         leaves = _tree.flatten(params)
         given = _leaves.match(self._name, leaves, _tree.flatten(grads))
         self._match_state(slots, leaves)
-        row = [value(t) if callable(value) else value for value in self._hypers.values()]
+        hypers = {**self._hypers, **self._running_at(t)}
+        row = [value(t) if callable(value) else value for value in map(hypers.get, self._columns)]
         new, states = {}, {}
         for path, w in leaves.items():
             new[path], *state = _core.taped_step(self._rule_name, row, t + 1, given[path], w, [*slots[path].values()])
@@ -100,7 +97,10 @@ class PureUpdates:
         leaves = _tree.flatten(params)
         given = _leaves.match(self._name, leaves, _tree.flatten(grads))
         self._match_state(slots, leaves)
-        row = _ops.stack([_ops.astype(self._traced_hyper(name, t), np.float64) for name in self._hypers])
+        running = self._running_at(int(t)) if not _leaves.recorded(t) else dict.fromkeys(self._running.names, math.nan)
+        hypers = {name: self._traced_hyper(name, t) for name in self._hypers}
+        hypers |= {name: np.float64(value) for name, value in running.items()}
+        row = _ops.stack([_ops.astype(hypers[name], np.float64) for name in self._columns])
         clock = _ops.astype(t, np.int64)
         new, states = {}, {}
         for path, w in leaves.items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fallline.optim._base import Hyper, Optimizer
 
 __all__ = ["AMSGrad", "Adam", "AdamW"]
@@ -45,8 +47,6 @@ class Adam(Optimizer):
     array([-0.1,  0.1])
     """
 
-    _rule = "adam"
-
     def __init__(
         self,
         lr: Hyper = 1e-3,
@@ -63,7 +63,7 @@ class Adam(Optimizer):
     ) -> None:
         beta1, beta2 = betas
         super().__init__(
-            self._rule,
+            "adam",
             lr=lr,
             beta1=beta1,
             beta2=beta2,
@@ -134,7 +134,7 @@ class AdamW(Adam):
         )
 
 
-class AMSGrad(Adam):
+class AMSGrad(Optimizer):
     r"""Adam whose second moment never falls.
 
     .. math::
@@ -145,6 +145,9 @@ class AMSGrad(Adam):
 
     Parameters
     ----------
+    max_of_corrected
+        Take the maximum of the corrected moments, :math:`u \leftarrow \max(u, \hat v)`, and do not correct it again, as
+        in Optax; the first steps, whose :math:`\hat v` are large, then count for ever.
     lr, betas, eps, eps_root, bias_correction, eps_hat, l2, weight_decay, maximize, state_dtype
         As in :class:`Adam`.
 
@@ -166,4 +169,14 @@ class AMSGrad(Adam):
     array([-0.1])
     """
 
-    _rule = "amsgrad"
+    def __init__(
+        self,
+        lr: Hyper = 1e-3,
+        *,
+        betas: tuple[Hyper, Hyper] = (0.9, 0.999),
+        eps: Hyper = 1e-8,
+        max_of_corrected: bool = False,
+        **others: Any,
+    ) -> None:
+        own: dict[str, Any] = {"eps": eps, "max_of_corrected": max_of_corrected}
+        super().__init__("amsgrad", lr=lr, beta1=betas[0], beta2=betas[1], **own, **others)

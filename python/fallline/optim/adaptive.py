@@ -137,8 +137,10 @@ class RMSprop(Optimizer):
         Also keep a running mean m of the gradients and use the variance :math:`v - m^2` in place of v.
     bias_correction
         Divide the running means by :math:`1 - a^t`, as Adam does.
+    initial_accumulator
+        Where v starts: 0; Optax calls it ``initial_scale``.
     l2, weight_decay, maximize, state_dtype
-        As in :class:`SGD`.
+        As in :class:`SGD`; what the centered form keeps is too exact to be compressed, but for a velocity.
 
     References
     ----------
@@ -165,6 +167,7 @@ class RMSprop(Optimizer):
         lr_in_velocity: bool = False,
         centered: bool = False,
         bias_correction: bool = False,
+        initial_accumulator: float = 0.0,
         l2: Hyper = 0.0,
         weight_decay: Hyper = 0.0,
         maximize: bool = False,
@@ -180,8 +183,10 @@ class RMSprop(Optimizer):
             eps=eps,
             eps_root=eps_root,
             bias_correction=bias_correction,
+            initial_accumulator=initial_accumulator,
             l2=l2,
             weight_decay=weight_decay,
             maximize=maximize,
+            state_dtype=state_dtype,
             **velocity,
         )

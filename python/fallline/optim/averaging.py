@@ -38,8 +38,12 @@ class ScheduleFreeSGD(_ScheduleFree):
     r"""Gradient descent whose average takes the place of a decaying learning rate.
 
     .. math::
-        z \leftarrow z - \alpha g(y), \qquad x \leftarrow (1 - \tfrac1t) x + \tfrac1t z, \qquad
-        y = (1 - \beta) z + \beta x
+        \alpha_t = \alpha \min(1, t / W), \quad
+        z \leftarrow z - \alpha_t g(y), \quad x \leftarrow (1 - c_t) x + c_t z, \quad
+        y = (1 - \beta) z + \beta x, \quad
+        c_t = \frac{\max_{i \le t} \alpha_i^2}{\sum_{s \le t} \max_{i \le s} \alpha_i^2}
+
+    While the rate is constant, :math:`c_t = 1/t`; a schedule on `lr` acts as a warm-up does.
 
     The parameters that you hold are y; evaluate at ``opt.averaged(params)``, which is x. `fit` does so for validation;
     after it, ``model.load_state_dict({**model.state_dict(), **opt.averaged(model.parameters())})`` puts x into the
@@ -50,7 +54,11 @@ class ScheduleFreeSGD(_ScheduleFree):
     lr
         The learning rate :math:`\alpha`: constant, and larger than with a schedule.
     momentum
-        :math:`\beta`.
+        :math:`\beta`: constant, for it says where x lies between y and z.
+    warmup
+        :math:`W`: the rate rises to :math:`\alpha` in so many steps.
+    paper
+        :math:`c_t = 1 / (t + 1)`, eq. (3), which counts the starting point too; the authors' code does not.
     weight_decay
         Coupled: :math:`\lambda y` is added to the gradient, as in the authors' code.
     l2, maximize
@@ -58,8 +66,7 @@ class ScheduleFreeSGD(_ScheduleFree):
 
     References
     ----------
-    Defazio et al. 2024, "The road less scheduled", eq. (1) to (3). Their code weighs z by the square of the learning
-    rate, which is the same while it is constant.
+    Defazio et al. 2024, "The road less scheduled", eq. (1) to (3); by default the rule is that of their code.
 
     Examples
     --------
@@ -71,8 +78,10 @@ class ScheduleFreeSGD(_ScheduleFree):
     array([1.])
     """
 
-    def __init__(self, lr: Hyper = 1.0, *, momentum: Hyper = 0.9, **common: Any) -> None:
-        super().__init__("schedule_free_sgd", lr=lr, momentum=momentum, **common)
+    def __init__(
+        self, lr: Hyper = 1.0, *, momentum: Hyper = 0.9, warmup: Hyper = 0.0, paper: bool = False, **common: Any
+    ) -> None:
+        super().__init__("schedule_free_sgd", lr=lr, momentum=momentum, warmup=warmup, paper=paper, **common)
 
 
 class ScheduleFreeAdamW(_ScheduleFree):
@@ -80,7 +89,7 @@ class ScheduleFreeAdamW(_ScheduleFree):
 
     .. math::
         v \leftarrow \beta_2 v + (1 - \beta_2) g^2, \qquad
-        z \leftarrow z - \alpha \left(\frac{g}{\sqrt{\hat v} + \epsilon} + \lambda y\right)
+        z \leftarrow z - \alpha_t \left(\frac{g}{\sqrt{\hat v} + \epsilon} + \lambda y\right)
 
     Parameters
     ----------
@@ -88,6 +97,11 @@ class ScheduleFreeAdamW(_ScheduleFree):
         The learning rate :math:`\alpha`.
     betas, eps
         :math:`\beta` of the average, :math:`\beta_2` and :math:`\epsilon`.
+    warmup
+        As in :class:`ScheduleFreeSGD`.
+    paper
+        Algorithm 1 of the paper's first version, and the code of its experiments: v is not corrected, but
+        :math:`\alpha_t = \alpha \sqrt{1 - \beta_2^t} \min(1, t / W)`, which also weighs z. The paths differ by a tenth.
     weight_decay
         :math:`\lambda`, at y.
     l2, maximize
@@ -95,7 +109,7 @@ class ScheduleFreeAdamW(_ScheduleFree):
 
     References
     ----------
-    Defazio et al. 2024, "The road less scheduled", Algorithm 1, without its warm-up: give `lr` a schedule.
+    Defazio et al. 2024, "The road less scheduled", Algorithm 1; by default the rule is that of the authors' later code.
 
     Examples
     --------
@@ -108,9 +122,17 @@ class ScheduleFreeAdamW(_ScheduleFree):
     """
 
     def __init__(
-        self, lr: Hyper = 2.5e-3, *, betas: tuple[Hyper, Hyper] = (0.9, 0.999), eps: Hyper = 1e-8, **common: Any
+        self,
+        lr: Hyper = 2.5e-3,
+        *,
+        betas: tuple[Hyper, Hyper] = (0.9, 0.999),
+        eps: Hyper = 1e-8,
+        warmup: Hyper = 0.0,
+        paper: bool = False,
+        **common: Any,
     ) -> None:
-        super().__init__("schedule_free_adamw", lr=lr, beta1=betas[0], beta2=betas[1], eps=eps, **common)
+        own: dict[str, Any] = {"eps": eps, "warmup": warmup, "paper": paper}
+        super().__init__("schedule_free_adamw", lr=lr, beta1=betas[0], beta2=betas[1], **own, **common)
 
 
 class MADGRAD(TensorRule):

@@ -68,7 +68,8 @@ class NAdam(Optimizer):
         w &\leftarrow w - \frac{\alpha}{\sqrt{\hat v + \epsilon_r} + \epsilon}
         \left(\frac{1 - \mu_t}{1 - P_t}\, g + \frac{\mu_{t+1}}{1 - P_{t+1}}\, m\right)
 
-    with m and v as in :class:`Adam`.
+    with m and v as in :class:`Adam`. Under a schedule of :math:`\beta_1` each :math:`\mu_i` in the product is as it was
+    at its step, and :math:`\mu_{t+1}` that of today's :math:`\beta_1`.
 
     Parameters
     ----------

@@ -231,11 +231,10 @@ class _Run:
             raise stop
 
     def _diverged(self, row: np.ndarray, step: int, first: int, epoch: int) -> None:
-        lr = self.opt.hyper_rows(first + step, 1)[0]
-        named = dict(zip(self.opt.hyperparameters(), lr, strict=True))
+        rate = self.opt.hyper_rows(first + step, 1)[0][0]
         what = f"the loss became {row[0]}" if not np.isfinite(row[0]) else f"the gradient became {row[-1]}"
         raise DivergedError(
-            f"[fit] {what} in step {step + 1} of epoch {epoch + 1} (learning rate {named.get('lr', float('nan')):g}); "
+            f"[fit] {what} in step {step + 1} of epoch {epoch + 1} (learning rate {rate:g}); "
             "the model holds the parameters from before this epoch. Lower the learning rate, scale the inputs, "
             "or pass clip_global_norm",
             self.history,
