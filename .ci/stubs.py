@@ -72,6 +72,7 @@ ARGUMENTS = {("Trainer", "__init__", 2): "BatchPlan | None"}
 BUFFER = "def __buffer__(self, flags: int, /) -> memoryview: ..."
 # Names of types that mean something else in the stub, or lack their arguments.
 NAMES = {
+    "dict": "dict[str, Any]",
     "list": "list[Any]",
     "tuple": "tuple[Any, ...]",
     "collections.abc.Sequence": "collections.abc.Sequence[Any]",

@@ -61,6 +61,7 @@ void bind_plan(py::module_& m);
 void bind_optim(py::module_& m);
 void bind_schedules(py::module_& m);
 void bind_train(py::module_& m);
+void bind_landscapes(py::module_& m);
 void bind_nn(py::module_& m);
 void bind_info(py::module_& m);
 void bind_number_slots(py::module_& m);

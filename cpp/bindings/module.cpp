@@ -16,4 +16,5 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   fallline::bind_optim(m);
   fallline::bind_schedules(m);
   fallline::bind_train(m);
+  fallline::bind_landscapes(m);
 }

@@ -54,7 +54,8 @@ inline void clip(const Wanted& wanted, double* g) {
     for (int i = 0; i < 2; ++i) g[i] = g[i] > limit ? limit : g[i] < -limit ? -limit : g[i];
   }
   if (wanted.clip_norm > 0) {
-    const double factor = rounded(std::fmin(1.0, wanted.clip_norm / std::fmax(length(g), 1e-300)));
+    const double far = length(g), share = wanted.clip_norm / (far < 1e-300 ? 1e-300 : far);
+    const double factor = share > 1 ? 1.0 : rounded(share);  // NaN where the length is
     for (int i = 0; i < 2; ++i) g[i] = rounded(g[i] * factor);
   }
 }

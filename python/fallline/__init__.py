@@ -216,6 +216,7 @@ __all__ = [
     "jacobian",
     "jit",
     "jvp",
+    "landscapes",
     "less",
     "less_equal",
     "linear",
@@ -297,7 +298,7 @@ __all__ = [
 ]
 
 # Imported on first use, so that arrays and derivatives are there at once: the name and the module that has it.
-_LATER = {name: f"fallline.{name}" for name in ("diagnose", "nn", "optim", "testing", "train")}
+_LATER = {name: f"fallline.{name}" for name in ("diagnose", "landscapes", "nn", "optim", "testing", "train")}
 _LATER |= {
     name: "fallline.train" for name in ("DivergedError", "History", "evaluate", "fit", "load", "predict", "save")
 }

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fallline import _core
+from fallline import _core, _ops
 
 __all__ = [
     "accumulate",
@@ -124,7 +124,7 @@ def add_noise(eta: float = 0.01, gamma: float = 0.55, seed: int = 0) -> Transfor
     """
 
     def transform(g: Arrays, w: Mapping[str, Any], t: int, own: dict[str, Any]) -> Arrays:
-        deviation = (eta / (1 + t) ** gamma) ** 0.5
+        deviation = float(_ops.sqrt(eta / _ops.power(np.float64(1 + t), gamma)))  # the same on every machine
         key = _core.derive_key(_core.derive_key(seed, 0x6E6F697365), t)
         draws = (
             np.asarray(_core.random_normal(_core.derive_key(key, i), 0, a.shape, a.dtype))
