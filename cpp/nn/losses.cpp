@@ -108,11 +108,24 @@ constexpr Primitive kCrossEntropyAndGrad =  // of scores, labels and the gradien
                                                             out[0].data, out[1].data, r.rows, r.classes);
     });
 
+constexpr Primitive kSoftCrossEntropyGrad =
+    primitive("soft_cross_entropy_grad", row_major_like)
+        .no_derivative()
+        .run([](Inputs in, const Array& out, const Attrs&) {
+          const Array x = contiguous(in[0]), t = contiguous(in[1]);
+          const Rows r(x);
+          softmax_kernels().soft_cross_entropy[float_index(x.dtype)](x.data, t.data, in[2].data, in[2].strides[0],
+                                                                     nullptr, out.data, r.rows, r.classes);
+        });
+
 constexpr Primitive kSoftCrossEntropy = primitive("soft_cross_entropy", one_per_row)
                                             .vjp(
                                                 [](Pullback& p) {
                                                   const Var &x = p.in[0], &t = p.in[1], g = column(p.g);
-                                                  if (p.wants(0)) p.gin[0] = (softmax(x, 1) * last_sum(t) - t) * g;
+                                                  if (p.wants(0) && !recording())
+                                                    p.gin[0] = apply(kSoftCrossEntropyGrad, {x, t, p.g});
+                                                  else if (p.wants(0))
+                                                    p.gin[0] = (softmax(x, 1) * last_sum(t) - t) * g;
                                                   if (p.wants(1)) p.gin[1] = -log_softmax(x, 1) * g;
                                                 },
                                                 kReadsA | kReadsB)

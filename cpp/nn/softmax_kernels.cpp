@@ -57,7 +57,7 @@ struct SoftmaxGradOf {
 struct LogSoftmaxGradOf {
   template <class X>
   static FL_FN X call(X g, X y, X sum) {
-    return g - exp(y) * sum;
+    return select(y > X(-0.5), (g - sum) - expm1(y) * sum, g - exp(y) * sum);  // g - p sum, where p is nearly 1 too
   }
 };
 struct SoftLossOf {  // a class of probability 0 does not count, even where its score is -inf
@@ -66,19 +66,22 @@ struct SoftLossOf {  // a class of probability 0 does not count, even where its 
     return select(t == X(0), X(0), t * (log_sum - (x - m)));
   }
 };
-struct SoftGradOf {
+struct SoftGradOf {  // (p all - t) g, where p = e inverse; rest is 1 - p of the largest class, whose e is 1
   template <class X>
-  static FL_FN X call(X e, X t, X scale, X g) {
-    return e * scale - t * g;
+  static FL_FN X call(X e, X t, X inverse, X rest, X all, X g) {
+    return select(e == X(1), (all - t) - rest * all, e * inverse * all - t) * g;
   }
 };
 
 // Rows that are treated together, each step for all of them: so that the next row does not wait for the last, and
 // logarithms and divisions are taken a register at a time.
 constexpr int64_t kBatch = 64;
+//
+// A class that is nearly certain has a loss and a gradient as small as the others' exponentials together: `others` is
+// their sum without its 1, kept where it is below 1, and `rest` the largest class's 1 - p.
 template <class T>
 struct Batch {
-  T shift[kBatch], sum[kBatch], log_sum[kBatch], inverse[kBatch];
+  T shift[kBatch], sum[kBatch], others[kBatch], log_sum[kBatch], inverse[kBatch], rest[kBatch];
   T few[few_size<T>(kBatch)];  // the exponentials of short rows
   const T* e;                  // all exponentials, row after row; null when they were not kept
 };
@@ -99,6 +102,22 @@ FL_FN void exp_many(const T* x, int64_t rows, int64_t n, T* keep, Batch<T>& batc
   batch.e = keep;
 }
 
+// The sums without the largest class, of rows where the rest is below 1.
+template <class T>
+FL_FN void sum_others(const T* x, int64_t rows, int64_t n, Batch<T>& batch) {
+  constexpr int64_t kLanes = static_cast<int64_t>(Pack<T>::kLanes);
+  if (n <= kFew) {
+    T below[few_size<T>(kBatch)];
+    for (int64_t i = 0; i < rows * n; i += kLanes) BelowOne()(Pack<T>::load(batch.few + i)).store(below + i);
+    return join_few_in_order<Plus>(below, n, rows, n, batch.others);
+  }
+  for (int64_t i = 0; i < rows; ++i) {
+    if (!(batch.sum[i] < T(2))) continue;
+    batch.others[i] = batch.e ? join_row<Plus>(batch.e + i * n, n, BelowOne())
+                              : join_row<Plus>(x + i * n, n, ExpBelowOne<T>{batch.shift[i]});
+  }
+}
+
 template <class T>
 void fill(Batch<T>& batch, const T* x, int64_t rows, int64_t n, T* keep) {
   constexpr int64_t kLanes = static_cast<int64_t>(Pack<T>::kLanes);
@@ -110,11 +129,15 @@ void fill(Batch<T>& batch, const T* x, int64_t rows, int64_t n, T* keep) {
   } else {
     exp_many(x, rows, n, keep, batch);
   }
+  sum_others(x, rows, n, batch);
   for (int64_t i = 0; i < rows; i += kLanes) {
     const size_t rest = static_cast<size_t>(rows - i < kLanes ? rows - i : kLanes);
-    const Pack<T> sum = Pack<T>::load_n(batch.sum + i, rest);
-    log(sum).store_n(batch.log_sum + i, rest);
-    (Pack<T>(T(1)) / sum).store_n(batch.inverse + i, rest);
+    const Pack<T> sum = Pack<T>::load_n(batch.sum + i, rest), others = Pack<T>::load_n(batch.others + i, rest);
+    const Pack<T> one = T(1), inverse = one / sum;
+    const auto certain = (sum >= one) & (sum < Pack<T>(T(2)));
+    select(certain, log1p(others), log(sum)).store_n(batch.log_sum + i, rest);
+    inverse.store_n(batch.inverse + i, rest);
+    select(certain, others * inverse, one - inverse).store_n(batch.rest + i, rest);
   }
 }
 
@@ -162,7 +185,8 @@ void cross_entropy_batch(const T* x, const int64_t* labels, const T* g, int64_t 
   for (int64_t i = 0; loss && i < rows; ++i) loss[i] = batch.log_sum[i] - (x[i * n + labels[i]] - batch.shift[i]);
   for (int64_t i = 0; gx && i < rows; ++i) {
     const T* e = batch.e + i * n;
-    const T scale = g[i * g_step], at_label = (e[labels[i]] * batch.inverse[i] - T(1)) * scale;
+    const T scale = g[i * g_step], p = e[labels[i]];
+    const T at_label = (p == T(1) ? -batch.rest[i] : p * batch.inverse[i] - T(1)) * scale;
     sweep<ProductOf>(n, gx + i * n, Each<T>{e}, Same<T>{Pack<T>(batch.inverse[i] * scale)});
     gx[i * n + labels[i]] = at_label;
   }
@@ -191,8 +215,8 @@ void soft_cross_entropy_batch(const T* x, const T* t, const T* g, int64_t g_step
   }
   for (int64_t i = 0; gx && i < rows; ++i) {
     const T scale = g[i * g_step], all = join_row<Plus>(t + i * n, n, Plain());
-    sweep<SoftGradOf>(n, gx + i * n, Each<T>{batch.e + i * n}, Each<T>{t + i * n},
-                      Same<T>{Pack<T>(batch.inverse[i] * all * scale)}, Same<T>{Pack<T>(scale)});
+    sweep<SoftGradOf>(n, gx + i * n, Each<T>{batch.e + i * n}, Each<T>{t + i * n}, Same<T>{Pack<T>(batch.inverse[i])},
+                      Same<T>{Pack<T>(batch.rest[i])}, Same<T>{Pack<T>(all)}, Same<T>{Pack<T>(scale)});
   }
 }
 

@@ -15,6 +15,11 @@ struct ExpMinusColumn {
   const T* m;  // padded: a whole register may be read at any column
   FL_FN Pack<T> operator()(Pack<T> x, int64_t c) const { return exp(x - Pack<T>::load(m + c)); }
 };
+template <class T>
+struct ExpBelowOneColumn {
+  const T* m;
+  FL_FN Pack<T> operator()(Pack<T> x, int64_t c) const { return BelowOne()(ExpMinusColumn<T>{m}(x, c)); }
+};
 
 // sum[c] = the join of map(row r at c) over the rows, in order.
 template <class Join, class T, class Map>

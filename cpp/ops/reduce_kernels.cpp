@@ -39,7 +39,8 @@ void logsumexp_each_row(const T* x, T* out, int64_t n, int64_t begin, int64_t en
     } else {
       for (int64_t i = 0; i < rows; ++i) out[first + i] = join_row<Plus>(x + (first + i) * n, n, ExpMinus<T>{shift[i]});
     }
-    add_log(out + first, shift, rows);
+    add_log(out + first, shift, rows,
+            [&](int64_t i) { return join_row<Plus>(x + (first + i) * n, n, ExpBelowOne<T>{shift[i]}); });
   }
 }
 
@@ -49,7 +50,11 @@ void logsumexp_columns(const T* x, int64_t n, int64_t stride, int64_t columns, T
   join_columns<Larger>(x, n, stride, columns, shift, PlainColumn());
   for (int64_t c = 0; c < columns; ++c) shift[c] = shift_for(shift[c]);
   join_columns<Plus>(x, n, stride, columns, out, ExpMinusColumn<T>{shift});
-  add_log(out, shift, columns);
+  add_log(out, shift, columns, [&](int64_t c) {
+    T others;
+    join_columns<Plus>(x + c, n, stride, 1, &others, ExpBelowOneColumn<T>{shift + c});
+    return others;
+  });
 }
 
 // The first place of the extreme of a row, or of the first NaN.

@@ -82,6 +82,18 @@ struct ExpMinus {
   T m;
   FL_FN Pack<T> operator()(Pack<T> x) const { return exp(x - Pack<T>(m)); }
 };
+// Exponentials without the largest, which is 1: of elements that hold them, or of x.
+struct BelowOne {
+  template <class T>
+  FL_FN Pack<T> operator()(Pack<T> e) const {
+    return select(e < Pack<T>(T(1)), e, T(0));
+  }
+};
+template <class T>
+struct ExpBelowOne {
+  T m;
+  FL_FN Pack<T> operator()(Pack<T> x) const { return BelowOne()(exp(x - Pack<T>(m))); }
+};
 
 constexpr int64_t kBlock = 4096;
 constexpr int64_t kFew = 16;
@@ -215,13 +227,19 @@ FL_FN T shift_for(T m) {
   return m - m == T(0) ? m : T(0);
 }
 
-// sum[i] = log(sum[i]) + shift[i]
-template <class T>
-FL_FN void add_log(T* sum, const T* shift, int64_t n) {
+// sum[i] = log(sum[i]) + shift[i]. Where little more than the 1 of the largest is in the sum, and the shift does not
+// outweigh it, others(i) is asked for the sum without that 1, whose digits were lost.
+template <class T, class Others>
+FL_FN void add_log(T* sum, const T* shift, int64_t n, const Others& others) {
   constexpr int64_t kLanes = static_cast<int64_t>(Pack<T>::kLanes);
   for (int64_t i = 0; i < n; i += kLanes) {
     const size_t rest = static_cast<size_t>(n - i < kLanes ? n - i : kLanes);
     (log(Pack<T>::load_n(sum + i, rest)) + Pack<T>::load_n(shift + i, rest)).store_n(sum + i, rest);
+  }
+  for (int64_t i = 0; i < n; ++i) {
+    if (shift[i] * shift[i] < T(1) && sum[i] - shift[i] < T(0.5) && sum[i] >= shift[i]) {
+      sum[i] = shift[i] + log1p(Pack<T>(others(i))).first();
+    }
   }
 }
 

@@ -132,6 +132,19 @@ def test_huber_turns_linear_at_delta() -> None:
     assert g.tolist() == [-2, -0.5, 0, 0.5, 2]
 
 
+def test_squares_are_whole_and_half_of_them_is_huber_without_end() -> None:
+    """R18: the mean, the sum, and the convention with the half, each with its gradient."""
+    d = OUT - TARGET
+    for loss, value, gradient in (
+        (losses.mse, (d**2).sum() / d.size, 2 * d / d.size),
+        (lambda x, t: losses.mse(x, t, reduction="sum"), (d**2).sum(), 2 * d),
+        (lambda x, t: losses.huber(x, t, delta=float("inf")), (d**2).sum() / (2 * d.size), d / d.size),
+    ):
+        found, slope = fl.value_and_grad(lambda x, loss=loss: loss(x, TARGET))(OUT)
+        assert float(found) == pytest.approx(value, rel=1e-14)
+        np.testing.assert_allclose(np.asarray(slope), gradient, rtol=1e-14)
+
+
 @pytest.mark.parametrize("loss", [losses.mse, losses.mae, losses.huber, losses.binary_cross_entropy])
 def test_only_n_against_n_by_1_is_reshaped(loss: Any) -> None:
     x, t = RNG.normal(size=(N, 1)), RNG.integers(0, 2, N).astype(float)

@@ -16,7 +16,10 @@ Loss = Callable[..., Array]
 
 
 def mse(output: Any, target: Any, *, reduction: str = "mean", sample_weight: Any = None) -> Array:
-    r"""Mean squared error, :math:`\frac1n \sum (y - t)^2`.
+    r"""Mean squared error, :math:`\frac1n \sum (y - t)^2`, also called L2 loss.
+
+    Its gradient is :math:`2 (y - t) / n`. Many texts take half of it, :math:`\frac{1}{2n} \sum (y - t)^2`, whose
+    gradient has no 2 and whose learning rates are therefore twice as large: ``huber`` with ``delta=float("inf")``.
 
     Parameters
     ----------
@@ -26,6 +29,13 @@ def mse(output: Any, target: Any, *, reduction: str = "mean", sample_weight: Any
         "mean" or "sum" over all elements, or "none".
     sample_weight
         (n,): weights of the samples; the mean is then the weighted one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> y, t = np.array([1.0, 3.0]), np.zeros(2)
+    >>> mse(y, t).item(), mse(y, t, reduction="sum").item(), huber(y, t, delta=float("inf")).item()
+    (5.0, 10.0, 2.5)
     """
     output, target = _matched("mse", output, target)
     return _reduce(_ops.square(output - target), reduction, sample_weight)
@@ -78,13 +88,14 @@ def cross_entropy(output: Any, target: Any, *, reduction: str = "mean", sample_w
 
 
 def binary_cross_entropy(output: Any, target: Any, *, reduction: str = "mean", sample_weight: Any = None) -> Array:
-    r"""Cross entropy of a sigmoid, :math:`\frac1n \sum (\ln(1 + e^{x}) - t x)`.
+    r"""Cross entropy of a sigmoid, :math:`\frac1n \sum (t \ln(1 + e^{-x}) + (1 - t) \ln(1 + e^{x}))`.
 
-    PyTorch calls it with_logits. `target` holds probabilities, mostly 0 and 1; the other parameters as for `mse`.
+    Both terms are of one sign, so that nothing cancels where a sample is nearly certain. PyTorch calls it with_logits.
+    `target` holds probabilities, mostly 0 and 1; the other parameters as for `mse`.
     """
     output, target = _matched("binary_cross_entropy", output, target)
     target = _core.astype(target, output.dtype)
-    return _reduce(_ops.softplus(output) - target * output, reduction, sample_weight)
+    return _reduce(target * _ops.softplus(-output) + (1 - target) * _ops.softplus(output), reduction, sample_weight)
 
 
 def check_labels(labels: Any, classes: int) -> None:

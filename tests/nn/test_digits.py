@@ -1,0 +1,160 @@
+"""Digits of losses and activations, value and gradient, beside 50 digits of mpmath: where next to nothing is left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import mpmath as mp
+import numpy as np
+import pytest
+
+import fallline as fl
+from fallline.nn import losses
+
+SIZES = [1e-30, 1e-10, 1e-3, 0.1, 1.0, 2.0, 3.7, 5.0, 7.5, 10.0, 12.5, 15.0, 17.0, 20.0, 30.0, 40.0, 60.0, 80.0, 90.0,
+         1e2, 7e2, 1e3, 1e4]  # fmt: skip
+LOGITS = [sign * size for size in SIZES for sign in (1, -1)] + [0.0]
+Number = Any
+
+
+class Row(NamedTuple):
+    """A function of x, its value and derivative to 50 digits, and how many units of the last place it may be off.
+
+    Errors of results smaller than `near` and `slope_near`, functions of x, are counted in units of these.
+    """
+
+    function: Callable[[Any], Any]
+    value: Callable[[Number], Number]
+    slope: Callable[[Number], Number]
+    ulp: tuple[float, float] = (4, 4)
+    near: Callable[[Number], Number] = lambda x: 0
+    slope_near: Callable[[Number], Number] = lambda x: 0
+
+
+def sigmoid(x: Number) -> Number:
+    return 1 / (1 + mp.exp(-x))
+
+
+def softplus(x: Number) -> Number:
+    return mp.log1p(mp.exp(x)) if x < 0 else x + mp.log1p(mp.exp(-x))
+
+
+def phi(x: Number) -> Number:
+    return mp.erfc(-x / mp.sqrt(2)) / 2
+
+
+def bell(x: Number) -> Number:
+    return mp.exp(-x * x / 2) / mp.sqrt(2 * mp.pi)
+
+
+def against(loss: Callable[..., Any], t: float, **facts: Any) -> Callable[[Any], Any]:
+    return lambda x: loss(x, np.full(np.shape(x), t, x.dtype), reduction="none", **facts)
+
+
+def column(x: Any, others: int = 2) -> Any:
+    """Return scores (n, 1 + others): x of the first class, zero of the others."""
+    return np.stack([x] + [0 * x] * others, 1)
+
+
+def of_class(label: int, others: int = 2) -> Callable[[Any], Any]:
+    return lambda x: losses.cross_entropy(column(x, others), np.full(x.shape, label), reduction="none")
+
+
+def of_shares(*shares: float) -> Callable[[Any], Any]:
+    return lambda x: losses.cross_entropy(column(x), np.full((*x.shape, 3), shares, x.dtype), reduction="none")
+
+
+def binary(t: float) -> Row:
+    return Row(
+        against(losses.binary_cross_entropy, t),
+        lambda x: t * softplus(-x) + (1 - t) * softplus(x),
+        lambda x: (1 - t) * sigmoid(x) - t * sigmoid(-x),
+        slope_near=lambda x: max((1 - t) * sigmoid(x), t * sigmoid(-x)),
+    )
+
+
+def rest(x: Number, others: int = 2) -> Number:
+    """What the others' exponentials are to the first one's."""
+    return others * mp.exp(-x)
+
+
+def half_square(x: Number, delta: float) -> Number:
+    return x * x / 2 if abs(x) <= delta else delta * (abs(x) - delta / 2)
+
+
+ROWS: dict[str, Row] = {
+    "mse": Row(against(losses.mse, 0.75), lambda x: (x - 0.75) ** 2, lambda x: 2 * (x - 0.75)),
+    "mae": Row(against(losses.mae, 0.75), lambda x: abs(x - 0.75), lambda x: mp.sign(x - 0.75)),
+    "huber": Row(
+        against(losses.huber, 0.0, delta=2.0), lambda x: half_square(x, 2), lambda x: max(-2, min(2, x))
+    ),
+    **{f"binary cross entropy, t = {t}": binary(t) for t in (0.0, 0.25, 0.5, 0.75, 1.0)},
+    "cross entropy, the class": Row(of_class(0), lambda x: mp.log1p(rest(x)), lambda x: -rest(x) / (1 + rest(x))),
+    "cross entropy, the class of 40": Row(
+        of_class(0, 39), lambda x: mp.log1p(rest(x, 39)), lambda x: -rest(x, 39) / (1 + rest(x, 39))
+    ),
+    "log_softmax of 40": Row(
+        lambda x: fl.log_softmax(column(x, 39), 1)[:, 0],
+        lambda x: -mp.log1p(rest(x, 39)), lambda x: rest(x, 39) / (1 + rest(x, 39)),
+    ),
+    "cross entropy, another": Row(of_class(1), lambda x: x + mp.log1p(rest(x)), lambda x: 1 / (1 + rest(x))),
+    "cross entropy, shares of one": Row(
+        of_shares(1, 0, 0), lambda x: mp.log1p(rest(x)), lambda x: -rest(x) / (1 + rest(x))
+    ),
+    "cross entropy, shares": Row(
+        of_shares(0.5, 0.25, 0.25), lambda x: x / 2 + mp.log1p(rest(x)), lambda x: 1 / (1 + rest(x)) - 0.5,
+        near=lambda x: abs(x / 2), slope_near=lambda x: 0.5,
+    ),
+    "log_softmax": Row(
+        lambda x: fl.log_softmax(column(x), 1)[:, 0], lambda x: -mp.log1p(rest(x)), lambda x: rest(x) / (1 + rest(x))
+    ),
+    "logsumexp": Row(
+        lambda x: fl.logsumexp(column(x), 1), lambda x: x + mp.log1p(rest(x)), lambda x: 1 / (1 + rest(x)),
+        near=lambda x: abs(x), slope_near=lambda x: max(1, abs(x)) / (1 + rest(x)),
+    ),
+    "logsumexp of rows beside zero": Row(
+        lambda x: fl.logsumexp(np.stack([x, 0 * x], 1), 1), softplus, sigmoid,
+        slope_near=lambda x: max(1, abs(x)) * sigmoid(x),
+    ),
+    "logsumexp of columns beside zero": Row(
+        lambda x: fl.logsumexp(np.stack([0 * x, x], 0), 0), softplus, sigmoid,
+        slope_near=lambda x: max(1, abs(x)) * sigmoid(x),
+    ),
+    "logaddexp": Row(
+        lambda x: np.logaddexp(x, np.zeros_like(x)), softplus, sigmoid, slope_near=lambda x: max(1, abs(x)) * sigmoid(x)
+    ),
+    "softplus": Row(fl.softplus, softplus, sigmoid),
+    "sigmoid": Row(fl.sigmoid, sigmoid, lambda x: sigmoid(x) * sigmoid(-x), slope_near=lambda x: 1),
+    "silu": Row(fl.silu, lambda x: x * sigmoid(x), lambda x: sigmoid(x) * (1 + x * sigmoid(-x)),
+                slope_near=lambda x: max(1, abs(x)) * sigmoid(x)),
+    "tanh": Row(fl.tanh, mp.tanh, lambda x: mp.sech(x) ** 2, slope_near=lambda x: 1),
+    "gelu": Row(fl.gelu, lambda x: x * phi(x), lambda x: phi(x) + x * bell(x),
+                near=lambda x: abs(x), slope_near=lambda x: 1),
+}  # fmt: skip
+
+
+def units(found: np.ndarray, exact: list[Number], floor: list[Number]) -> np.ndarray:
+    """Return the errors in units of the last place; below 1e4 times the smallest normal number they are that of it."""
+    tiny = 1e4 * float(np.finfo(found.dtype).tiny)
+    size = np.array([max(abs(float(a)), abs(float(b)), tiny) for a, b in zip(exact, floor, strict=True)])
+    wrong = [float(abs(mp.mpf(float(a)) - b)) for a, b in zip(found, exact, strict=True)]
+    return np.array(wrong) / np.spacing(size.astype(found.dtype)).astype(float)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ROWS)
+def test_values_and_gradients_keep_their_digits(name: str, dtype: str) -> None:
+    row, x = ROWS[name], np.array(LOGITS, dtype)
+    exact = [mp.mpf(float(v)) for v in x]
+    with mp.workdps(50):
+        value, slope = [row.value(v) for v in exact], [row.slope(v) for v in exact]
+        near, slope_near = [row.near(v) for v in exact], [row.slope_near(v) for v in exact]
+        found = np.asarray(row.function(fl.asarray(x)))
+        gradient = np.asarray(fl.grad(lambda v: fl.sum(row.function(v)))(x))
+        limit = row.ulp[dtype == "float64"]
+        for what, errors in (
+            ("value", units(found, value, near)), ("gradient", units(gradient, slope, slope_near))
+        ):  # fmt: skip
+            worst = int(np.argmax(errors))
+            assert errors[worst] <= limit, f"{what} at {x[worst]}: {errors[worst]:.3g} units"
