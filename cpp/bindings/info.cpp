@@ -8,6 +8,11 @@
 namespace fallline {
 
 void bind_info(py::module_& m) {
+  try {
+    active_target();  // read here what FALLLINE_TARGET names: an import that cannot be is an ImportError
+  } catch (const std::invalid_argument& error) {
+    throw py::import_error(error.what());
+  }
   m.def("target", [] { return std::string(target_name(active_target())); });
   m.def("targets", [] {
     std::vector<std::string> names;

@@ -136,9 +136,9 @@ def check_finite(what: str, x: NDArray[Any]) -> None:
     limit = min(LARGEST, float(np.finfo(x.dtype).max))
     usable = np.abs(x) <= limit
     if not usable.all():
-        row, *column = np.argwhere(~usable)[0]
-        where = f"row {row}, feature {column[0]}" if column else f"row {row}"
-        raise InputError(f"{what} with {x[(row, *column)]} in {where}; every value must be finite and below 1e100")
+        place = tuple(np.argwhere(~usable)[0])
+        where = f"row {place[0]}, feature {place[1]}" if len(place) > 1 else f"row {place[0]}"
+        raise InputError(f"{what} with {x[place]} in {where}; every value must be finite and below 1e100")
 
 
 def _targets(path: Path, y: NDArray[Any]) -> NDArray[Any]:

@@ -65,9 +65,11 @@ class Format:
     def decode(self, slot: str, state: np.ndarray, like: np.ndarray) -> np.ndarray:
         """Return the values of a slot of the parameter `like`."""
         if slot not in self._values:
-            return state.copy(order="K")
+            copy: np.ndarray = state.copy(order="K")
+            return copy
         flat: np.ndarray = _core.decode_state(self.precision, self._values[slot], state, like.size)
-        return flat.reshape(like.shape, order="F" if state[-1] else "C")
+        values: np.ndarray = flat.reshape(like.shape, order="F" if state[-1] else "C")
+        return values
 
     def nbytes(self, slot: str, like: np.ndarray) -> int:
         """Return how many bytes the slot of the parameter `like` takes."""

@@ -173,7 +173,8 @@ def two_loops(gradient: np.ndarray, s: np.ndarray, y: np.ndarray) -> np.ndarray:
         q *= (s[-1] @ y[-1]) / (y[-1] @ y[-1])
     for i in range(len(s)):
         q += (weights[i] - (y[i] @ q) / (s[i] @ y[i])) * s[i]
-    return -q
+    direction: np.ndarray = -q
+    return direction
 
 
 def strong_wolfe(look: Callable[[float], Point], origin: Point, trial: float) -> Point | None:

@@ -239,7 +239,8 @@ def directed(h: Mapping[str, Any], g: Any, w: Any) -> Any:
 
 
 def _cast(a: Any, dtype: Any) -> Any:
-    return _core.astype(a, dtype) if isinstance(a, _core.Array) else np.asarray(a, dtype)
+    # Row by row, as files keep it: products of the same numbers in another order of memory may differ in the last bit.
+    return _core.astype(a, dtype) if isinstance(a, _core.Array) else np.asarray(a, dtype, order="C")
 
 
 def _given(value: Any) -> bool:

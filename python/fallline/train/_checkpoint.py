@@ -182,7 +182,8 @@ def _in_order(content: bytes) -> bytes:
 
 
 def _plain(value: Any) -> NDArray[Any]:
-    return np.ascontiguousarray(np.asarray(value)).reshape(np.shape(value))
+    plain: NDArray[Any] = np.ascontiguousarray(np.asarray(value)).reshape(np.shape(value))
+    return plain
 
 
 def _numbers(values: Any) -> Any:
