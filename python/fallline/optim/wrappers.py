@@ -113,16 +113,19 @@ class Wrapper(Optimizer):
                 f"not '{self._name.lower()}'"
             )
         parts = copy.deepcopy(self.parts)
-        for i, opt in enumerate(parts):
-            mine = {k.partition(":")[2]: v for k, v in state_dict.items() if k.partition(":")[0] == str(i)}
-            opt.load_state_dict(mine, strict)
+        theirs: list[dict[str, Any]] = [{} for _ in parts]
         own: dict[str, Any] = {}
         for key, value in state_dict.items():
-            path, _, name = key.rpartition("/own.")
-            if key.startswith("own."):
-                own[key[4:]] = int(value)
-            elif name:
+            number, of_part, rest = key.partition(":")
+            path, of_path, name = key.rpartition("/own.")
+            if of_part and number in map(str, range(len(parts))):
+                theirs[int(number)][rest] = value
+            elif of_path:
                 own.setdefault(name, {})[path] = np.array(value)
+            elif key.startswith("own."):
+                own[key[4:]] = int(value)
+        for opt, state in zip(parts, theirs, strict=True):
+            opt.load_state_dict(state, strict)
         self.parts, self.own, self.t = parts, own, int(state_dict["t"])
 
     def __getstate__(self) -> dict[str, Any]:
