@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from edges import EDGES, Edge
-from twins.around import AROUND, LR
+from twins.around import AROUND, LR, Around
 
 import fallline as fl
 from fallline import optim
@@ -21,6 +21,11 @@ DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 def rule(row: Edge, **changes: Any) -> Optimizer:
     opt: Optimizer = getattr(optim, row.name)(**{"lr": row.lr, **row.options, **changes})
+    return opt
+
+
+def around(row: Around) -> Optimizer:
+    opt: Optimizer = eval(row.ours, {**vars(optim), "inner": optim.Adam(LR)})
     return opt
 
 
@@ -67,7 +72,7 @@ def test_l2_is_part_of_the_gradient(row: Edge) -> None:
 
 MADE: dict[str, Callable[[], Optimizer]] = {
     **{"-".join([row.name, *map(str, row.options)]): lambda row=row: rule(row) for row in EDGES},  # type: ignore[misc]
-    **{row.ours: lambda row=row: eval(row.ours, {**vars(optim), "inner": optim.Adam(LR)}) for row in AROUND},  # type: ignore[misc]
+    **{row.ours: lambda row=row: around(row) for row in AROUND},  # type: ignore[misc]
 }
 TREE = {"a": (4, 3), "b": (3,), "c.0": (2, 2), "c.1": (3,), "bb": (5,)}  # every pattern fits something
 
@@ -102,7 +107,14 @@ def test_what_is_loaded_takes_the_place_of_what_was_there(name: str, strict: boo
         np.testing.assert_equal(second.averaged(v), third.averaged(x))
 
 
-WHOLE = ["LAMB", "SOAP-weight_decay", "Shampoo", "SWATS", "Prodigy", *(row.ours for row in AROUND if "'a'" not in row.ours)]
+WHOLE = [
+    "LAMB",
+    "SOAP-weight_decay",
+    "Shampoo",
+    "SWATS",
+    "Prodigy",
+    *(row.ours for row in AROUND if "'a'" not in row.ours),
+]
 
 
 @pytest.mark.parametrize("name", WHOLE)
