@@ -49,6 +49,7 @@ inline Lane min(Lane a, Lane b) { return a.v < b.v ? a : b; }
 inline Lane abs(Lane x) { return {std::abs(x.v), Lane::Same()}; }
 inline Lane sqrt(Lane x) { return std::sqrt(x.v); }
 inline Lane root(Lane x) { return sqrt(x); }
+inline Lane square_bound(Lane) { return mode.single ? 0x1p62 : 0x1p510; }
 
 }  // namespace wasm
 }  // namespace fallline

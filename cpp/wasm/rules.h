@@ -40,8 +40,7 @@ template <class R, size_t... I>
 void step(const Coef<Lane>& k, const double* g, double* w, Two* slots, std::index_sequence<I...>) {
   for (int i = 0; i < 2; ++i) {
     Lane gi = g[i], wi = w[i], s[] = {Lane(slots[I][i])..., Lane(0.0)};
-    prologue(k, gi, wi);
-    R::step(k, gi, wi, s[I]...);
+    update<R>(k, gi, wi, s[I]...);
     w[i] = wi.v;
     ((slots[I][i] = s[I].v), ...);
   }

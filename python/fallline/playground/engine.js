@@ -3,7 +3,7 @@
 // loadEngine(bytes) gives an object with tables (rules, schedules, landscapes) and functions (value, gradient, grid,
 // line, path, python). Numbers are those of the library, bit for bit in float64.
 
-const RANGES = ["any", "nonnegative", "unit", "closed_unit", "flag"];
+const RANGES = ["any", "nonnegative", "unit", "closed_unit", "flag", "running"];
 const SLOT_MEANINGS = {
   m: "running mean of gradients", m1: "fast mean of gradients", m2: "slow mean of gradients", v: "running mean of squares",
   n: "mean of squares", u: "largest or scaled size", z: "the plain iterate", p: "previous gradient", d: "step size", a: "mean of points",
@@ -97,13 +97,14 @@ export async function loadEngine(bytes) {
       const kind = hyperKind(name, allowed), [low, high] = hyperSpan(kind, value);
       return {name, value, range: allowed, low, high, kind, letter: HYPER_LETTERS[name] ?? name, common: COMMON_HYPERS.includes(name)};
     });
+    const columns = hypers.map((hyper) => hyper.name);  // of a row; running numbers are nobody's to set
     const slots = range(wasm.slot_count(i), (j) => {
       const name = text(wasm.slot_name(i, j));
       return {name, meaning: SLOT_MEANINGS[name] ?? name};
     });
     const name = variant.name ?? type;
     const key = text(wasm.rule_name(i));
-    return {key, name, label: variant.label ?? name, arguments: variant.arguments ?? {}, hypers, slots, lookahead: key === "nesterov_lookahead", index: i};
+    return {key, name, label: variant.label ?? name, arguments: variant.arguments ?? {}, hypers: hypers.filter((hyper) => hyper.range !== "running"), columns, slots, lookahead: key === "nesterov_lookahead", index: i};
   }
 
   function readLandscape(i) {
@@ -224,12 +225,12 @@ export async function loadEngine(bytes) {
     for (const name of [...Object.keys(hypers), ...Object.keys(schedules)]) {
       if (!known.includes(name)) throw engineError("path", `${rule.key} has no hyper-parameter '${name}'; it has ${known.join(", ")}`);
     }
-    const rows = new Float64Array(Math.max(steps, 1) * known.length);
-    rule.hypers.forEach((hyper, j) => {
-      const given = hypers[hyper.name] ?? hyper.value;
+    const width = rule.columns.length, rows = new Float64Array(Math.max(steps, 1) * width).fill(NaN);
+    rule.hypers.forEach((hyper) => {
+      const j = rule.columns.indexOf(hyper.name), given = hypers[hyper.name] ?? hyper.value;
       const values = schedules[hyper.name] ? scheduled(schedules[hyper.name], steps) : null;
       for (let t = 0; t < Math.max(steps, 1); ++t) {
-        rows[t * known.length + j] = allowed("path", hyper, values ? values[t] : Number(given));
+        rows[t * width + j] = allowed("path", hyper, values ? values[t] : Number(given));
       }
     });
     return rows;
