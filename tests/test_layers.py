@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 CPP = ("simd", "tensor", "ops", "record", "primitives", "plan", "optim", "nn", "train", "bindings", "wasm")
 PYTHON: tuple[tuple[str, ...], ...] = (
-    ("_core", "_doc", "_hints"),
+    ("_core", "_doc", "_hints", "_html", "_arguments"),
     ("_array", "_tree", "tree", "_constants", "_info"),
     ("_images", "_ops", "linalg", "fft", "random"),
     ("transforms", "_numpy"),

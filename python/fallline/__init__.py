@@ -27,6 +27,7 @@ from fallline._constants import (
 from fallline._constants import bool_ as bool
 from fallline._core import DeviceError, DTypeError, ShapeError, TapeError, TraceError, is_tracing
 from fallline._core import version as __version__
+from fallline._hints import module_names as _module_names
 from fallline._images import avg_pool2d, conv2d, max_pool2d
 from fallline._info import get_num_threads, info, set_default_dtype, set_num_threads
 from fallline._ops import (
@@ -306,11 +307,11 @@ _LATER |= {
 
 def __getattr__(name: str) -> object:
     if name not in _LATER:
-        raise AttributeError(f"module 'fallline' has no attribute {name!r}")
+        return _numpy.named(name) or _missing(name)
     module = _import_module(_LATER[name])
     globals()[name] = value = module if module.__name__ == f"fallline.{name}" else getattr(module, name)
     return value
 
 
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+_missing, __dir__ = _module_names(__name__)
+del TYPE_CHECKING

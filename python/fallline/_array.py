@@ -12,6 +12,7 @@ import numpy as np
 
 from fallline import _core
 from fallline._core import Array
+from fallline._hints import Absent
 
 __all__ = ["Array", "asarray"]
 
@@ -199,7 +200,46 @@ def _to_index(x: Array) -> int:
     return int(_scalar(x, "index"))
 
 
+def _html(x: Array) -> str:
+    from fallline._html import of_array  # only in notebooks
+
+    return of_array(x)
+
+
+def _missing(x: Array, name: str) -> Any:
+    raise Absent("fl.Array", "Array", name, lambda: object.__dir__(x))
+
+
+_DOC = """An array with NumPy's manners: elements of one dtype, memory that NumPy can share, a record of derivatives.
+
+Made by :func:`fallline.asarray` and by functions; it has no constructor. Operators, indexing, NumPy's functions
+(``np.mean(x)``) and those of fallline work on it and carry derivatives.
+
+Attributes
+----------
+shape, ndim, size
+    The lengths of the axes, how many axes there are, and how many elements.
+dtype, itemsize, nbytes, strides
+    The kind of the elements, the bytes of one and of all, and the bytes from one to the next along each axis.
+T, mT
+    With the axes in reverse order; with the last two exchanged.
+requires_grad, grad
+    Whether operations on it are recorded, and the gradient that ``backward`` left, or None.
+device
+    Where the memory is: "cpu".
+
+Examples
+--------
+>>> import fallline as fl
+>>> x = fl.asarray([[1.0, 2.0], [3.0, 4.0]])
+>>> x.shape, x.dtype.name, (x @ x).sum().item()
+((2, 2), 'float32', 54.0)
+"""
+
 METHODS: dict[str, Any] = {
+    "__doc__": _DOC,
+    "__getattr__": _missing,
+    "_repr_html_": _html,
     "__setitem__": setitem,
     "__iter__": _iterate,
     "__repr__": _repr,

@@ -85,9 +85,9 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.copy: _ops.copy,
     np.zeros_like: lambda x, dtype=None: _ops.zeros_like(x, dtype=dtype),
     np.ones_like: lambda x, dtype=None: _ops.ones_like(x, dtype=dtype),
-    np.shape: lambda x: x.shape,
-    np.ndim: lambda x: x.ndim,
-    np.size: lambda x: x.size,
+    np.shape: lambda x: asarray(x).shape,
+    np.ndim: lambda x: asarray(x).ndim,
+    np.size: lambda x: asarray(x).size,
     np.allclose: _same,
     np.array_equal: lambda x, y: bool(np.array_equal(np.asarray(x), np.asarray(y))),
     np.array2string: lambda x, *args, **kwargs: np.array2string(np.asarray(x), *args, **kwargs),
@@ -151,3 +151,12 @@ def _array_function(self: Array, function: Any, types: Any, args: Any, kwargs: A
 
 Array.__array_ufunc__ = _array_ufunc  # type: ignore[method-assign]
 Array.__array_function__ = _array_function  # type: ignore[method-assign]
+
+
+def named(name: str) -> Any:
+    """Return what a function of NumPy of this name is here, such as ``concatenate``; None where it is not known."""
+    theirs = getattr(np, name, None) if not name.startswith("_") else None
+    try:
+        return UFUNCS.get(theirs) or FUNCTIONS.get(theirs)
+    except TypeError:  # what cannot be looked up
+        return None

@@ -10,6 +10,7 @@ import numpy as np
 
 from fallline import _core
 from fallline._array import Array, asarray
+from fallline._hints import module_names
 
 __all__ = ["Generator", "default_rng", "get_default", "seed"]
 
@@ -114,3 +115,6 @@ def seed(value: int) -> None:
     """Start the generator that initialisers draw from anew."""
     global _default
     _default = Generator(value)
+
+
+__getattr__, __dir__ = module_names(__name__)

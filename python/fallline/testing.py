@@ -10,6 +10,7 @@ import numpy as np
 
 from fallline import _core, _tree, random, transforms
 from fallline._array import asarray
+from fallline._hints import module_names
 
 __all__ = ["check_grads", "use_target"]
 
@@ -78,3 +79,6 @@ def use_target(name: str) -> Iterator[None]:
         yield
     finally:
         _core.set_target(before)
+
+
+__getattr__, __dir__ = module_names(__name__)

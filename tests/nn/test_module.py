@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import warnings
 from typing import Any
 
 import numpy as np
@@ -27,11 +28,13 @@ class Net(nn.Module):
 
 
 class Averager(nn.Module):
-    buffers = ("mean",)
-
     def __init__(self) -> None:
         super().__init__()
-        self.weight, self.mean = fl.ones(2), fl.zeros(2)
+        self.weight, self.mean = fl.ones(2), nn.Buffer(np.zeros(2))
+        self.seen = {"last": nn.Buffer(fl.zeros(2)), "gain": fl.ones(())}
+
+    def forward(self, x: Any) -> Any:
+        return (x - self.mean) * self.weight * self.seen["gain"]
 
 
 def test_arrays_and_parts_are_found_in_attributes_lists_and_dicts() -> None:
@@ -49,24 +52,83 @@ def test_paths_of_a_sequence_are_its_numbers() -> None:
     assert list(net.parameters()) == ["0.weight", "0.bias", "2.0.weight", "2.0.bias"]
     assert len(net) == 3
     assert net[1] is list(net)[1]
-    with pytest.raises(TypeError, match=r"\[Sequential\] expected modules, got int"):
+    with pytest.raises(TypeError, match=r"\[Sequential\] layer 1 must be a module or a function of one array, got 3"):
         nn.Sequential(nn.Linear(1, 1), 3)
     assert nn.Sequential(fl.tanh)(np.zeros(2)).tolist() == [0, 0]  # a function will do
 
 
-def test_assigned_float_arrays_of_numpy_become_parameters() -> None:
-    module = nn.Module()
-    module.weight = np.ones(3)
-    module.table = np.arange(3)
+def test_numpy_arrays_are_constants_with_a_note_and_arrays_are_parameters() -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = np.arange(3)
+            self.weight = fl.ones(3)
+
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        for _ in range(2):
+            module = Scaled()
+            module.mean = np.ones(3)
+            module.stages = [np.zeros(2)]
+    words = [str(note.message) for note in said]
+    assert [text.partition(" is a constant")[0] for text in words] == [
+        "[Scaled] the NumPy array 'mean'", "[Scaled] the NumPy array 'stages.0'",
+    ]  # fmt: skip
+    assert all("fl.asarray" in text and "fl.nn.Buffer" in text for text in words)
+    assert all(note.filename == __file__ for note in said)
     assert list(module.parameters()) == ["weight"]
-    assert isinstance(module.weight, fl.Array)
-    assert isinstance(module.table, np.ndarray)
+    assert list(module.state_dict()) == ["weight"]
+    assert type(module.mean) is np.ndarray
+    assert repr(module) == (
+        "Scaled(\n  table: constant (3,) int64\n  weight: parameter (3,) float32\n"
+        "  mean: constant (3,) float64\n  stages.0: constant (2,) float64\n)"
+    )
+    module.weight = np.zeros(4)  # a parameter stays one
+    assert list(module.parameters()) == ["weight"]
 
 
 def test_buffers_are_kept_but_not_trained() -> None:
     module = nn.Sequential(Averager())
-    assert list(module.parameters()) == ["0.weight"]
-    assert list(module.state_dict()) == ["0.weight", "0.mean"]
+    assert list(module.parameters()) == ["0.weight", "0.seen.gain"]
+    assert list(module.state_dict()) == ["0.weight", "0.mean", "0.seen.last", "0.seen.gain"]
+    assert isinstance(module[0].mean, fl.Array)
+    module[0].mean = np.full(2, 0.5, np.float32)
+    assert list(module.state_dict()) == ["0.weight", "0.mean", "0.seen.last", "0.seen.gain"]
+    for word in ("mean: buffer (2,)", "seen.last: buffer (2,)", "seen.gain: parameter ()", "weight: parameter (2,)"):
+        assert word in repr(module)
+    x = np.ones((8, 2), np.float32)
+    before = {path: np.array(a) for path, a in module.state_dict().items()}
+    fl.fit(module, x, x * 3, loss="mse", optimizer=fl.optim.SGD(0.1), epochs=3, progress=False)
+    moved = [path for path, a in module.state_dict().items() if not np.array_equal(np.asarray(a), before[path])]
+    assert moved == ["0.weight", "0.seen.gain"]
+    assert list(copy.deepcopy(module).parameters()) == list(module.parameters())
+
+
+def test_lists_and_dicts_of_arrays_are_parameters() -> None:
+    class Deep(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weights = [fl.asarray(np.full((2, 2), 0.1 * i, np.float32)) for i in range(1, 3)]
+            self.by_name = {"gain": fl.ones(2), "rest": (fl.zeros(2), nn.Linear(2, 1))}
+
+        def forward(self, x: Any) -> Any:
+            for w in self.weights:
+                x = fl.tanh(x @ w) * self.by_name["gain"] + self.by_name["rest"][0]
+            return self.by_name["rest"][1](x)
+
+    net, x = Deep(), np.ones((4, 2), np.float32)
+    paths = ["weights.0", "weights.1", "by_name.gain", "by_name.rest.0", "by_name.rest.1.weight", "by_name.rest.1.bias"]
+    assert list(net.parameters()) == paths
+    before = {path: np.array(a) for path, a in net.parameters().items()}
+    own = net.weights
+    grads = fl.grad(lambda m: fl.nn.losses.mse(m(x), x[:, :1]))(net)
+    assert net.weights is own
+    assert all(np.asarray(grads[path]).any() for path in paths)
+    fl.fit(net, x, x[:, :1] * 2, loss="mse", optimizer=fl.optim.SGD(0.1), progress=False)
+    assert all((np.asarray(a) != before[path]).any() for path, a in net.parameters().items())
+    twin = Deep()
+    twin.load_state_dict(net.state_dict())
+    assert twin(x).tolist() == net(x).tolist()
 
 
 def test_a_shared_module_counts_once() -> None:

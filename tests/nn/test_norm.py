@@ -118,9 +118,9 @@ def test_a_saved_network_comes_back_with_its_statistics(tmp_path: Path) -> None:
         (lambda: fl.nn.BatchNorm2d(3)(np.ones((2, 3))), "with 4 axes"),
         (lambda: fl.nn.BatchNorm1d(3)(np.ones((2, 4))), "expected (n, 3"),
         (lambda: fl.nn.BatchNorm1d(3)(np.ones((1, 3))), "no variance"),
-        (lambda: fl.nn.BatchNorm1d(0), "num_features must be positive"),
+        (lambda: fl.nn.BatchNorm1d(0), "num_features must be a positive whole number"),
         (lambda: fl.nn.BatchNorm1d(3, momentum=2), "momentum must be in"),
-        (lambda: fl.nn.BatchNorm1d(3, eps=-1), "eps must not be negative"),
+        (lambda: fl.nn.BatchNorm1d(3, eps=-1), "eps must be at least 0"),
     ],
 )
 def test_what_does_not_fit_is_told(call: Any, words: str) -> None:

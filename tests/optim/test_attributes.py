@@ -88,6 +88,7 @@ WRONG: dict[str, tuple[Callable[[], fl.optim.Optimizer], str, str]] = {
     "the form of the state": (Adam, "state_dtype", "decided when the optimizer is made"),
     "a method": (Adam, "step", "no attribute 'step' to set"),
     "a property": (Adam, "state", "no setter"),
+    "of another library": (Adam, "learning_rate", "use opt.lr"),
     "nothing like it": (Adam, "foo", "its hyper-parameters are lr, beta1"),
 }
 
@@ -152,3 +153,4 @@ def test_the_signature_of_a_class_is_that_of_its_constructor() -> None:
     assert list(inspect.signature(Adam).parameters)[:3] == ["lr", "betas", "eps"]
     assert "l2" in dir(SGD())
     assert "eps" not in dir(SGD())
+    assert not {"lr", "learning_rate", "zero_grad"} & set(dir(Adam))

@@ -107,14 +107,14 @@ def test_what_cannot_be_is_told(call: Any, words: str) -> None:
 
 
 def test_schedules_count_epochs_of_changing_sizes_and_of_a_second_fit() -> None:
-    opt, rates = fl.optim.SGD(fl.optim.schedules.step(0.1, every=1, per="epoch")), []
+    model, opt, rates = network(), fl.optim.SGD(fl.optim.schedules.step(0.1, every=1, per="epoch")), []
 
     def note(*epoch_history_model_opt: Any) -> None:
         rates.append((opt.t, opt.hyper_rows(opt.t - 1, 1)[0, 0], opt.hyper_rows(opt.t, 1)[0, 0]))
 
-    train(network(), opt, 3, BatchSizeSchedule(10), callbacks=[note])
-    train(network(), opt, 2, 25, callbacks=[note])
-    train(network(), opt, 1, 50, callbacks=[note])
+    train(model, opt, 3, BatchSizeSchedule(10), callbacks=[note])
+    train(model, opt, 2, 25, callbacks=[note])
+    train(model, opt, 1, 50, callbacks=[note])
     assert rates == [
         (t, 0.1 * 0.5**epoch, 0.1 * 0.5 ** (epoch + 1)) for epoch, t in enumerate([10, 15, 18, 22, 26, 28])
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import gc
 import itertools
 from collections.abc import Callable
 from pathlib import Path
@@ -207,6 +209,66 @@ def test_an_instance_goes_on_and_a_name_starts_anew() -> None:
     assert_same(one, two)
     fit(one, optimizer="adam", epochs=0)
     assert_same(one, two)
+
+
+RULES: dict[str, Callable[[], fl.optim.Optimizer]] = {
+    **OPTIMIZERS,
+    "a chain": lambda: fl.optim.chain(fl.optim.clip_value(1.0), fl.optim.Adam(0.01)),
+    "a rule on whole tensors": lambda: fl.optim.SOAP(0.01),
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_an_optimizer_knows_whose_state_it_holds(name: str) -> None:
+    model, opt = network(), RULES[name]()
+    fit(model, optimizer=opt, epochs=1)
+    other = network(seed=2)
+    before = arrays(other)
+    with pytest.raises(ValueError, match=r"holds the state of another Sequential, after 4 updates; make a new one"):
+        fit(other, optimizer=opt)
+    assert all((arrays(other)[path] == before[path]).all() for path in before)
+    pair, twin = copy.deepcopy((model, opt))
+    fit(pair, optimizer=twin, epochs=1)  # a copy of both goes on
+    fit(model, optimizer=opt, epochs=1)
+    assert_same(pair, model)
+    del model
+    gc.collect()
+    with pytest.raises(ValueError, match="holds the state of a model that is gone"):
+        fit(other, optimizer=opt)
+    opt.load_state_dict(twin.state_dict())  # a state that was loaded belongs to the next model
+    fit(pair, optimizer=opt, epochs=1)
+
+
+def test_an_optimizer_that_has_made_no_step_belongs_to_nobody() -> None:
+    opt = fl.optim.Adam()
+    fit(network(), optimizer=opt, epochs=0)
+    fit(network(), optimizer=opt, epochs=1)
+    assert opt.t == 4
+
+
+# Modes
+
+
+def test_every_part_keeps_its_mode() -> None:
+    model = network(0.5)
+    model[1].eval()  # a part that is frozen
+    modes = [module.training for module in model.modules()]
+    assert len(set(modes)) == 2
+    for use in (
+        lambda: fl.predict(model, X),
+        lambda: fl.predict(model, X[:0]),
+        lambda: fl.evaluate(model, X, LABELS, loss="cross_entropy"),
+        lambda: fl.train.plan(model, X, LABELS, loss="cross_entropy"),
+        lambda: fl.train.update_running_statistics(model, X),
+        lambda: fit(model, epochs=1, validation=(X, LABELS)),
+    ):
+        use()
+        assert [module.training for module in model.modules()] == modes
+    model.eval()
+    fl.predict(model, X)
+    assert not any(module.training for module in model.modules())
+    fit(model, epochs=1)
+    assert all(module.training for module in model.modules())
 
 
 def test_epochs_are_shuffled_anew_and_the_seed_decides() -> None:

@@ -157,6 +157,15 @@ def test_divergence_restores_the_state_of_the_optimizer_too(loss: Any, what: str
 # Ctrl-C
 
 
+def interrupted(*args: Any, **facts: Any) -> fl.History:
+    """Return the history that Ctrl-C carries out of a run."""
+    with pytest.raises(KeyboardInterrupt) as raised:
+        fit(*args, **facts)
+    history: fl.History = raised.value.history  # type: ignore[attr-defined]
+    assert history.interrupted
+    return history
+
+
 def test_ctrl_c_in_the_moment_of_divergence_gives_the_parameters_back(monkeypatch: pytest.MonkeyPatch) -> None:
     class Interrupted:
         def __init__(self, *parts: Any) -> None:
@@ -173,8 +182,7 @@ def test_ctrl_c_in_the_moment_of_divergence_gives_the_parameters_back(monkeypatc
     monkeypatch.setattr(_core, "Trainer", Interrupted)
     model = network()
     weights = arrays(model)
-    history = fit(model, loss=lambda out, y: fl.sqrt(out * out - out * out).sum(), optimizer=fl.optim.Adam(0.01))
-    assert history.interrupted
+    interrupted(model, loss=lambda out, y: fl.sqrt(out * out - out * out).sum(), optimizer=fl.optim.Adam(0.01))
     assert all(np.array_equal(a, b) for a, b in zip(arrays(model), weights, strict=True))
 
 
@@ -193,13 +201,12 @@ def alarm() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("alarm")
-def test_ctrl_c_returns_the_history_and_leaves_whole_parameters(long_data: tuple[np.ndarray, np.ndarray]) -> None:
+def test_ctrl_c_carries_the_history_and_leaves_whole_parameters(long_data: tuple[np.ndarray, np.ndarray]) -> None:
     model, opt = network(), fl.optim.Adam()
     signal.setitimer(signal.ITIMER_REAL, 0.2)
     start = time.monotonic()
-    history = fit(model, *long_data, optimizer=opt, epochs=100_000, shuffle=False)
+    history = interrupted(model, *long_data, optimizer=opt, epochs=100_000, shuffle=False)
     assert time.monotonic() - start < 20
-    assert history.interrupted
     steps = len(long_data[0]) // 32
     assert history.epochs == opt.t // steps
     twin, other = network(), fl.optim.Adam()  # step for step the same as a run of that many steps
@@ -216,20 +223,33 @@ def test_a_signal_from_another_thread_ends_the_run_too(long_data: tuple[np.ndarr
     timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
     try:
-        history = fit(network(), *long_data, epochs=100_000)
+        history = interrupted(network(), *long_data, epochs=100_000)
     finally:
         timer.join()
         signal.signal(signal.SIGINT, before)
-    assert history.interrupted
+    assert history.epochs >= 0
 
 
 def test_ctrl_c_in_a_callback_ends_the_run_after_a_whole_epoch() -> None:
     def stop(epoch: int, *rest: Any) -> None:
         raise KeyboardInterrupt
 
-    history = fit(network(), epochs=9, callbacks=[stop])
+    assert interrupted(network(), epochs=9, callbacks=[stop]).epochs == 1
+    history = fit(network(), epochs=9, callbacks=[stop], on_interrupt="return")
     assert history.interrupted
     assert history.epochs == 1
+
+
+def test_ctrl_c_ends_a_loop_of_runs() -> None:
+    def stop(epoch: int, *rest: Any) -> None:
+        raise KeyboardInterrupt
+
+    runs = 0
+    with pytest.raises(KeyboardInterrupt):
+        for _ in range(3):
+            runs += 1
+            fit(network(), callbacks=[stop])
+    assert runs == 1
 
 
 def test_python_runs_beside_the_epochs(long_data: tuple[np.ndarray, np.ndarray]) -> None:

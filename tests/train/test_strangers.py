@@ -86,9 +86,12 @@ DAMAGES: dict[str, tuple[dict[str, Any], str]] = {
     "a nested argument": ({"model": linear(in_features=[[3]])}, "in_features is not a setting of a layer"),
     "a text as a size": ({"model": linear(in_features="3")}, "layer 0: a Linear cannot be made like this"),
     "a broken size": ({"model": linear(in_features=2.5)}, "layer 0: "),
-    "no size": ({"model": linear(in_features=0)}, "layer 0: .*sizes must be positive"),
+    "no size": ({"model": linear(in_features=0)}, "layer 0: .*in_features must be a positive"),
     "another dtype": ({"model": linear(dtype="object")}, "layer 0: dtype must be float32 or float64, got 'object'"),
-    "a strange initialiser": ({"model": linear(weight_init="evil")}, "layer 0: .*no initialiser is named 'evil'"),
+    "a strange initialiser": (
+        {"model": linear(weight_init="evil")},
+        "layer 0: .*weight_init must be the name .*'evil'",
+    ),
     "gigabytes": (
         {"model": linear(in_features=40_000, out_features=40_000)},
         "40000 x 40000 numbers is more than there are",

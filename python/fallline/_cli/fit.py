@@ -215,6 +215,7 @@ def _train(o: Options, model: fl.nn.Module, opt: Any, problem: Problem, loss: st
             metrics=["accuracy"] if loss == "cross_entropy" else [],
             seed=o.seed,
             progress=sys.stderr.isatty(),
+            on_interrupt="return",
         )
     except fl.DivergedError as error:
         what = str(error).removeprefix("[fit] ").partition(";")[0]

@@ -1,5 +1,6 @@
 """Networks: modules, layers, initialisers and losses."""
 
+from fallline._hints import module_names
 from fallline.nn import init, losses
 from fallline.nn._images import AvgPool2d, Conv2d, MaxPool2d
 from fallline.nn._layers import (
@@ -19,7 +20,7 @@ from fallline.nn._layers import (
     Softplus,
     Tanh,
 )
-from fallline.nn._module import Module
+from fallline.nn._module import Buffer, Module
 from fallline.nn._norm import BatchNorm1d, BatchNorm2d
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "AvgPool2d",
     "BatchNorm1d",
     "BatchNorm2d",
+    "Buffer",
     "Conv2d",
     "Dropout",
     "Flatten",
@@ -47,3 +49,5 @@ __all__ = [
     "init",
     "losses",
 ]
+
+__getattr__, __dir__ = module_names(__name__)

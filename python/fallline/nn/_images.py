@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from fallline import _images, random
+from fallline._arguments import flag, optional, takes
 from fallline._array import Array
 from fallline.nn import init
+from fallline.nn._kinds import float_dtype, generator, initializer, margin, size, window
 from fallline.nn._module import Module
 
 Pair = int | tuple[int, int]
@@ -39,6 +41,16 @@ class Conv2d(Module):
         (out_channels,), or None.
     """
 
+    @takes(
+        in_channels=size,
+        out_channels=size,
+        groups=size,
+        bias=flag,
+        weight_init=initializer,
+        bias_init=initializer,
+        rng=optional(generator),
+        dtype=optional(float_dtype),
+    )
     def __init__(
         self,
         in_channels: int,
@@ -56,7 +68,7 @@ class Conv2d(Module):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        if min(in_channels, out_channels, groups) < 1 or in_channels % groups or out_channels % groups:
+        if in_channels % groups or out_channels % groups:
             raise ValueError(
                 f"[Conv2d] the channels must be positive multiples of groups={groups}, "
                 f"got {in_channels} and {out_channels}"
@@ -83,6 +95,7 @@ class Conv2d(Module):
 class _Pool(Module):
     function: Callable[..., Array]
 
+    @takes(kernel_size=window, stride=optional(window), padding=margin)
     def __init__(self, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0) -> None:
         super().__init__()
         self.kernel_size = kernel_size

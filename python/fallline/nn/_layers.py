@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 
 from fallline import _core, _ops, random
+from fallline._arguments import check, flag, optional, takes, whole
 from fallline._array import Array, aligned, asarray
 from fallline.nn import init
+from fallline.nn._kinds import a_layer, axis, below_one, finite, float_dtype, generator, initializer, size
 from fallline.nn._module import Module
+from fallline.nn._place import passed_through, shape_of
 from fallline.transforms._effects import next_draw
 
 
@@ -23,17 +26,22 @@ class Sequential(Module):
         Modules, or functions of one array.
     """
 
-    def __init__(self, *layers: Module) -> None:
+    def __init__(self, *layers: Callable[[Any], Any]) -> None:
         super().__init__()
-        for layer in layers:
-            if not callable(layer):
-                raise TypeError(f"[Sequential] expected modules, got {type(layer).__name__}")
+        for i, layer in enumerate(layers):
+            check("Sequential", f"layer {i}", a_layer, layer)
         self.layers = list(layers)
 
     def forward(self, x: Any) -> Any:
         """Apply the layers in order."""
-        for layer in self.layers:
-            x = layer(x)
+        before = []
+        try:
+            for layer in self.layers:
+                before.append(shape_of(x))
+                x = layer(x)
+        except Exception as error:
+            passed_through(error, self, (x,), before)
+            raise
         return x
 
     def _named_modules(self, path: str) -> Iterator[tuple[str, Module]]:
@@ -45,10 +53,10 @@ class Sequential(Module):
     def __len__(self) -> int:
         return len(self.layers)
 
-    def __getitem__(self, i: int) -> Module:
+    def __getitem__(self, i: int) -> Any:
         return self.layers[i]
 
-    def __iter__(self) -> Iterator[Module]:
+    def __iter__(self) -> Iterator[Any]:
         return iter(self.layers)
 
     def __repr__(self) -> str:
@@ -81,6 +89,15 @@ class Linear(Module):
         (out_features,), or None.
     """
 
+    @takes(
+        in_features=size,
+        out_features=size,
+        bias=flag,
+        weight_init=initializer,
+        bias_init=initializer,
+        rng=optional(generator),
+        dtype=optional(float_dtype),
+    )
     def __init__(
         self,
         in_features: int,
@@ -93,8 +110,6 @@ class Linear(Module):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        if in_features < 1 or out_features < 1:
-            raise ValueError(f"[Linear] the sizes must be positive, got {in_features} and {out_features}")
         self.in_features, self.out_features = in_features, out_features
         weight = init.get(weight_init)((out_features, in_features), rng=rng, dtype=dtype)
         # (out, in) by shape, in x out in memory: the forward product then reads it as it lies.
@@ -112,6 +127,7 @@ class Linear(Module):
 class Flatten(Module):
     """All axes from `start_dim` on as one; a view."""
 
+    @takes(start_dim=whole(0))
     def __init__(self, start_dim: int = 1) -> None:
         super().__init__()
         self.start_dim = start_dim
@@ -127,10 +143,9 @@ class Dropout(Module):
     Srivastava et al. 2014, in the inverted form. In ``fit`` the choice depends on (seed, epoch, step) alone.
     """
 
+    @takes(p=below_one)
     def __init__(self, p: float = 0.5) -> None:
         super().__init__()
-        if not 0 <= p < 1:
-            raise ValueError(f"[Dropout] p must be in [0, 1), got {p}")
         self.p = p
 
     def forward(self, x: Any) -> Any:
@@ -181,6 +196,7 @@ Softplus = _activation("Softplus", _ops.softplus)
 class LeakyReLU(Module):
     r"""x where it is positive, else ``negative_slope * x``. Maas et al. 2013."""
 
+    @takes(negative_slope=finite)
     def __init__(self, negative_slope: float = 0.01) -> None:
         super().__init__()
         self.negative_slope = negative_slope
@@ -193,6 +209,7 @@ class LeakyReLU(Module):
 class ELU(Module):
     r"""x where it is positive, else :math:`\alpha (e^x - 1)`. Clevert et al. 2016."""
 
+    @takes(alpha=finite)
     def __init__(self, alpha: float = 1.0) -> None:
         super().__init__()
         self.alpha = alpha
@@ -205,6 +222,7 @@ class ELU(Module):
 class Softmax(Module):
     """``fl.softmax`` along an axis. Losses take logits: do not put it before ``cross_entropy``."""
 
+    @takes(dim=axis)
     def __init__(self, dim: int = -1) -> None:
         super().__init__()
         self.dim = dim
@@ -217,6 +235,7 @@ class Softmax(Module):
 class LogSoftmax(Module):
     """``fl.log_softmax`` along an axis."""
 
+    @takes(dim=axis)
     def __init__(self, dim: int = -1) -> None:
         super().__init__()
         self.dim = dim

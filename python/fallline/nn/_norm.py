@@ -7,16 +7,25 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fallline import _core, _ops
+from fallline._arguments import flag, optional, takes
 from fallline._array import Array, asarray
 from fallline.nn import init
-from fallline.nn._module import Module
+from fallline.nn._kinds import at_least_zero, float_dtype, share, size
+from fallline.nn._module import Buffer, Module
 from fallline.transforms._effects import read_buffer, update_buffer
 
 
 class _BatchNorm(Module):
-    buffers: ClassVar[tuple[str, ...]] = ("running_mean", "running_var", "num_batches_tracked")
     _ndims: ClassVar[tuple[int, ...]]
 
+    @takes(
+        num_features=size,
+        eps=at_least_zero,
+        momentum=optional(share),
+        affine=flag,
+        track_running_stats=flag,
+        dtype=optional(float_dtype),
+    )
     def __init__(
         self,
         num_features: int,
@@ -28,21 +37,14 @@ class _BatchNorm(Module):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        name = type(self).__name__
-        if num_features < 1:
-            raise ValueError(f"[{name}] num_features must be positive, got {num_features}")
-        if not eps >= 0:
-            raise ValueError(f"[{name}] eps must not be negative, got {eps}")
-        if momentum is not None and not 0 <= momentum <= 1:
-            raise ValueError(f"[{name}] momentum must be in [0, 1], or None for a plain average, got {momentum}")
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         self.weight = init.ones((num_features,), dtype=dtype) if affine else None
         self.bias = init.zeros((num_features,), dtype=dtype) if affine else None
         if track_running_stats:
-            self.running_mean = init.zeros((num_features,), dtype=dtype)
-            self.running_var = init.ones((num_features,), dtype=dtype)
-            self.num_batches_tracked = asarray(np.zeros((), np.int64))
+            self.running_mean: Any = Buffer(init.zeros((num_features,), dtype=dtype))
+            self.running_var: Any = Buffer(init.ones((num_features,), dtype=dtype))
+            self.num_batches_tracked: Any = Buffer(np.zeros((), np.int64))
 
     def forward(self, x: Any) -> Array:
         """Normalise each channel; in training by the batch's own mean and variance."""

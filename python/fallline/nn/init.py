@@ -11,6 +11,7 @@ import numpy as np
 
 from fallline import _core, random
 from fallline._array import Array, asarray
+from fallline._hints import module_names
 
 __all__ = [
     "constant",
@@ -146,3 +147,6 @@ def get(name: str | Initializer) -> Initializer:
     if name not in _BY_NAME:
         raise ValueError(f"[init] no initialiser is named {name!r}; there are {', '.join(_BY_NAME)}")
     return _BY_NAME[name]
+
+
+__getattr__, __dir__ = module_names(__name__)

@@ -9,6 +9,7 @@ import numpy as np
 
 from fallline import _core, _ops
 from fallline._array import Array, asarray
+from fallline._hints import module_names
 
 __all__ = ["binary_cross_entropy", "cross_entropy", "get", "huber", "mae", "mse"]
 
@@ -156,3 +157,6 @@ def get(name: str | Loss) -> Loss:
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise ValueError(f"[loss] no loss is named {name!r}; there are {', '.join(_BY_NAME)}{hint}")
     return _BY_NAME[name]
+
+
+__getattr__, __dir__ = module_names(__name__)

@@ -1,5 +1,6 @@
 """Optimizers: update rules on arrays you have, schedules for their hyper-parameters."""
 
+from fallline._hints import module_names
 from fallline.optim import schedules
 from fallline.optim._base import Optimizer, get, names
 from fallline.optim.adam import Adam, AdamW, AMSGrad
@@ -101,3 +102,5 @@ __all__ = [
     "schedules",
     "skip_nonfinite",
 ]
+
+__getattr__, __dir__ = module_names(__name__)

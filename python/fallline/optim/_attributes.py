@@ -1,13 +1,16 @@
-"""Which attributes of an optimizer may be assigned?  Hyper-parameters, which act from the next step on; no others."""
+"""Which attributes has an optimizer?  Hyper-parameters, which act from the next step on, its clock, and its model."""
 
 from __future__ import annotations
 
 import inspect
 import re
+import weakref
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from fallline._hints import did_you_mean
+import numpy as np
+
+from fallline._hints import Absent, did_you_mean, elsewhere, table
 
 __all__ = ["Attributes", "Made", "expand", "show"]
 
@@ -18,8 +21,11 @@ class Made(type):
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         """Make an optimizer; from then on `Attributes` watches over it."""
         made = super().__call__(*args, **kwargs)
-        made.__dict__["_made"] = True
+        made._made = True  # not through __dict__: attributes are read faster as long as nobody asks for it
         return made
+
+    def __dir__(cls) -> list[str]:
+        return sorted(_without_shown(super().__dir__()))
 
     @property
     def __signature__(cls) -> inspect.Signature:
@@ -32,6 +38,32 @@ class Attributes(metaclass=Made):
 
     They are looked up through `_names`, `_read` and `set_hyperparameters`, which wrappers hand to the rule inside.
     """
+
+    _made = _explained = False
+    _clock: list[int]  # of one number: assigning an attribute is looked at, which takes time
+    _owner: weakref.ref[Any] | None = None
+
+    @property
+    def t(self) -> int:
+        """How many updates are finished."""
+        return self._clock[0]
+
+    @t.setter
+    def t(self, updates: int) -> None:
+        if isinstance(updates, bool) or not isinstance(updates, int | np.integer) or updates < 0:
+            raise ValueError(f"[{type(self).__name__}] t must be a whole number of at least 0, got {updates!r}")
+        self._clock = [int(updates)]
+
+    def hold(self, model: Any) -> None:
+        """Note whose state this is; ValueError where it is the state of another model."""
+        owner = self._owner
+        if owner is not None and self.t and owner() is not model:
+            what = "a model that is gone" if owner() is None else f"another {type(owner()).__name__}"
+            raise ValueError(
+                f"[{type(self).__name__}] this optimizer holds the state of {what}, after {self.t} updates; make a new "
+                "one for each model, or load the state that belongs to this one: fl.load(path, model, opt)"
+            )
+        self._owner = weakref.ref(model)
 
     def _names(self) -> list[str]:
         """Return the names of the hyper-parameters; none while the optimizer is being made."""
@@ -51,31 +83,33 @@ class Attributes(metaclass=Made):
         for name in (*names, *_groups(names)):
             if not hasattr(Attributes, name) and not hasattr(cls, name):
                 setattr(Attributes, name, _Hyperparameter(name))
+        if not Attributes._explained:
+            Attributes._explained = True
+            for owner, name in table():
+                if owner == "Optimizer":
+                    setattr(Attributes, name, _Elsewhere(name))
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name[0] == "_" or self._keeps(name):
+        if name[0] == "_":
             object.__setattr__(self, name, value)
-        elif name in self._names() or name in _groups(self._names()):
+        elif name in (names := self._names()) or name in _groups(names):
             self.set_hyperparameters(**{name: value})
-        elif "_made" in self.__dict__:
-            raise AttributeError(self._refusal(name))
-        else:
+        elif not self._made or hasattr(getattr(type(self), name, None), "__set__") or name in self.__dict__:
             object.__setattr__(self, name, value)
-
-    def _keeps(self, name: str) -> bool:
-        """Whether this is an attribute of the object or a property of its class."""
-        return name in self.__dict__ or hasattr(getattr(type(self), name, None), "__set__")
+        else:
+            raise AttributeError(self._refusal(name))
 
     def __dir__(self) -> list[str]:
-        absent = {name for name, value in vars(Attributes).items() if isinstance(value, _Hyperparameter)}
         mine = self._names()
-        return sorted((set(super().__dir__()) - absent) | {*mine, *_groups(mine)})
+        return sorted({*_without_shown(super().__dir__()), *mine, *_groups(mine)})
 
     def _refusal(self, name: str) -> str:
         kind, names = type(self).__name__, self._names()
         if name in inspect.signature(type(self)).parameters:
             return f"[{kind}] '{name}' is decided when the optimizer is made; make another with {kind}({name}=...)"
-        hint = did_you_mean(name, names, otherwise=f"; its hyper-parameters are {', '.join(names)}")
+        hint = elsewhere("Optimizer", name) or did_you_mean(
+            name, names, otherwise=f"; its hyper-parameters are {', '.join(names)}"
+        )
         return f"[{kind}] an optimizer has no attribute '{name}' to set{hint}"
 
 
@@ -95,6 +129,21 @@ class _Hyperparameter:
             kind = type(opt).__name__
             raise AttributeError(f"[{kind}] there is no hyper-parameter '{self.name}'; it has {', '.join(names)}")
         return tuple(opt._read(name) for name in _groups(names)[self.name])
+
+
+class _Elsewhere:
+    """A name that other libraries have: not there, and explained; ``__getattr__`` would slow every attribute down."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, opt: Attributes | None, owner: type) -> Any:
+        raise Absent(f"the optimizer {owner.__name__}", "Optimizer", self.name, list)
+
+
+def _without_shown(names: Iterable[str]) -> set[str]:
+    shown = {name for name, value in vars(Attributes).items() if isinstance(value, _Hyperparameter | _Elsewhere)}
+    return set(names) - shown
 
 
 def _groups(names: Iterable[str]) -> dict[str, list[str]]:

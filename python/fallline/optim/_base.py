@@ -95,13 +95,14 @@ class Optimizer(PureUpdates):
 
         Nothing is changed when anything is wrong. State is made on the first step and keyed by path.
         """
-        clock = self._clock  # a list of one: assigning an attribute is looked at, which takes time
+        clock = self._clock
+        t = clock[0] + 1
         row = self._row if self._fixed else self._next_row()
-        if not self._stepper.step(params, grads, row, clock[0] + 1):
+        if not self._stepper.step(params, grads, row, t):
             tree = params.parameters() if callable(getattr(params, "parameters", None)) else params
-            if tree is params or not self._stepper.step(tree, grads, row, clock[0] + 1):
+            if tree is params or not self._stepper.step(tree, grads, row, t):
                 self._checked_step(tree, grads, row)
-        clock[0] += 1
+        clock[0] = t
 
     def _checked_step(self, params: Any, grads: Any, row: np.ndarray) -> None:
         leaves = _leaves.check(self._name, params, grads)
@@ -201,7 +202,7 @@ class Optimizer(PureUpdates):
                 states.setdefault(path, {})[slot] = np.array(value, order="C")
         self.set_hyperparameters(**{n: v for n, v in valid.items() if isinstance(self._hypers[n], float)})
         self._states = {path: {s: slots[s] for s in self._slots} for path, slots in states.items()}
-        self.t = int(state_dict.get("t", self.t))
+        self.t, self._owner = int(state_dict.get("t", self.t)), None
         self._running.load(self.t, state_dict)
         self._fix()
         self._stepper.forget()
@@ -263,7 +264,7 @@ class Optimizer(PureUpdates):
                 self._format.check(path, slot, state, array)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_stepper"}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_stepper", "_owner")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

@@ -24,7 +24,6 @@ class Hypers(Attributes):
 
     _epochs: Clock | None = None
     _total: int | None = None  # how many batches the training has
-    _clock: list[int]
 
     @property
     def _name(self) -> str:
@@ -41,19 +40,8 @@ class Hypers(Attributes):
         self.set_hyperparameters(**hypers)
         self._publish(self._hypers)
 
-    @property
-    def t(self) -> int:
-        """How many updates are finished."""
-        return self._clock[0]
-
-    @t.setter
-    def t(self, updates: int) -> None:
-        if isinstance(updates, bool) or not isinstance(updates, int | np.integer) or updates < 0:
-            raise ValueError(f"[{self._name}] t must be a whole number of at least 0, got {updates!r}")
-        self._clock = [int(updates)]
-
     def _names(self) -> list[str]:
-        return list(self.__dict__.get("_hypers", ()))
+        return list(getattr(self, "_hypers", ()))
 
     def _read(self, name: str) -> Any:
         value = self._hypers[name]

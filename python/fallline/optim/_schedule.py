@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from fallline import _core
+from fallline._arguments import warn
 from fallline.optim._clock import Clock
 
 __all__ = ["Schedule", "Value", "warn_at_end"]
@@ -145,11 +145,10 @@ def warn_at_end(rule: str, schedule: Schedule, updates: int) -> bool:
     end = schedule.end()
     if not end or end >= updates or schedule(updates - 1) != 0:
         return False
-    warnings.warn(
+    warn(
         f"[{rule}] the learning rate has come to its end after {end} updates and stays 0, but training goes on to "
         f"update {updates}, which changes nothing: make {schedule!r} longer, leave its length to fl.fit, or begin "
         "with a new optimizer",
-        stacklevel=4,
     )
     return True
 

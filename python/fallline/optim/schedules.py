@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence as _Sequence
 
+from fallline._hints import module_names as _module_names
 from fallline.optim._cycles import cosine_restarts, cyclic, one_cycle, wsd
 from fallline.optim._schedule import Schedule
 from fallline.optim._schedule import Value as _Value
@@ -220,3 +221,6 @@ def scale(schedule: _Value, factor: float) -> Schedule:
     """
     arguments = (("schedule", schedule), ("factor", factor))
     return Schedule("scale", arguments)
+
+
+__getattr__, __dir__ = _module_names(__name__)

@@ -216,7 +216,7 @@ class TensorRule(Optimizer):
             if strict or not self._states or slot in self._states.get(path, {}):
                 states.setdefault(path, {})[slot] = np.array(new)
         self.set_hyperparameters(**{key: state_dict[key] for key in numbers & state_dict.keys()})
-        self._states, self.t = states, int(state_dict.get("t", self.t))
+        self._states, self.t, self._owner = states, int(state_dict.get("t", self.t)), None
 
     def _misfits(self, state_dict: Mapping[str, Any], numbers: set[str], strict: bool) -> list[str]:
         wrong = []

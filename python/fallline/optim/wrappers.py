@@ -41,7 +41,7 @@ class Wrapper(Optimizer):
         return self.parts[0]
 
     def _names(self) -> list[str]:
-        return self.inner._names() if "_made" in self.__dict__ else []
+        return [name for name in self.inner._names() if name not in self.__dict__] if self._made else []
 
     def _read(self, name: str) -> Any:
         return self.inner._read(name)
@@ -126,10 +126,10 @@ class Wrapper(Optimizer):
                 own[key[4:]] = int(value)
         for opt, state in zip(parts, theirs, strict=True):
             opt.load_state_dict(state, strict)
-        self.parts, self.own, self.t = parts, own, int(state_dict["t"])
+        self.parts, self.own, self.t, self._owner = parts, own, int(state_dict["t"]), None
 
     def __getstate__(self) -> dict[str, Any]:
-        return dict(self.__dict__)
+        return {name: value for name, value in self.__dict__.items() if name != "_owner"}
 
     def __repr__(self) -> str:
         return f"{self._name}({', '.join(map(repr, self.parts))})"

@@ -1,9 +1,11 @@
 """Training: fit, predict, evaluate, and files of models."""
 
+from fallline._hints import module_names
 from fallline.train import callbacks
 from fallline.train._batches import BatchSizeSchedule, scale_learning_rate
+from fallline.train._evaluate import evaluate, predict
 from fallline.train._files import load, save
-from fallline.train._fit import evaluate, fit, predict
+from fallline.train._fit import fit
 from fallline.train._history import DivergedError, History
 from fallline.train._plan import plan
 from fallline.train._predictor import Predictor
@@ -24,3 +26,5 @@ __all__ = [
     "scale_learning_rate",
     "update_running_statistics",
 ]
+
+__getattr__, __dir__ = module_names(__name__)

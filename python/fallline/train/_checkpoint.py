@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fallline import nn
+from fallline._arguments import warn
 from fallline.train._architecture import NotOurs, build, describe
 from fallline.train._predictor import Predictor
 from fallline.train._writing import write_atomically
@@ -62,7 +62,7 @@ def to_bytes(
     except NotOurs as stranger:
         if stranger.path:  # of a class of one's own it is known
             texts["stranger"] = str(stranger)
-            warnings.warn(f"[save] {stranger} is no layer that a file describes: {WITH_MODEL}", stacklevel=4)
+            warn(f"[save] {stranger} is no layer that a file describes: {WITH_MODEL}")
     if opt is not None:
         state: Tensors = {}
         texts["optimizer"] = json.dumps(_pack(opt.state_dict(), "", state))

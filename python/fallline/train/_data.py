@@ -8,38 +8,50 @@ from typing import Any
 import numpy as np
 
 from fallline import _core
+from fallline._arguments import shown
 from fallline._array import Array
 
 CHUNK = 1 << 20  # elements looked at together
 
 
-def as_rows(name: str, data: Any) -> Array:
+def as_rows(name: str, data: Any, where: str = "fit") -> Array:
     """Return data as an array with samples along its first axis, sharing memory."""
     if isinstance(data, Array):
         array = data.detach()
     else:
-        plain = np.asarray(data)
+        plain = _plain(name, data, where)
         if plain.dtype.kind in "OSUV":
             raise _core.DTypeError(
-                f"[fit] {name} has dtype {plain.dtype}, expected numbers; encode categories and text as numbers first"
+                f"[{where}] {name} has dtype {plain.dtype}, expected numbers; encode categories and text as numbers "
+                "first"
             )
         if plain.dtype == np.float16:
             plain = plain.astype(np.float32)
         array = _core.wrap(plain)
     if array.ndim == 0:
-        raise _core.ShapeError(f"[fit] {name} must have samples along its first axis, got a single number")
+        raise _core.ShapeError(f"[{where}] {name} must have samples along its first axis, got a single number")
     return array
 
 
-def check_rows(named: dict[str, Array | None]) -> int:
+def _plain(name: str, data: Any, where: str) -> np.ndarray:
+    try:
+        plain = np.asarray(data)
+    except ValueError as error:
+        raise _core.ShapeError(f"[{where}] {name} is no array: its rows differ in length ({error})") from None
+    if plain.ndim == 0 and plain.dtype.kind in "OSU":
+        raise TypeError(f"[{where}] {name} must be an array with samples along its first axis, got {shown(data)}")
+    return plain
+
+
+def check_rows(named: dict[str, Array | None], where: str = "fit") -> int:
     """Return the number of samples that all arrays have."""
     counts = {name: array.shape[0] for name, array in named.items() if array is not None}
     if len(set(counts.values())) > 1:
         listed = ", ".join(f"{name} has {count}" for name, count in counts.items())
-        raise _core.ShapeError(f"[fit] the numbers of samples differ: {listed}")
+        raise _core.ShapeError(f"[{where}] the numbers of samples differ: {listed}")
     n = next(iter(counts.values()))
     if n == 0:
-        raise _core.ShapeError("[fit] there are no samples")
+        raise _core.ShapeError(f"[{where}] there are no samples")
     return n
 
 

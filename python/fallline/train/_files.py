@@ -6,6 +6,9 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from fallline._arguments import takes
+from fallline.train import _kinds
+
 if TYPE_CHECKING:
     from fallline.nn import Module
     from fallline.optim import Optimizer
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["load", "save"]
 
 
+@takes(**_kinds.SAVE)
 def save(
     path: str | os.PathLike[str],
     model: Module | Predictor,
@@ -52,6 +56,7 @@ def save(
     _checkpoint.save(path, model, opt, history, metadata=metadata)
 
 
+@takes(**_kinds.LOAD)
 def load(path: str | os.PathLike[str], model: Module | None = None, opt: Optimizer | None = None) -> Any:
     """Read what `save` wrote: into `model` and `opt` where given, else into a new model.
 

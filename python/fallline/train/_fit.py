@@ -1,8 +1,7 @@
-"""fit, predict and evaluate: Python prepares and reports, epochs run in native code."""
+"""fit: Python prepares and reports, epochs run in native code."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import cache
@@ -11,23 +10,26 @@ from typing import Any
 import numpy as np
 
 from fallline import _core, optim
+from fallline._arguments import takes
 from fallline._array import Array
 from fallline.nn import Module, losses
-from fallline.train import _metrics
-from fallline.train._batches import BatchSizeSchedule, Sizes, batch_of
+from fallline.train import _kinds, _metrics
+from fallline.train._batches import BatchSizeSchedule, Sizes
 from fallline.train._data import as_rows, check_finite, check_rows
+from fallline.train._evaluate import measured
 from fallline.train._history import DivergedError, History
 from fallline.train._loop import PythonTrainer
-from fallline.train._predictor import Predictor
+from fallline.train._progress import NoBar, bar
 from fallline.train._snapshot import Snapshot
-from fallline.train._steps import Task, check_targets, evaluation_plan, output_layout, prediction_plan, training_plan
+from fallline.train._steps import Task, check_targets, training_plan
 
-__all__ = ["evaluate", "fit", "predict"]
+__all__ = ["fit"]
 
 SLICE = 0.1  # seconds of native work between two looks at signals and the progress bar
 ORDER, DROPOUT = 0, 1  # what a seed is split into
 
 
+@takes(**_kinds.FIT)
 def fit(
     model: Module,
     x: Any,
@@ -46,6 +48,7 @@ def fit(
     clip_global_norm: float | None = None,
     sample_weight: Any = None,
     record_steps: bool = False,
+    on_interrupt: str = "raise",
 ) -> History:
     """Train a model on arrays.
 
@@ -61,7 +64,7 @@ def fit(
     loss
         A name (``mse mae huber cross_entropy binary_cross_entropy``), or a function of (outputs, targets).
     optimizer
-        A name for a new one, or an instance, whose state is continued.
+        A name for a new one, or an instance, whose state is continued; one that holds another model's is refused.
     batch_size
         Samples per update, or "full". The last, shorter batch is kept. A function of the number of finished epochs, or
         a :class:`fallline.train.BatchSizeSchedule`, gives each epoch its own.
@@ -79,22 +82,27 @@ def fit(
     seed
         Of the order and of dropout.
     progress
-        Whether to show a bar on a terminal (with tqdm).
+        Whether to show a bar on a terminal and in a notebook (with tqdm).
     clip_global_norm
         Scale gradients down to this Euclidean norm over all parameters.
     sample_weight
         (n,): weights of the samples in the loss.
     record_steps
         Whether ``history.steps`` shall hold loss, metrics and ``grad_norm`` of every step.
+    on_interrupt
+        What Ctrl-C does: "raise" KeyboardInterrupt, which carries ``.history``, or "return" the history. Model and
+        optimizer are whole either way, and a further call goes on from there.
 
     Returns
     -------
     History
         One value per epoch, the mean over its steps: ``history["loss"]``, each metric, ``grad_norm`` (before
-        clipping), and ``val_`` values. After Ctrl-C it holds the epochs until then.
+        clipping), and ``val_`` values.
 
     Raises
     ------
+    KeyboardInterrupt
+        After Ctrl-C; ``error.history`` holds the epochs until then.
     DivergedError
         When the loss or a gradient becomes NaN or infinite: the parameters are those of the last good epoch, and
         ``error.history`` tells the way there.
@@ -112,13 +120,9 @@ def fit(
     weight = None if sample_weight is None else as_rows("sample_weight", sample_weight)
     n = check_rows({"x": xs, "y": ys, "sample_weight": weight})
     sizes = Sizes(batch_size, callbacks, n)
-    if epochs < 0:
-        raise ValueError(f"[fit] epochs must not be negative, got {epochs}")
     opt = optim.get(optimizer)
     task = Task(model, losses.get(loss), _metrics.get(metrics))
     held = None if validation is None else _validation(validation)
-    if clip_global_norm is not None and not clip_global_norm > 0:
-        raise ValueError(f"[fit] clip_global_norm must be positive, got {clip_global_norm}")
     for name, array in {"x": xs, "y": ys, "sample_weight": weight}.items():
         if array is not None:
             check_finite(name, array)
@@ -127,7 +131,9 @@ def fit(
     if held:
         check_targets(task, *held)
 
-    model.train()
+    opt.hold(model)
+    if not model.training:  # parts that evaluate in a model that trains are meant so
+        model.train()
     # A gradient that is clipped, or whose state is compressed, is needed as a whole.
     stream = opt.native and clip_global_norm is None and opt._format.precision == "full"
 
@@ -140,7 +146,14 @@ def fit(
         return PythonTrainer(plan, last, opt, task, (xs, ys, weight))
 
     run = _Run(task, opt, trainer, sizes, seed, shuffle, clip_global_norm or 0.0, record_steps)
-    return run.epochs(epochs, held, callbacks, progress)
+    try:
+        return run.epochs(epochs, held, callbacks, progress)
+    except KeyboardInterrupt as signal:
+        run.history.interrupted = True
+        if on_interrupt == "return":
+            return run.history
+        signal.history = run.history  # type: ignore[attr-defined]
+        raise
 
 
 class _Run:
@@ -170,20 +183,15 @@ class _Run:
         done = clock.epoch(t)
         lengths = [self.sizes.steps(done + epoch) for epoch in range(count)]
         self.opt.set_clock(clock.then(t, lengths), t + sum(lengths))
-        with _bar(sum(lengths), progress) as bar:
+        with bar(sum(lengths), progress) as shown:
             for epoch in range(count):
-                try:
-                    self._epoch(bar)
-                    if held:
-                        with self._averaged():
-                            values = _evaluate(self.task, *held, 1024)
-                        self.history.append({f"val_{name}": value for name, value in values.items()})
-                        self.task.model.train()
-                    bar.show(self.history)
-                    if any([callback(epoch, self.history, self.task.model, self.opt) for callback in callbacks]):
-                        break
-                except KeyboardInterrupt:
-                    self.history.interrupted = True
+                self._epoch(shown)
+                if held:
+                    with self._averaged():
+                        values = measured(self.task, *held)
+                    self.history.append({f"val_{name}": value for name, value in values.items()})
+                shown.show(self.history)
+                if any([callback(epoch, self.history, self.task.model, self.opt) for callback in callbacks]):
                     break
         return self.history
 
@@ -195,7 +203,7 @@ class _Run:
         with nullcontext() if found is parameters else self.task.model.holding(found):
             yield
 
-    def _epoch(self, bar: Any) -> None:
+    def _epoch(self, bar: NoBar) -> None:
         first = self.opt.t
         assert self.opt.epochs is not None
         epoch = self.opt.epochs.epoch(first)
@@ -241,93 +249,11 @@ class _Run:
         )
 
 
-def predict(model: Module | Predictor, x: Any, batch_size: int = 1024) -> Array:
-    """Return the model's raw outputs for all samples, in evaluation mode.
-
-    Parameters
-    ----------
-    model
-        As for `fit`; or a :class:`fallline.train.Predictor`, which takes raw data.
-    x
-        Samples along the first axis; cast batch by batch to the model's dtype.
-    batch_size
-        Samples computed together; the result does not depend on it.
-
-    Returns
-    -------
-    Array
-        One row of outputs for each sample.
-    """
-    if isinstance(model, Predictor):
-        return model.outputs(x)
-    rows = as_rows("x", x)
-    n, was_training = rows.shape[0], model.training
-    model.eval()
-    try:
-        if n == 0:
-            shape, dtype = output_layout(model, rows)
-            return _core.empty((0, *shape[1:]), dtype)
-        batch = batch_of(batch_size, n)
-        parts: list[Array] = []
-        for start, size in _batches(n, batch):
-            if not parts or size != batch:
-                plan = prediction_plan(model, size, rows)
-            plan.run(start, 0, 0)
-            parts.append(plan.output(0))
-        return parts[0] if len(parts) == 1 else _core.concatenate(parts, 0)
-    finally:
-        model.train(was_training)
-
-
-def evaluate(
-    model: Module,
-    x: Any,
-    y: Any,
-    *,
-    loss: str | Callable[..., Any],
-    metrics: Sequence[str | Callable[..., Any]] = (),
-    batch_size: int = 1024,
-) -> dict[str, float]:
-    """Return the loss and the metrics over all samples, in evaluation mode.
-
-    Parameters are as for `fit`. The values are means over samples.
-    """
-    xs, ys = as_rows("x", x), as_rows("y", y)
-    check_rows({"x": xs, "y": ys})
-    task = Task(model, losses.get(loss), _metrics.get(metrics))
-    check_targets(task, xs, ys)
-    was_training = model.training
-    try:
-        return _evaluate(task, xs, ys, batch_size)
-    finally:
-        model.train(was_training)
-
-
-def _evaluate(task: Task, x: Array, y: Array, batch_size: int) -> dict[str, float]:
-    task.model.eval()
-    n = x.shape[0]
-    batch = batch_of(batch_size, n)
-    names = ["loss", *task.metrics]
-    total = np.zeros(len(names))
-    plan = None
-    for start, size in _batches(n, batch):
-        if plan is None or size != batch:
-            plan = evaluation_plan(task, size, x, y)
-        plan.run(start, 0, 0)
-        total += size * np.array([plan.output(i).item() for i in range(len(names))])
-    return dict(zip(names, (total / n).tolist(), strict=True))
-
-
-def _batches(n: int, batch: int) -> list[tuple[int, int]]:
-    return [(start, min(batch, n - start)) for start in range(0, n, batch)]
-
-
 def _validation(validation: Any) -> tuple[Array, Array]:
-    if not isinstance(validation, tuple | list) or len(validation) != 2:
-        raise TypeError("[fit] validation must be a pair (x, y)")
     x, y = as_rows("validation x", validation[0]), as_rows("validation y", validation[1])
     check_rows({"validation x": x, "validation y": y})
     check_finite("validation x", x)
+    check_finite("validation y", y)
     return x, y
 
 
@@ -354,46 +280,3 @@ def _parameters(opt: optim.Optimizer, model: Module) -> _core.Parameters:
     state: Mapping[str, Mapping[str, np.ndarray]] = opt.prepare(model)
     slots = [[_core.wrap(slot) for slot in state[path].values()] for path in parameters]
     return _core.Parameters(opt._rule_name, opt._format.precision, list(parameters.values()), slots)
-
-
-class _NoBar:
-    """Shows nothing."""
-
-    def __enter__(self) -> _NoBar:
-        return self
-
-    def __exit__(self, *args: object) -> None:
-        pass
-
-    def update(self, steps: int) -> None:
-        pass
-
-    def show(self, history: History) -> None:
-        pass
-
-
-class _Bar(_NoBar):
-    """A bar of steps, with the last epoch's values behind it."""
-
-    def __init__(self, total: int, tqdm: Any) -> None:
-        self.tqdm = tqdm(total=total, unit="step", leave=False, dynamic_ncols=True)
-
-    def __exit__(self, *args: object) -> None:
-        self.tqdm.close()
-
-    def update(self, steps: int) -> None:
-        self.tqdm.update(steps)
-
-    def show(self, history: History) -> None:
-        self.tqdm.set_postfix({name: f"{values[-1]:.4g}" for name, values in history.items()}, refresh=False)
-
-
-def _bar(total: int, progress: bool) -> _NoBar:
-    """Return a bar where there is a terminal and tqdm."""
-    if not progress or not sys.stderr.isatty():
-        return _NoBar()
-    try:
-        from tqdm import tqdm
-    except ModuleNotFoundError:
-        return _NoBar()
-    return _Bar(total, tqdm)

@@ -65,6 +65,11 @@ class History(Mapping[str, list[float]]):
         ax.legend()
         return ax
 
+    def _repr_html_(self) -> str:
+        from fallline._html import of_history  # only in notebooks
+
+        return of_history(self)
+
     def __repr__(self) -> str:
         last = ", ".join(f"{name}={values[-1]:.4g}" for name, values in self._values.items())
         return f"History({self.epochs} epochs{': ' + last if last else ''})"

@@ -7,6 +7,7 @@ from typing import Any
 
 from fallline import _core, _ops
 from fallline._array import Array, asarray
+from fallline._hints import did_you_mean
 from fallline.nn import losses
 
 Metric = Callable[[Any, Any], Array]
@@ -35,7 +36,6 @@ def get(metrics: Any) -> dict[str, Metric]:
         elif metric in _BY_NAME:
             found[metric] = _BY_NAME[metric]
         else:
-            raise ValueError(
-                f"[fit] no metric is named {metric!r}; there are {', '.join(_BY_NAME)}, or pass a function"
-            )
+            hint = did_you_mean(metric, _BY_NAME, otherwise=f"; there are {', '.join(_BY_NAME)}, or pass a function")
+            raise ValueError(f"[fit] no metric is named {metric!r}{hint}")
     return found

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from fallline._arguments import takes
 from fallline.nn import Module, losses
-from fallline.train import _metrics
+from fallline.train import _kinds, _metrics
 from fallline.train._batches import batch_of
 from fallline.train._data import as_rows, check_rows
 from fallline.train._fit import check_parameters
@@ -18,6 +19,7 @@ from fallline.transforms import Plan
 __all__ = ["plan"]
 
 
+@takes(**_kinds.PLAN)
 def plan(
     model: Module,
     x: Any,
@@ -58,12 +60,8 @@ def plan(
     task = Task(model, losses.get(loss), _metrics.get(metrics))
     check_parameters(model)
     check_targets(task, xs, ys)
-    was_training = model.training
-    model.train()
-    try:
+    with model.in_mode(training=True):
         step = training_plan(task, batch, xs, ys, None)
-    finally:
-        model.train(was_training)
     dtype = model_dtype(model)
     first = [np.asarray(rows[:batch]) for rows in (xs, ys)]
     cast = [rows.astype(dtype) if rows is first[0] or rows.dtype.kind == "f" else rows for rows in first]

@@ -97,7 +97,7 @@ class Predictor:
 
     def logits(self, x: NDArray[np.float32]) -> NDArray[Any]:
         """Return the network's outputs for encoded inputs; ValueError where one is not finite."""
-        from fallline.train._fit import predict
+        from fallline.train._evaluate import predict
 
         outputs = np.asarray(predict(self.network, x))
         bad = ~np.isfinite(outputs).reshape(len(outputs), -1).all(axis=1)

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from fallline import _core
+from fallline._arguments import takes
 from fallline.nn import BatchNorm1d, BatchNorm2d, Module
+from fallline.train import _kinds
 from fallline.train._batches import batch_of
 from fallline.train._data import as_rows, check_rows
 from fallline.train._steps import model_dtype
@@ -15,6 +17,7 @@ from fallline.train._steps import model_dtype
 __all__ = ["update_running_statistics"]
 
 
+@takes(**_kinds.STATISTICS)
 def update_running_statistics(model: Module, x: Any, batch_size: int | str = 1024) -> None:
     """Set the running statistics of all batch normalisation layers to the mean over the batches of x.
 

@@ -12,6 +12,10 @@ from fallline._array import Array
 from fallline.nn import Module, losses
 from fallline.transforms._trace import keyless, layout, trace
 
+SINGLE_AXIS = (
+    "x has a single axis, so it counts as samples of one number: one sample is x[None], one feature x[:, None]"
+)
+
 
 class Task(NamedTuple):
     """What is computed for a batch: the model's outputs, the loss, and the metrics by name."""
@@ -71,7 +75,7 @@ def _loss(task: Task, starts: Mapping[str, Array], bx: Array, by: Array, *weight
     """Return the model's output and its loss, computed from other arrays in the place of the parameters."""
     with task.model.holding(starts):
         output = task.model(bx)
-        check_output(output, by, task.loss)
+        check_count(output, by.shape[0], "fit")
         loss = task.loss(output, by, **({"sample_weight": weights[0]} if weights else {}))
     if not isinstance(loss, Array) or loss.size != 1:
         raise _core.ShapeError(f"[fit] the loss must be a scalar array, got {getattr(loss, 'shape', type(loss))}")
@@ -84,7 +88,7 @@ def evaluation_plan(task: Task, batch: int, x: Array, y: Array) -> _core.BatchPl
     def step(bx: Array, by: Array) -> list[Array]:
         with _core.no_grad():
             output = task.model(bx)
-            check_output(output, by, task.loss)
+            check_count(output, batch, "evaluate")
             return [task.loss(output, by), *(m(output, by) for m in task.metrics.values())]
 
     return _plan(step, task, batch, x, [y])
@@ -95,7 +99,9 @@ def prediction_plan(model: Module, batch: int, x: Array) -> _core.BatchPlan:
 
     def step(bx: Array) -> list[Array]:
         with _core.no_grad():
-            return [model(bx)]
+            output = model(bx)
+        check_count(output, batch, "predict")
+        return [output]
 
     return _plan(step, Task(model, step, {}), batch, x, [])
 
@@ -114,7 +120,12 @@ def _plan(
     dtype = model_dtype(task.model)
     rows = [(x, dtype), *((o, dtype if o.dtype.kind == "f" else o.dtype) for o in others)]
     batches = [layout((batch, *array.shape[1:]), wanted) for array, wanted in rows]
-    traced = trace(step, batches, {}, into=_core.trace if training else keyless(_core.trace))
+    try:
+        traced = trace(step, batches, {}, into=_core.trace if training else keyless(_core.trace))
+    except _core.ShapeError as error:
+        if x.ndim == 1:
+            error.args = (f"{error}; {SINGLE_AXIS}",)
+        raise
     scalars = 1 + len(task.metrics)
     targets = list(enumerate(task.model.parameters().values(), scalars)) if stream else []
     graph, outputs = traced.native
@@ -123,14 +134,12 @@ def _plan(
     return _core.BatchPlan(plan, sources, 0 if training else -1, scalars, traced.buffers)
 
 
-def check_output(output: Any, target: Array, loss: Callable[..., Any]) -> None:
-    """Say early, and in words of the task, that outputs and targets do not belong together."""
+def check_count(output: Any, samples: int, where: str) -> None:
+    """Say early, and in words of the task, that a model does not give one output for each sample."""
     if not isinstance(output, Array):
-        raise TypeError(f"[fit] the model must return an array, got {type(output).__name__}")
-    if output.ndim == 0 or output.shape[0] != target.shape[0]:
-        raise _core.ShapeError(
-            f"[fit] the model returned shape {output.shape} for a batch of {target.shape[0]} samples"
-        )
+        raise TypeError(f"[{where}] the model must return an array, got {type(output).__name__}")
+    if output.ndim == 0 or output.shape[0] != samples:
+        raise _core.ShapeError(f"[{where}] the model returned shape {output.shape} for a batch of {samples} samples")
 
 
 def output_layout(model: Module, x: Array) -> tuple[tuple[int, ...], np.dtype[Any]]:

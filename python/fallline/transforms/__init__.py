@@ -1,5 +1,6 @@
 """Functions of functions: derivatives, plans, loops and recomputation."""
 
+from fallline._hints import module_names
 from fallline.transforms._checkpoint import checkpoint
 from fallline.transforms._derivatives import backward, grad, no_grad, value_and_grad
 from fallline.transforms._jacobian import hessian, jacobian
@@ -24,3 +25,5 @@ __all__ = [
     "value_and_grad",
     "vjp",
 ]
+
+__getattr__, __dir__ = module_names(__name__)
