@@ -140,7 +140,7 @@ from fallline.transforms import (
 )
 
 if TYPE_CHECKING:
-    from fallline import diagnose, nn, optim, testing, train
+    from fallline import diagnose, nn, optim, testing, train, viz
     from fallline.train import DivergedError, History, evaluate, fit, load, predict, save
 
 __all__ = [
@@ -293,13 +293,14 @@ __all__ = [
     "value_and_grad",
     "var",
     "vjp",
+    "viz",
     "where",
     "zeros",
     "zeros_like",
 ]
 
 # Imported on first use, so that arrays and derivatives are there at once: the name and the module that has it.
-_LATER = {name: f"fallline.{name}" for name in ("diagnose", "landscapes", "nn", "optim", "testing", "train")}
+_LATER = {name: f"fallline.{name}" for name in ("diagnose", "landscapes", "nn", "optim", "testing", "train", "viz")}
 _LATER |= {
     name: "fallline.train" for name in ("DivergedError", "History", "evaluate", "fit", "load", "predict", "save")
 }

@@ -11,6 +11,7 @@ import fallline as fl
 from fallline._cli import bench as benching
 from fallline._cli import fit as fitting
 from fallline._cli import options as check
+from fallline._cli import playground as playing
 from fallline._cli import predict as predicting
 from fallline._cli.report import show_info
 from fallline._data.source import NAMED
@@ -127,6 +128,17 @@ def bench(
 ) -> int:
     """Measure fallline beside the peers that are installed, in about a minute; print the table as Markdown."""
     return benching.run(parts, only)
+
+
+@app.command()
+def playground(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Where to serve; 0 takes a free port.")] = 0,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
+    output: Annotated[str | None, typer.Option(help="Write the page to this file instead of serving it.")] = None,
+    force: Force = False,
+) -> int:
+    """See gradient descent, momentum, Adam and all others go down a landscape, in the browser."""
+    return playing.run(port, browser, output, force)
 
 
 @app.command()

@@ -10,7 +10,7 @@ from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 
-__all__ = ["compose", "script", "wasm", "write"]
+__all__ = ["compose", "script", "wasm", "widget_module", "write"]
 
 IMPORT = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.js";\n', re.MULTILINE)
 EXPORT = re.compile(r"^export (?=(?:async function|function|const) (\w+))", re.MULTILINE)
@@ -82,6 +82,11 @@ def compose(*, server: str | None = None, state: str = "") -> str:
         "state": html.escape(state, quote=True),
     }
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _read("page.html"))
+
+
+def widget_module() -> tuple[str, str]:
+    """Return what a notebook's widget runs, and its style."""
+    return f'{script()}const WASM = "{wasm()}";\n{_read("widget.js")}', _read("style.css")
 
 
 def write(path: str | Path) -> None:

@@ -1,7 +1,7 @@
 """Who hands out the page and computes rules on whole tensors? A server on loopback, with the standard library alone.
 
-It answers ``GET /`` with the page and ``POST /path`` with a path. It binds 127.0.0.1, refuses a Host header that is not its own
-(DNS rebinding) and takes JSON alone (a form of another site cannot send that), of bounded size and length.
+It answers ``GET /`` with the page and ``POST /path`` with a path. It binds 127.0.0.1, refuses a Host header that is not
+its own (DNS rebinding) and takes JSON alone (a form of another site cannot send that), of bounded size and length.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def answer(spec: Any) -> dict[str, str]:
     Parameters
     ----------
     spec
-        ``{"landscape" | "line", "start", "steps", "optimizer": {"rule", "hypers"}}``, as ``engine.js`` takes it, with a class
-        of ``fl.optim`` as the rule.
+        ``{"landscape" | "line", "start", "steps", "optimizer": {"rule", "hypers"}}``, as ``engine.js`` takes it, with
+        a class of ``fl.optim`` as the rule.
     """
     if not isinstance(spec, dict):
         raise ValueError("[playground] a request is an object")

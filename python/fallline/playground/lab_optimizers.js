@@ -202,6 +202,7 @@ export function optimizersLab({engine, lab, root, server, dark, say, saved, link
       make("div", {class: "right"}, make("section", {class: "panel"}, make("h2", {}, "The update, in numbers"), focus, explained), map.node)));
   return {
     node,
+    presets: PRESETS,
     begin: () => { view.flat.fit(); rebuild(); },
     redraw: () => { view.forget(); draw(); map.update(); },
     results: () => results.map((result, i) => ({result, run: lab.runs[i], spec: landscapeSpec(lab, lab.runs[i], start()), colour: line(i).colour})),
