@@ -13,7 +13,7 @@ LINKS = [
     "lab=optimizers&landscape=beale&start=-1,2&steps=77&run=adam;lr:0.2;beta1:0.8&run=sgd;lr:inverse_time(initial:0.01,rate:1)",
     "lab=optimizers&landscape=bumpy&noise=1.5&seed=9&clip=value&limit=0.5&view=hills&map=earth&speed=99&run=momentum;lr:0.1;wrap:lookahead",
     "lab=optimizers&landscape=hill&start=3,0&shift=0.01,0&gradient=1&momentum=1&ahead=1&dtype=float32&run=rprop;lr:0.02",
-    "lab=optimizers&zoom=-1,1,-2,0&landscape=ravine&run=momentum;lr:0.03&run=momentum;lr:0.04",
+    "lab=optimizers&zoom=-1,1,-2,0&landscape=saddle&run=momentum;lr:0.03&run=momentum;lr:0.04",
     "lab=line&points=77&noise=1.2&slope=-1&intercept=3&sample=4&loss=mae&batch=7&seed=2&start=1,1&steps=33&run=adam;lr:0.3",
     "lab=line&theme=dark&embed=1&hide=player,questions",
 ]
@@ -33,7 +33,7 @@ def test_a_link_gives_the_state_it_came_from(tab: Tab, address: str, link: str) 
 def test_what_is_changed_is_in_the_address(tab: Tab, address: str) -> None:
     page = tab().open(address)
     assert page.state() == "lab=optimizers"
-    page.tab.get_by_label("Landscape").select_option("himmelblau")
+    page.tab.get_by_label("Landscape", exact=True).select_option("himmelblau")
     page.tab.get_by_label("steps", exact=True).fill("123")
     assert "landscape=himmelblau" in page.state()
     assert "steps=123" in page.state()
@@ -84,5 +84,5 @@ def test_light_and_dark(tab: Tab, address: str) -> None:
         assert root.get_attribute("data-theme") == wanted
     page.tab.locator(".theme").click()
     page.tab.emulate_media(color_scheme="light")
-    assert root.get_attribute("data-theme") == "light"
+    page.tab.wait_for_function("document.getElementById('playground').dataset.theme === 'light'")
     assert page.tab.locator(".plane image").first.get_attribute("href") != dark

@@ -40,8 +40,8 @@ def test_the_widget_follows_its_model(tab: Callable[..., Page], tmp_path: Path) 
     page = tab()
     page.tab.goto(path.as_uri())
     page.tab.wait_for_function("window.ready")
-    assert page.tab.get_by_label("Landscape").input_value() == "beale"
-    page.tab.get_by_label("Landscape").select_option("booth")
+    assert page.tab.get_by_label("Landscape", exact=True).input_value() == "beale"
+    page.tab.get_by_label("Landscape", exact=True).select_option("booth")
     page.tab.wait_for_function("window.saved?.includes('landscape=booth')")
     page.tab.evaluate("window.model.set('state', 'lab=line&points=50')")
     page.tab.wait_for_selector(".points")

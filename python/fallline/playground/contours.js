@@ -28,6 +28,7 @@ function segments(grid, nx, ny, level) {
   for (let j = 0; j + 1 < ny; j++) {
     for (let i = 0; i + 1 < nx; i++) {
       const c = j * nx + i;
+      if (!Number.isFinite(grid[c] + grid[c + 1] + grid[c + nx] + grid[c + nx + 1])) continue;
       const code = (grid[c] > level) | ((grid[c + 1] > level) << 1) | ((grid[c + nx + 1] > level) << 2) | ((grid[c + nx] > level) << 3);
       if (code === 0 || code === 15) continue;
       const edges = [2 * c, 2 * (c + 1) + 1, 2 * (c + nx), 2 * c + 1];

@@ -12,7 +12,7 @@ const SCALES = {
     place: (v, low, high) => Math.log(v / low) / Math.log(high / low),
   },
   // for betas: what matters is the distance from 1
-  share: {value: (p) => 1 - 10 ** (-4 * p), place: (v) => -Math.log10(1 - v) / 4},
+  share: {value: (p) => 1 - 10 ** (-4 * p), place: (v) => (v < 1 ? -Math.log10(1 - v) / 4 : 1)},
 };
 
 /**

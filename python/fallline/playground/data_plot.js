@@ -1,6 +1,6 @@
 // How are points and lines drawn over the data? The sample, the line it came from, the line now, and the errors of a batch.
 
-import {change, draw, identity} from "./dom.js";
+import {change, draw} from "./dom.js";
 import {plane} from "./plane.js";
 
 /** A plane with the data: `show({line, now, truth, rows, errors})`; `now` and `truth` are [slope, intercept]. */

@@ -11,6 +11,7 @@ export function svgText(node) {
   const from = node.querySelectorAll("*");
   copy.querySelectorAll("*").forEach((element, i) => {
     const style = getComputedStyle(from[i]);
+    for (const name of ["stroke", "fill"]) if (element.getAttribute(name)?.startsWith("var(")) element.removeAttribute(name);
     element.setAttribute("style", PROPERTIES.map((name) => `${name}:${style.getPropertyValue(name)}`).join(";"));
   });
   const [, , width, height] = node.getAttribute("viewBox").split(" ");

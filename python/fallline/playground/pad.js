@@ -46,19 +46,27 @@ export function handle({surface, frame, label, names, kind, move, value = [0, 0]
     event.preventDefault();
   });
   place(x, y);
-  return {node, place, drag: (event) => drag(event, surface, frame, node, go, [x, y])};
+  node.addEventListener("touchstart", (event) => event.preventDefault(), {passive: false}); // a drag, not a scroll
+  const jump = (event) => {
+    const [vx, vy] = frame.toValue(...pixel(event, surface, frame));
+    const [[x0, x1], [y0, y1]] = frame.window;
+    go(tidy(vx, x1 - x0), tidy(vy, y1 - y0));
+  };
+  return {node, place, jump, drag: (event) => drag(event, surface, frame, node, go, [x, y])};
 }
 
 /** A number with no more digits than a pixel is worth: links stay short. */
 export const tidy = (value, span) => Number(value.toFixed(Math.max(0, 4 - Math.floor(Math.log10(span)))));
 
+function pixel(event, surface, frame) {
+  const box = surface.getBoundingClientRect();
+  const [width, height] = frame.size;
+  return [((event.clientX - box.left) * width) / box.width, ((event.clientY - box.top) * height) / box.height];
+}
+
 /** Follow this pointer until it is lifted. A press on the handle keeps its distance; one beside it moves the point there. */
 function drag(event, surface, frame, node, go, [x, y]) {
-  const where = (e) => {
-    const box = surface.getBoundingClientRect();
-    const [width, height] = frame.size;
-    return [((e.clientX - box.left) * width) / box.width, ((e.clientY - box.top) * height) / box.height];
-  };
+  const where = (e) => pixel(e, surface, frame);
   const [hx, hy] = frame.toPixel(x, y);
   const [px, py] = where(event);
   const held = node.contains(event.target) ? [hx - px, hy - py] : [0, 0];

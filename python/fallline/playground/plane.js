@@ -1,6 +1,6 @@
 // How is a landscape seen from above? Heights as colours, lines of equal height, paths, arrows and handles, in one SVG.
 
-import {css, table} from "./colours.js";
+import {table} from "./colours.js";
 import {contour} from "./contours.js";
 import {change, draw, identity, make, show} from "./dom.js";
 import {handle} from "./pad.js";
@@ -26,8 +26,12 @@ export function plane({label, names, resized = () => {}, square = true}) {
   const frame = geometry();
   const handles = [];
   node.addEventListener("pointerdown", (event) => {
-    if (event.button !== 0 || !handles.length) return;
-    (handles.find((h) => h.node.contains(event.target)) ?? handles[0]).drag(event);
+    const held = handles.find((h) => h.node.contains(event.target));
+    // a finger beside the handles may be scrolling the page: only its tap counts
+    if (event.button === 0 && (held || event.pointerType !== "touch")) (held ?? handles[0])?.drag(event);
+  });
+  node.addEventListener("click", (event) => {
+    if (event.pointerType === "touch" && !handles.some((h) => h.node.contains(event.target))) handles[0]?.jump(event);
   });
   const fit = () => {
     const width = node.clientWidth || 480;

@@ -13,7 +13,7 @@ export function player({steps, speed, t = steps, at, fast = () => {}}) {
   const run = button("Run", () => (state.playing ? pause() : start()), {class: "primary run"});
   const one = button("Step", () => { pause(); to(state.t >= state.steps ? 0 : state.t + 1); }, {class: "step", title: "One update"});
   const back = button("Reset", () => { pause(); to(0); }, {class: "reset", title: "Back to the start point"});
-  const scrub = make("input", {type: "range", min: 0, max: steps, step: 1, "aria-label": "step shown", oninput: () => { pause(); to(Number(scrub.value)); }});
+  const scrub = make("input", {type: "range", min: 0, max: steps, step: 1, "aria-label": "step shown", oninput: () => { const t = Number(scrub.value); pause(); to(t); }});
   const told = make("output", {class: "told"});
   const pace = slider({label: "speed", value: speed, low: 1, high: 500, scale: "log", whole: true, unit: "steps per second", onchange: (v) => {
     restart(() => { state.speed = v; });

@@ -80,7 +80,8 @@ export function encode(state) {
   const parts = [`lab=${state.lab}`];
   const put = (name, value) => parts.push(`${name}=${safe(value)}`);
   const lab = state[state.lab];
-  base.optimizers.preset = ""; // the lesson of a new page belongs to nothing else
+  // the lesson of a new page belongs to nothing else
+  if (!same(state.optimizers, base.optimizers)) base.optimizers.preset = "";
   for (const [name, value] of Object.entries(lab)) {
     if (name === "runs" || value === null || same(value, base[state.lab][name])) continue;
     put(name, Array.isArray(value) ? value.flat().join(",") : typeof value === "boolean" ? Number(value) : value);
