@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,9 +17,8 @@ from fallline.playground import Server, compose
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """Chromium, if it is here."""
-    pytest.importorskip("playwright")
-    if not Path(CHROMIUM).exists():
-        pytest.skip(f"no {CHROMIUM}")
+    if importlib.util.find_spec("playwright") is None or not Path(CHROMIUM).exists():
+        pytest.skip(f"playwright or {CHROMIUM} is not installed")
     with chromium() as found:
         yield found
 

@@ -36,7 +36,7 @@ export const PRESETS = [
     state: {landscape: "bumpy", steps: 400, speed: 60, noise: 4, start: [-2.6, 1.2], runs: [run("sgd", {lr: 0.4}, timed("cosine", {initial: 0.4, steps: 400, final: 0}))]},
   },
   {
-    key: "rest", title: "At the minimum", rows: ["R106", "R86"], ends: ["way", "found"],
+    key: "rest", title: "At rest", rows: ["R106", "R86"], ends: ["way", "found"],
     question: "Why does the learning rate have to fall at the end?",
     answer: "Both begin in the minimum, where the gradient over all data is zero. That of a mini-batch is not: with a constant rate the point wanders around for ever, at a distance that grows with the rate. With a rate that falls it comes to rest.",
     state: {landscape: "bowl", steps: 200, speed: 40, noise: 3, start: [0, 0], gradient: true, runs: [run("sgd", {lr: 0.3}), run("sgd", {lr: 0.3}, timed("inverse_time", {initial: 0.3, rate: 0.1}))]},
@@ -60,13 +60,13 @@ export const PRESETS = [
     state: {landscape: "bowl", steps: 200, speed: 40, shift: [0.015, -0.006], start: [-3, 2.5], runs: [run("adagrad", {lr: 0.3}), run("rmsprop", {lr: 0.1, alpha: 0.9})]},
   },
   {
-    key: "axes", title: "A rate per axis", rows: ["R40", "R66"], chart: "rates", ends: ["found", "found"],
+    key: "axes", title: "Rate per axis", rows: ["R40", "R66"], chart: "rates", ends: ["found", "found"],
     question: "What do adaptive rules adapt?",
     answer: "Each axis gets a rate of its own. In the ravine the gradient across is twenty times as large as that along; Adagrad divides both by their own size, so it goes straight to the minimum where gradient descent zigzags. The chart shows the effective rates of Adagrad: they only fall, and fastest where gradients are large. Choose RMSprop under “The update, in numbers” to see rates that rise again.",
     state: {landscape: "ravine", steps: 100, runs: [run("adagrad", {lr: 0.8}), run("rmsprop", {lr: 0.1, alpha: 0.9}, timed("cosine", {initial: 0.1, steps: 100, final: 0}))]},
   },
   {
-    key: "annealing", title: "Adam's annealing", rows: ["R51"], chart: "lengths", ends: ["found", "way"],
+    key: "annealing", title: "Annealing", rows: ["R51"], chart: "lengths", ends: ["found", "way"],
     question: "Why do Adam's steps shrink by themselves?",
     answer: "A step of Adam is α m̂ / √v̂. Far from the minimum all gradients agree, and m̂ is as large as √v̂. Near it noise is all that is left: the gradients cancel in m̂ but not in √v̂, and the steps shrink though α does not. Signum takes the sign of m alone: its steps never shrink.",
     state: {landscape: "bowl", steps: 200, speed: 40, noise: 1, runs: [run("adam", {lr: 0.1, beta2: 0.99}), run("signum", {lr: 0.1})]},
