@@ -17,7 +17,7 @@ from browsing import Page, chromium
 
 from fallline.playground import compose
 
-RULES = "sgd momentum nesterov adagrad rmsprop adam amsgrad nadam lion adamax".split()
+RULES = ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "amsgrad", "nadam", "lion", "adamax"]
 MOVE = """async (count) => {
   const handle = document.querySelector(".handle.start"), times = [];
   for (let i = 0; i < count; i++) {
@@ -42,9 +42,8 @@ def main() -> None:
         page.open(path.as_uri(), f"lab=optimizers&landscape=himmelblau&start=-1,1&steps=200&{runs}")
         page.tab.evaluate(MOVE, 40)
         times = page.tab.evaluate(MOVE, 200)
-        print(
-            f"redraw, {len(RULES)} optimizers of 200 steps: median {statistics.median(times):.1f} ms, largest {max(times):.1f} ms"
-        )
+        figures = f"median {statistics.median(times):.1f} ms, largest {max(times):.1f} ms"
+        print(f"redraw, {len(RULES)} optimizers of 200 steps: {figures}")
         paints = []
         for _ in range(9):
             page.open(path.as_uri())
