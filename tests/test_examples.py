@@ -49,3 +49,12 @@ def test_every_example_is_run_here() -> None:
     text = Path(__file__).read_text(encoding="utf-8")
     for example in EXAMPLES.glob("*.py"):
         assert f'"{example.name}"' in text, example.name
+
+
+def test_random_hessians() -> None:
+    text = run("random_hessians.py")
+    minima, coins = numbers("minima", text), numbers("coins", text)
+    assert abs(minima[0] - 0.5) < 0.03  # one direction: a coin
+    assert all(found < coin for found, coin in zip(minima[1:], coins[1:], strict=True))
+    assert minima[4] < 0.002
+    assert numbers("saddles", text) == [20]

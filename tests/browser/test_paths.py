@@ -12,6 +12,7 @@ from browsing import Page
 
 import fallline as fl
 from fallline import landscapes
+from fallline.playground import Server
 
 RULES = "&".join(
     f"run={run}"
@@ -99,3 +100,13 @@ def test_the_exported_code_makes_the_same_path(tab: Callable[..., Page], file_ad
         names: dict[str, Any] = {}
         exec("# " + part, names)  # what a person would paste
         assert np.array_equal(np.asarray(names["path"].points, np.float64), page.points(i, lab), equal_nan=True), part
+
+
+def test_the_exported_code_of_a_rule_on_whole_tensors(tab: Callable[..., Page], server: Server) -> None:
+    state = LAB + "ravine&start=-4.5,1.5&steps=30&clip=norm&limit=5&run=Muon;lr:0.3"
+    page = tab().open(server.url, state)
+    page.tab.wait_for_function("document.querySelector('.card .outcome').textContent.length > 2")
+    page.tab.locator(".export-python").click()
+    names: dict[str, Any] = {}
+    exec(page.tab.locator("dialog .code").inner_text(), names)
+    assert np.array_equal(names["path"].points, page.points(0))

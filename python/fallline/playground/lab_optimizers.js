@@ -13,7 +13,7 @@ import {remote} from "./remote.js";
 import {cards, title} from "./runs.js";
 import {arrows, scene, strand} from "./scene.js";
 import {entry, settings, toolbar} from "./settings.js";
-import {bestRate, landscapeSpec, rateOf, ruleOf} from "./specs.js";
+import {bestRate, landscapeSpec, pythonOf, ruleOf} from "./specs.js";
 import {fresh} from "./state.js";
 import {sweep} from "./sweep.js";
 import {verdict} from "./verdict.js";
@@ -27,6 +27,7 @@ export function optimizersLab({engine, lab, root, server, dark, say, saved, link
   const ask = server && remote(server, () => recompute(false));
   let results = [];
   let failure = [];
+  let described = "";
   const landscape = () => engine.landscapes.find((l) => l.name === lab.landscape);
   const start = () => lab.start ?? landscape().start;
   const drift = (t = play.state.t) => [lab.shift[0] * t, lab.shift[1] * t];
@@ -171,15 +172,20 @@ export function optimizersLab({engine, lab, root, server, dark, say, saved, link
     });
     runCards.tell(texts);
     entries.forEach((e, axis) => e.set(start()[axis]));
+    const told = JSON.stringify([lab.landscape, lab.preset, lab.focus, lab.runs]);
+    if (told !== described) captions(f); // a drag moves the start alone: the words around it stay
+    described = told;
+    say(lab.runs.map((run, i) => `${ruleOf(engine, run.rule).label}: ${texts[i].text}`).join(". "), true);
+  }
+  function captions(f) {
     about.textContent = `${f.title}: ${readable(f.formula)}. ${f.teaches}`;
     const preset = PRESETS.find((p) => p.key === lab.preset);
     chips.forEach((c) => c.setAttribute("aria-pressed", String(c.dataset.preset === lab.preset)));
     lesson.replaceChildren(...(preset ? [make("h2", {}, preset.question), make("p", {}, preset.answer)] : []));
     const options = lab.runs.map((run, i) => [i, title(run, engine)]);
-    focus.replaceChildren(choice({label: "Explain", bare: true, value: lab.focus, options, onchange: (v) => { lab.focus = Number(v); recompute(); }}).node);
-    say(lab.runs.map((run, i) => `${ruleOf(engine, run.rule).label}: ${texts[i].text}`).join(". "), true);
+    focus.replaceChildren(choice({label: "Explain", bare: true, value: lab.focus, options, onchange: (v) => { lab.focus = Number(v); recompute(); focus.firstChild.focus(); }}).node);
   }
-  const python = () => lab.runs.map((run, i) => `# ${title(run, engine)}\n` + (ruleOf(engine, run.rule).server ? `# fl.optim.${run.rule}(${rateOf(run, ruleOf(engine, run.rule))})\n` : engine.python(landscapeSpec(lab, run, start())))).join("\n");
+  const python = () => lab.runs.map((run, i) => `# ${title(run, engine)}\n${pythonOf(engine, landscapeSpec(lab, run, start()))}`).join("\n");
   const out = exports({root, say, python, names: NAMES, picture: view.picture, link, runs: () => results.flatMap((result, i) => (result ? [{result, title: title(lab.runs[i], engine)}] : []))});
   const node = make(
     "div",

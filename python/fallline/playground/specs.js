@@ -66,3 +66,25 @@ export function bestRate(engine, spec, run) {
   }
   return best.lr;
 }
+
+/** The code that makes the same path; of rules on whole tensors too, which the engine does not know. */
+export function pythonOf(engine, spec) {
+  const {rule, hypers} = spec.optimizer;
+  if (!ruleOf(engine, rule).server) return engine.python(spec);
+  const given = Object.entries(hypers).map(([name, value]) => `${name}=${value}`).join(", ");
+  const links = [
+    ...(spec.noise ? [`fl.optim.add_noise(eta=${spec.noise.sigma ** 2}, gamma=0.0, seed=${spec.noise.seed})`] : []),
+    ...(spec.clip ? [`fl.optim.clip_${spec.clip.kind}(${spec.clip.value})`] : []),
+    `fl.optim.${rule}(${given})`,
+  ];
+  return [
+    "import numpy as np",
+    "import fallline as fl",
+    "",
+    `optimizer = ${links.length > 1 ? `fl.optim.chain(${links.join(", ")})` : links[0]}`,
+    `start = np.array([${spec.start.join(", ")}])`,
+    `path = fl.landscapes.path(fl.landscapes.${spec.landscape}, start, optimizer, ${spec.steps}${spec.shift ? `, shift=(${spec.shift.join(", ")})` : ""})`,
+    "print(path.points[-1], path.losses[-1])",
+    "",
+  ].join("\n");
+}
