@@ -96,9 +96,11 @@ def test_the_exported_code_makes_the_same_path(tab: Callable[..., Page], file_ad
     lab = "line" if "lab=line" in state else "optimizers"
     page.tab.locator(".export-python").click()
     code = page.tab.locator("dialog .code").inner_text()
-    for i, part in enumerate(code.split("\n# ") if state.count("run=") > 1 else [code]):
+    parts = [part for part in re.split(r"^# .*\n", code, flags=re.MULTILINE) if part.strip()]
+    assert len(parts) == state.count("run=")
+    for i, part in enumerate(parts):
         names: dict[str, Any] = {}
-        exec("# " + part, names)  # what a person would paste
+        exec(part, names)  # what a person would paste
         assert np.array_equal(np.asarray(names["path"].points, np.float64), page.points(i, lab), equal_nan=True), part
 
 
