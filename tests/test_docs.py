@@ -29,7 +29,7 @@ def test_the_new_rule_of_contributing_is_one_of_ours() -> None:
     assert all(line in signs for line in shell.splitlines())
 
 
-@pytest.mark.parametrize("name", ["optimizers.md", "plans.md"])
+@pytest.mark.parametrize("name", ["landscapes.md", "optimizers.md", "plans.md"])
 def test_the_python_of_a_page_runs(name: str) -> None:
     page = (ROOT / "docs" / name).read_text(encoding="utf-8")
     exec(compile("\n".join(blocks(page, "python")), name, "exec"), {"__name__": "page"})
@@ -59,3 +59,9 @@ def test_links_lead_somewhere(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", text):
         assert ((ROOT / page).parent / target).exists(), target
+
+
+def test_every_landscape_is_on_its_page() -> None:
+    page = (ROOT / "docs" / "landscapes.md").read_text(encoding="utf-8")
+    table = "".join(line for line in page.splitlines() if line.startswith("|"))
+    assert set(re.findall(r"`(\w+)`", table)) == set(fl.landscapes.ALL)

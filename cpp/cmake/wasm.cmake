@@ -12,7 +12,7 @@ if(FALLLINE_WASM_CLANG)
     COMMAND "${FALLLINE_WASM_CLANG}" --target=wasm32-wasi -std=c++17 -O2 -DNDEBUG -stdlib=libc++ -fno-exceptions -fno-rtti
       -ffp-contract=off -fno-math-errno -fvisibility=hidden -Wall -Wextra -I cpp -nostartfiles
       -Wl,--no-entry -Wl,--wrap=fma -Wl,--gc-sections -Wl,--strip-all -Wl,-z,stack-size=65536
-      cpp/wasm/engine.cpp -o "${FALLLINE_WASM_OUTPUT}"
+      cpp/wasm/engine.cpp cpp/optim/schedule.cpp -o "${FALLLINE_WASM_OUTPUT}"
     WORKING_DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}"
     COMMENT "Compiling ${FALLLINE_WASM_OUTPUT}"
     VERBATIM)

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <iterator>
 
+#include "optim/schedule.h"
 #include "wasm/fma.h"
 #include "wasm/path.h"
 
@@ -64,6 +65,26 @@ FL_EXPORT(place_number) double place_number(int i, int saddles, int j, int which
   return landscapes::kLandscapes[i].places[saddles][j][static_cast<size_t>(which)];
 }
 
+static const schedules::Number& number_of(int i, int j) { return schedules::schedule(i).numbers[j]; }
+static const char* or_empty(const char* text) { return text ? text : ""; }
+FL_EXPORT(schedule_count) int schedule_count() { return schedules::schedule_count(); }
+FL_EXPORT(schedule_name) const char* schedule_name(int i) { return schedules::schedule(i).name; }
+FL_EXPORT(schedule_marks) const char* schedule_marks(int i) { return or_empty(schedules::schedule(i).marks); }
+FL_EXPORT(schedule_parts) const char* schedule_parts(int i) { return or_empty(schedules::schedule(i).parts); }
+FL_EXPORT(schedule_numbers) int schedule_numbers(int i) { return schedules::schedule(i).number_count; }
+FL_EXPORT(number_name) const char* number_name(int i, int j) { return number_of(i, j).name; }
+FL_EXPORT(number_value) double number_value(int i, int j) { return number_of(i, j).value; }
+FL_EXPORT(number_kind) int number_kind(int i, int j) { return number_of(i, j).kind; }
+FL_EXPORT(number_words) const char* number_words(int i, int j) { return or_empty(number_of(i, j).words); }
+// Of the first steps, with so many of them in an epoch.
+FL_EXPORT(schedule_values) void schedule_values(const double* tree, double epoch, int steps, double* out) {
+  const double clock[] = {0, 0, epoch};
+  schedules::Setting setting;
+  setting.clock.rows = clock;
+  setting.clock.row_count = 1;
+  for (int t = 0; t < steps; ++t) out[t] = schedules::schedule_value(tree, setting, t);
+}
+
 // f, df/dx, df/dy.
 FL_EXPORT(gradient) void gradient(int i, double x, double y, double* out) {
   landscapes::kLandscapes[i].gradient(x, y, out);
@@ -100,7 +121,7 @@ FL_EXPORT(fused) double fused_once(double a, double b, double c) { return std::f
 // In `out`: points, losses, used gradients, raw ones, where they were taken, slots. `rows` has a place for each point
 // of a line.
 FL_EXPORT(path)
-void path(const Wanted* wanted, const double* hypers, const double* x, const double* y, int64_t* rows, double* out) {
+void path(const Wanted* wanted, double* hypers, const double* x, const double* y, int64_t* rows, double* out) {
   const size_t n = static_cast<size_t>(wanted->steps);
   Record to{};
   to.points = reinterpret_cast<Two*>(out);

@@ -21,6 +21,7 @@ struct Wanted {
   double noisy, eta, gamma, noise_high, noise_low;            // the seed in two halves
   double clip_value, clip_norm, sam, slow_every, slow_share;  // zero: without
   double points, absolute, batch, seed_high, seed_low;        // of a line
+  double scheduled;                                           // whether hyper-parameters change
 };
 
 // Where the numbers go: one of each for every step, and one more of points, losses and slots.
@@ -62,7 +63,7 @@ inline void clip(const Wanted& wanted, double* g) {
 
 class Walk {
  public:
-  Walk(const Wanted& wanted, const double* hypers, const Terrain& terrain)
+  Walk(const Wanted& wanted, double* hypers, const Terrain& terrain)
       : wanted_(wanted),
         rule_(kRules[static_cast<int>(wanted.rule)]),
         looks_(static_cast<int>(wanted.rule) == kLookahead),
@@ -112,7 +113,7 @@ class Walk {
       if (!terrain_.whole()) terrain_.batch_value(t, w_, found);
       const Two g = {rounded(found[1]), rounded(found[2])};
       const double far = length(g);
-      for (int i = 0; i < 2 && far > 0; ++i) there[i] = rounded(w_[i] + wanted_.sam / far * g[i]);
+      for (int i = 0; i < 2 && far != 0; ++i) there[i] = rounded(w_[i] + wanted_.sam / far * g[i]);
     }
     if (!terrain_.whole() || std::memcmp(there, w_, sizeof w_) != 0) terrain_.batch_value(t, there, found);
   }
@@ -121,21 +122,32 @@ class Walk {
     // Rules on whole tensors, such as the one that looks ahead, step in NumPy, where subnormal numbers stay.
     mode.smallest = looks_ ? 0.0 : mode.single ? 0x1p-126 : 0x1p-1022;
     const Coef<double> exact = rule_.coef(hypers_, t + 1);
-#define FL_ROW(letter) Lane(exact.letter),
-    const Coef<Lane> k = {FL_COEF_LETTERS(FL_ROW)};
+#define FL_ROW(letter) Real(exact.letter),
+    const Coef<Real> k = {FL_COEF_LETTERS(FL_ROW)};
 #undef FL_ROW
     rule_.step(k, g, w_, slots_);
     mode.smallest = 0;
+    if (wanted_.scheduled != 0 && rule_.advance && t + 1 < static_cast<int64_t>(wanted_.steps)) advance(t + 1);
     const int64_t every = static_cast<int64_t>(wanted_.slow_every);
     if (every == 0 || (t + 1) % every != 0) return;
     for (int i = 0; i < 2; ++i)
       w_[i] = slow_[i] = rounded(slow_[i] + rounded(rounded(wanted_.slow_share) * rounded(w_[i] - slow_[i])));
   }
 
+  // The running numbers of the next row, from this one.
+  void advance(int64_t t) {
+    double next[16];
+    const size_t width = static_cast<size_t>(rule_.hyper_count);
+    std::memcpy(next, hypers_, width * sizeof(double));
+    rule_.advance(next, t);
+    for (size_t j = 0; j < width; ++j)
+      if (rule_.hypers[j].range == Range::kRunning) hypers_[width + j] = next[j];
+  }
+
   const Wanted& wanted_;
   const Rule& rule_;
   bool looks_;
-  const double* hypers_;  // of the next step
+  double* hypers_;  // of the next step
   Terrain terrain_;
   Two w_, slow_, slots_[8];
 };

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "optim/coef.h"
-#include "wasm/lane.h"
+#include "wasm/real.h"
 
 #undef FL_FN
 #define FL_FN inline
@@ -37,16 +37,16 @@ struct NesterovLookahead {
 using Two = double[2];
 
 template <class R, size_t... I>
-void step(const Coef<Lane>& k, const double* g, double* w, Two* slots, std::index_sequence<I...>) {
+void step(const Coef<Real>& k, const double* g, double* w, Two* slots, std::index_sequence<I...>) {
   for (int i = 0; i < 2; ++i) {
-    Lane gi = g[i], wi = w[i], s[] = {Lane(slots[I][i])..., Lane(0.0)};
+    Real gi = g[i], wi = w[i], s[] = {Real(slots[I][i])..., Real(0.0)};
     update<R>(k, gi, wi, s[I]...);
     w[i] = wi.v;
     ((slots[I][i] = s[I].v), ...);
   }
 }
 template <class R>
-void step(const Coef<Lane>& k, const double* g, double* w, Two* slots) {
+void step(const Coef<Real>& k, const double* g, double* w, Two* slots) {
   step<R>(k, g, w, slots, std::make_index_sequence<R::kSlots.size()>());
 }
 
@@ -57,7 +57,8 @@ struct Rule {
   const Hyper* hypers;
   int hyper_count;
   Coef<double> (*coef)(const double* hypers, int64_t t);
-  void (*step)(const Coef<Lane>& k, const double* g, double* w, Two* slots);
+  Advance advance;
+  void (*step)(const Coef<Real>& k, const double* g, double* w, Two* slots);
 };
 #define FL_ROW(R)                       \
   {R::kName,                            \
@@ -67,6 +68,7 @@ struct Rule {
    R::kHypers.data(),                   \
    static_cast<int>(R::kHypers.size()), \
    &coefficients<R, double>,            \
+   kAdvance<R>,                         \
    &step<R>},
 inline constexpr Rule kRules[] = {FL_RULES(FL_ROW) FL_ROW(NesterovLookahead)};
 #undef FL_ROW

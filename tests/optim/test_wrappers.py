@@ -216,3 +216,24 @@ def test_a_scaled_loss_makes_the_same_steps() -> None:
         scales.append(opt.scale)
     np.testing.assert_array_equal(w, twin)
     assert scales == [1024, 1024, 2048, 2048, 1024, 1024, 1024, 2048, 2048]
+
+
+def test_a_chain_transforms_the_gradients_of_a_rule_that_takes_them_elsewhere() -> None:
+    def half(w: np.ndarray) -> tuple[float, np.ndarray]:
+        return float(w @ w) / 2, np.clip(w, -0.5, 0.5)
+
+    def whole(w: np.ndarray) -> tuple[float, np.ndarray]:
+        return float(w @ w) / 2, w.copy()
+
+    for make in (lambda: fl.optim.NesterovLookahead(0.1), lambda: fl.optim.SAM(fl.optim.SGD(0.1))):
+        clipped, w = make(), np.array([2.0, -1.0])
+        chained, u = fl.optim.chain(fl.optim.clip_value(0.5), make()), w.copy()
+        slow, v = fl.optim.Lookahead(fl.optim.chain(fl.optim.clip_value(0.5), make()), k=100), w.copy()
+        for _ in range(5):
+            values = {clipped.minimize(half, w), chained.minimize(whole, u), slow.minimize(whole, v)}
+            assert len(values) == 1
+            np.testing.assert_array_equal(w, u)
+            np.testing.assert_array_equal(w, v)
+        assert chained.t == slow.t == 5
+        with pytest.raises(TypeError, match="none may be held back or frozen"):
+            fl.optim.chain(fl.optim.accumulate(2), make()).minimize(whole, u)

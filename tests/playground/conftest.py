@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -16,6 +17,7 @@ import pytest
 import fallline
 
 FOLDER = Path(fallline.__file__).parent / "playground"
+MODULE = os.environ.get("FALLLINE_WASM", str(FOLDER / "fallline.wasm"))  # another build of it
 DRIVE = Path(__file__).parent / "drive.mjs"
 DTYPES = {"Float64Array": "<f8", "Int32Array": "<i4"}
 
@@ -42,7 +44,11 @@ def engine() -> Engine:
 
     def ask(*calls: list[Any]) -> list[Any]:
         run = subprocess.run(
-            [node, str(DRIVE), str(FOLDER)], input=json.dumps(calls), capture_output=True, text=True, check=False
+            [node, str(DRIVE), str(FOLDER / "engine.js"), MODULE],
+            input=json.dumps(calls),
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert run.returncode == 0, run.stderr
         answers = json.loads(run.stdout)

@@ -1,12 +1,11 @@
 // Answers calls of the engine: a list of [function, arguments] on standard input, their results on standard output.
 // Arrays of numbers go as base64, for JSON has no NaN and no infinity. {made: options} stands for a line.
 import fs from "node:fs";
-import path from "node:path";
 import {pathToFileURL} from "node:url";
 
-const folder = process.argv[2];
-const {loadEngine} = await import(pathToFileURL(path.join(folder, "engine.js")));
-const engine = await loadEngine(fs.readFileSync(path.join(folder, process.argv[3] ?? "fallline.wasm")));
+const [script, module] = process.argv.slice(2);
+const {loadEngine} = await import(pathToFileURL(script));
+const engine = await loadEngine(fs.readFileSync(module));
 
 function encoded(value) {
   if (ArrayBuffer.isView(value)) {

@@ -94,7 +94,25 @@ def test_the_rule_that_looks_ahead_gives_the_same_path(engine: Engine, dtype: st
     hypers = {"lr": 0.002, "momentum": 0.9, "consistent": int(consistent), "weight_decay": 0.1, "l2": 0.01}
     spec = {"landscape": "beale", "start": [1.0, 1.2], "steps": STEPS, "dtype": dtype}
     spec["optimizer"] = {"rule": "nesterov_lookahead", "hypers": hypers}
-    check(engine, [(spec, fl.optim.NesterovLookahead(**{**hypers, "consistent": consistent}))])
+    extras = [{}, *(extra for extra in SPECS if extra.get("wrap", {}).get("kind") != "sam")]
+    opt = fl.optim.NesterovLookahead(**{**hypers, "consistent": consistent})
+    check(engine, [({**spec, **extra}, opt) for extra in extras])
+
+
+@pytest.mark.parametrize("dtype, steps", [("float64", 2600), ("float32", 500)])
+def test_numbers_too_small_for_the_format_give_the_same_path(engine: Engine, dtype: str, steps: int) -> None:
+    """Steps flush subnormal numbers to zero, losses and gradients keep them; these paths meet both."""
+    rules = {
+        "sgd": ({"lr": 0.25}, fl.optim.SGD(0.25)),
+        "momentum": ({"lr": 0.1, "momentum": 0.5}, fl.optim.Momentum(0.1, momentum=0.5)),
+        "rmsprop": ({"lr": 0.1, "alpha": 0.5, "eps": 0.5}, fl.optim.RMSprop(0.1, alpha=0.5, eps=0.5)),
+        "adam": ({"lr": 0.1, "beta1": 0.2, "eps": 0.1}, fl.optim.Adam(0.1, betas=(0.2, 0.999), eps=0.1)),
+    }
+    base = {"landscape": "bowl", "start": [1.0, 0.7], "steps": steps, "dtype": dtype}
+    cases = [({**base, "optimizer": {"rule": key, "hypers": hypers}}, opt) for key, (hypers, opt) in rules.items()]
+    check(engine, cases)
+    smallest = np.finfo(dtype).smallest_normal
+    assert all(np.abs(expected(*case).points[-1]).max() < 4 * smallest for case in cases[:2])
 
 
 @pytest.mark.parametrize("loss", ["mse", "mae"])
@@ -192,6 +210,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         "[path] sgd has no hyper-parameter 'beta1'; it has lr, ",
     ),
     ({"steps": 1.5}, "[path] steps is a whole number from 0 to 100000, got 1.5"),
+    (
+        {"optimizer": {"rule": "nesterov_lookahead"}, "wrap": {"kind": "sam"}},
+        "[path] SAM and NesterovLookahead both take",
+    ),
     ({"noise": {"sigma": 1, "seed": -1}}, "[path] a seed is an integer in [0, 2^64), got -1"),
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -128,10 +129,23 @@ class Lookahead(Wrapper):
 
     def step(self, params: Any, grads: Any) -> None:
         """Step, and go back at every k-th."""
-        paths = flat(params)
-        if "slow" not in self.own:
-            self.own["slow"] = {path: np.array(w) for path, w in paths.items()}
+        self._start(params)
         self.inner.step(params, grads)
+        self._go_back(params)
+
+    def minimize(self, value_and_grad: Callable[[Any], tuple[Any, Any]], params: Any) -> Any:
+        """Let the rule inside take its gradients, and go back at every k-th step."""
+        self._start(params)
+        value = self.inner.minimize(value_and_grad, params)
+        self._go_back(params)
+        return value
+
+    def _start(self, params: Any) -> None:
+        if "slow" not in self.own:
+            self.own["slow"] = {path: np.array(w) for path, w in flat(params).items()}
+
+    def _go_back(self, params: Any) -> None:
+        paths = flat(params)
         self.t += 1
         if self.t % self.k == 0:
             slow: Arrays = self.own["slow"]

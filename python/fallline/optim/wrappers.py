@@ -135,6 +135,13 @@ class Wrapper(Optimizer):
         return f"{self._name}({', '.join(map(repr, self.parts))})"
 
 
+def asks(opt: Optimizer) -> bool:
+    """Whether a rule takes gradients where it wants them, so that only `minimize` makes its steps."""
+    if isinstance(opt, Wrapper) and not isinstance(opt, SAM):
+        return any(map(asks, opt.parts))
+    return type(opt).minimize is not Optimizer.minimize
+
+
 def flat(params: Any) -> dict[str, Any]:
     """Return the arrays of a tree or module by path."""
     return _tree.flatten(params.parameters() if callable(getattr(params, "parameters", None)) else params)
@@ -168,14 +175,35 @@ class Chain(Wrapper):
 
     def step(self, params: Any, grads: Any) -> None:
         """Transform the gradients, then step; a transform may hold a step back."""
-        paths, given = flat(params), _tree.flatten(grads)
-        now: Arrays | None = {path: np.asarray(g) for path, g in given.items()}
-        for transform in self.transforms:
-            if now is not None:
-                now = transform(now, paths, self.t, self.own)
+        paths = flat(params)
+        now = self._transformed(paths, grads)
         if now is not None:
             self.inner.step({path: paths[path] for path in now}, now)
         self.t += 1
+
+    def minimize(self, value_and_grad: Callable[[Any], tuple[Any, Any]], params: Any) -> Any:
+        """Step; a rule that takes gradients where it wants them gets all of them transformed."""
+        if not asks(self.inner):
+            return super().minimize(value_and_grad, params)
+
+        def transformed(there: Any) -> tuple[Any, Any]:
+            value, grads = value_and_grad(there)
+            now = self._transformed(flat(there), grads)
+            if now is None or len(now) < len(flat(there)):
+                raise TypeError(
+                    f"[chain] {self.inner!r} takes gradients elsewhere too: none may be held back or frozen"
+                )
+            return value, _tree.unflatten(grads, now)
+
+        value = self.inner.minimize(transformed, params)
+        self.t += 1
+        return value
+
+    def _transformed(self, paths: Mapping[str, Any], grads: Any) -> Arrays | None:
+        now: Arrays | None = {path: np.asarray(g) for path, g in _tree.flatten(grads).items()}
+        for transform in self.transforms:
+            now = None if now is None else transform(now, paths, self.t, self.own)
+        return now
 
 
 def chain(*links: Transform | Optimizer) -> Chain:

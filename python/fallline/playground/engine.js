@@ -30,12 +30,19 @@ const HYPER_LETTERS = {
   lr: "α", momentum: "μ", beta1: "β₁", beta2: "β₂", beta3: "β₃", eps: "ε", eps_root: "εᵣ", alpha: "a", rho: "ρ", weight_decay: "λ",
   dampening: "d", nu: "ν", nu1: "ν₁", nu2: "ν₂", lr_decay: "d", beta: "β", lambd: "λ",
 };
+// What to begin with where a schedule has no default.
+const SCHEDULE_VALUES = {
+  value: 0.1, initial: 0.1, final: 0.01, low: 0.01, high: 0.1, peak: 0.1, rate: 0.02, factor: 0.5, every: 50, steps: 100, period: 50, half_period: 25,
+  warmup: 10, stable: 50, decay: 40,
+};
+const SCHEDULE_KINDS = ["any", "share", "growth", "length", "duration", "choice"];
+const SCHEDULE_LEAST = {share: 0, growth: 1, length: 1, duration: 0};
 const COMMON_HYPERS = ["weight_decay", "l2", "maximize"];
 // In the order of `Wanted` in cpp/wasm/engine.cpp.
 const PATH_FIELDS = [
   "rule", "landscape", "steps", "x", "y", "single", "shift_x", "shift_y", "noisy", "eta", "gamma", "noise_high",
   "noise_low", "clip_value", "clip_norm", "sam", "slow_every", "slow_share", "points", "absolute", "batch",
-  "seed_high", "seed_low",
+  "seed_high", "seed_low", "scheduled",
 ];
 const MOST_STEPS = 100000;
 
@@ -95,16 +102,16 @@ export async function loadEngine(bytes) {
     const hypers = range(wasm.hyper_count(i), (j) => {
       const name = text(wasm.hyper_name(i, j)), value = wasm.hyper_value(i, j), allowed = RANGES[wasm.hyper_range(i, j)];
       const kind = hyperKind(name, allowed), [low, high] = hyperSpan(kind, value);
-      return {name, value, range: allowed, low, high, kind, letter: HYPER_LETTERS[name] ?? name, common: COMMON_HYPERS.includes(name)};
+      return {name, value, range: allowed, low, high, kind, letter: HYPER_LETTERS[name] ?? name, common: COMMON_HYPERS.includes(name), column: j};
     });
-    const columns = hypers.map((hyper) => hyper.name);  // of a row; running numbers are nobody's to set
+    const shown = hypers.filter((h) => h.range !== "running");  // the others belong to the state
     const slots = range(wasm.slot_count(i), (j) => {
       const name = text(wasm.slot_name(i, j));
       return {name, meaning: SLOT_MEANINGS[name] ?? name};
     });
     const name = variant.name ?? type;
     const key = text(wasm.rule_name(i));
-    return {key, name, label: variant.label ?? name, arguments: variant.arguments ?? {}, hypers: hypers.filter((hyper) => hyper.range !== "running"), columns, slots, lookahead: key === "nesterov_lookahead", index: i};
+    return {key, name, label: variant.label ?? name, arguments: variant.arguments ?? {}, hypers: shown, width: hypers.length, slots, lookahead: key === "nesterov_lookahead", index: i};
   }
 
   function readLandscape(i) {
@@ -117,6 +124,19 @@ export async function loadEngine(bytes) {
     };
   }
 
+  function readSchedule(i) {
+    const parameters = range(wasm.schedule_numbers(i), (j) => {
+      const name = text(wasm.number_name(i, j)), kind = SCHEDULE_KINDS[wasm.number_kind(i, j)], given = wasm.number_value(i, j);
+      const choices = kind === "choice" ? text(wasm.number_words(i, j)).split(" ") : undefined;
+      const value = choices ? choices[given] : Number.isNaN(given) ? SCHEDULE_VALUES[name] ?? 1 : given;
+      return {name, value, range: kind, required: Number.isNaN(given), choices};
+    });
+    const name = text(wasm.schedule_name(i)), marks = text(wasm.schedule_marks(i)), parts = text(wasm.schedule_parts(i));
+    return {name, label: name.replaceAll("_", " "), parameters, marks: marks || null, parts: parts || null, index: i};
+  }
+
+  const schedules = range(wasm.schedule_count(), readSchedule).filter(({name}) => name !== "function");
+  const scheduleByName = new Map(schedules.map((s) => [s.name, s]));
   const rules = range(wasm.rule_count(), readRule);
   for (const {key, rule, name, values} of RULE_ALIASES) {
     const base = rules.find((r) => r.key === rule);
@@ -225,19 +245,51 @@ export async function loadEngine(bytes) {
     for (const name of [...Object.keys(hypers), ...Object.keys(schedules)]) {
       if (!known.includes(name)) throw engineError("path", `${rule.key} has no hyper-parameter '${name}'; it has ${known.join(", ")}`);
     }
-    const width = rule.columns.length, rows = new Float64Array(Math.max(steps, 1) * width).fill(NaN);
+    const rows = new Float64Array(Math.max(steps, 1) * rule.width).fill(NaN);
     rule.hypers.forEach((hyper) => {
-      const j = rule.columns.indexOf(hyper.name), given = hypers[hyper.name] ?? hyper.value;
-      const values = schedules[hyper.name] ? scheduled(schedules[hyper.name], steps) : null;
+      const given = hypers[hyper.name] ?? hyper.value;
+      const values = schedules[hyper.name] ? scheduled(schedules[hyper.name], Math.max(steps, 1)) : null;
       for (let t = 0; t < Math.max(steps, 1); ++t) {
-        rows[t * width + j] = allowed("path", hyper, values ? values[t] : Number(given));
+        rows[t * rule.width + hyper.column] = allowed("path", hyper, values ? values[t] : Number(given));
       }
     });
     return rows;
   }
 
-  function scheduled(schedule) {
-    throw engineError("path", `there is no schedule named '${schedule.name}' yet`);
+  // A schedule as the array of numbers that cpp/optim/schedule.h reads; a number is a constant.
+  function scheduleTree(given) {
+    if (typeof given === "number") return scheduleTree({name: "constant", arguments: {value: given}});
+    const row = found("schedule", scheduleByName, given.name, "schedule"), values = given.arguments ?? {};
+    const known = [...row.parameters.map((p) => p.name), row.marks, row.parts, "per", "steps_per_epoch"];
+    const strange = Object.keys(values).find((name) => !known.includes(name));
+    if (strange) throw engineError("schedule", `${row.name} has no argument '${strange}'; it has ${known.filter(Boolean).join(", ")}`);
+    const numbers = row.parameters.map(({name, value, required, range: kind, choices}) => {
+      const number = choices ? choices.indexOf(values[name] ?? value) : Number(values[name] ?? (required ? NaN : value));
+      if (!Number.isFinite(number) || number < (SCHEDULE_LEAST[kind] ?? -Infinity) || (choices && number < 0) || (kind === "share" && number > 1)) {
+        throw engineError("schedule", `${row.name} needs ${name}, ${choices ? choices.join(" or ") : `a number (${kind})`}, got ${values[name]}`);
+      }
+      return number;
+    });
+    const marks = [...(values[row.marks] ?? [])], parts = (row.parts ? [values[row.parts] ?? []].flat() : []).map(scheduleTree);
+    const wanted = row.parts ? (row.marks ? marks.length + 1 : 1) : 0;
+    if (parts.length !== wanted) throw engineError("schedule", `${row.name} needs ${wanted} of ${row.parts}, got ${parts.length}`);
+    const body = [row.index, Number(values.per === "epoch"), marks.length, parts.length, ...numbers, ...marks, ...parts.flat()];
+    return [body.length + 1, ...body];
+  }
+
+  // The number of steps in an epoch, which all that counts epochs must agree about.
+  function epochLength(given) {
+    const values = given.arguments ?? {}, parts = Object.values(values).flat().filter((v) => v && typeof v === "object");
+    return values.steps_per_epoch ?? parts.map(epochLength).find(Boolean) ?? (values.per === "epoch" ? NaN : 0);
+  }
+
+  function scheduled(schedule, steps) {
+    const tree = scheduleTree(schedule), length = epochLength(schedule);
+    if (Number.isNaN(length)) throw engineError("schedule", `${schedule.name}: per='epoch' needs steps_per_epoch, the number of steps in an epoch`);
+    const [at, all] = room(tree.length + steps);
+    all.set(tree);
+    wasm.schedule_values(at, length || 1, steps, at + 8 * tree.length);
+    return all.slice(tree.length);
   }
 
   function path(spec) {
@@ -247,6 +299,7 @@ export async function loadEngine(bytes) {
     }
     const rule = found("path", ruleByKey, optimizer.rule, "rule"), data = spec.line;
     const landscape = data ? null : found("path", landscapeByName, spec.landscape, "landscape");
+    if (rule.lookahead && wrap?.kind === "sam") throw engineError("path", `SAM and ${rule.name} both take the gradient where they want it: choose one`);
     const rows = hyperRows(rule, optimizer, steps), n = data ? data.x.length : 0, slots = rule.slots.length;
     const [seedHigh, seedLow] = seedHalves("path", seed), [noiseHigh, noiseLow] = seedHalves("path", noise?.seed);
     const wanted = {
@@ -256,7 +309,7 @@ export async function loadEngine(bytes) {
       clip_value: clip?.kind === "value" ? clip.value : 0, clip_norm: clip?.kind === "norm" ? clip.value : 0,
       sam: wrap?.kind === "sam" ? wrap.rho ?? 0.05 : 0, slow_every: wrap?.kind === "lookahead" ? wrap.k ?? 5 : 0,
       slow_share: wrap?.alpha ?? 0.5, points: n, absolute: Number(data?.loss === "mae"), batch: data && size < n ? size : 0,
-      seed_high: seedHigh, seed_low: seedLow,
+      seed_high: seedHigh, seed_low: seedLow, scheduled: Number(Object.keys(optimizer.schedules ?? {}).length > 0),
     };
     const out = 3 * (steps + 1) + 6 * steps + 2 * slots * (steps + 1);
     const [at, all] = room(PATH_FIELDS.length + rows.length + 3 * n + out);
@@ -269,10 +322,18 @@ export async function loadEngine(bytes) {
     const take = (count) => all.slice(next, (next += count));
     const result = {points: take(2 * (steps + 1)), losses: take(steps + 1), gradients: take(2 * steps), raw: take(2 * steps), ahead: take(2 * steps)};
     const kept = take(2 * slots * (steps + 1));
-    result.slots = Object.fromEntries(rule.slots.map(({name}, j) => [name, kept.filter((_, i) => (i >> 1) % slots === j)]));
-    const width = rule.hypers.length;
-    result.hypers = Object.fromEntries(rule.hypers.map(({name}, j) => [name, rows.filter((_, i) => i % width === j && i < steps * width)]));
+    result.slots = Object.fromEntries(rule.slots.map(({name}, j) => [name, column(kept, j, slots, steps + 1, 2)]));
+    result.hypers = Object.fromEntries(rule.hypers.map((h) => [h.name, column(rows, h.column, rule.width, steps, 1)]));
     return {...result, ...ends(result, (data ?? landscape).domain)};
+  }
+
+  // Of a table with `width` groups of `each` numbers in every row, the groups at one place.
+  function column(table, place, width, rows, each) {
+    const out = new Float64Array(rows * each);
+    for (let t = 0; t < rows; ++t) {
+      for (let k = 0; k < each; ++k) out[t * each + k] = table[(t * width + place) * each + k];
+    }
+    return out;
   }
 
   // When it left the map for good, which is three times as wide as what is drawn, and when numbers broke.
@@ -289,9 +350,7 @@ export async function loadEngine(bytes) {
     const {start, steps, optimizer, noise, clip, wrap, shift, batch: size, seed = 0, dtype = "float64"} = spec;
     const rule = found("python", ruleByKey, optimizer.rule, "rule"), lines = ["import numpy as np", "import fallline as fl", ""];
     const given = {...optimizer.hypers};
-    for (const [name, {name: schedule, arguments: values}] of Object.entries(optimizer.schedules ?? {})) {
-      given[name] = {code: `fl.optim.schedules.${schedule}(${Object.entries(values).map(([k, v]) => `${k}=${pythonValue(v)}`).join(", ")})`};
-    }
+    for (const [name, schedule] of Object.entries(optimizer.schedules ?? {})) given[name] = {code: pythonSchedule(schedule)};
     const [rule_code, later] = pythonRule(rule, given);
     let code = "rule";
     const links = [];
@@ -338,6 +397,12 @@ export async function loadEngine(bytes) {
     }
   }
 
+  function pythonSchedule(given) {
+    if (typeof given === "number") return pythonValue(given);
+    const one = (v) => (Array.isArray(v) ? `[${v.map(one).join(", ")}]` : v && typeof v === "object" ? pythonSchedule(v) : pythonValue(v));
+    return `fl.optim.schedules.${given.name}(${Object.entries(given.arguments ?? {}).map(([k, v]) => `${k}=${one(v)}`).join(", ")})`;
+  }
+
   function pythonLine({x, y, loss, truth, noise, seed}) {
     if (truth) {
       return `f = fl.landscapes.line(points=${x.length}, noise=${pythonValue(noise)}, slope=${pythonValue(truth[0])}, intercept=${pythonValue(truth[1])}, seed=${seed}, loss="${loss}")`;
@@ -346,10 +411,11 @@ export async function loadEngine(bytes) {
   }
 
   return {
-    rules, landscapes, schedules: [], wholeTensor: WHOLE_TENSOR.map((name) => ({name, label: name, hypers: []})), presets: [],
+    rules, landscapes, schedules, wholeTensor: WHOLE_TENSOR.map((name) => ({name, label: name, hypers: []})), presets: [],
     gradient, grid, line, batch, path, python, fused: wasm.fused,
     value: (f, x, y) => gradient(f, x, y)[0],
     normal: (seed, n) => draw("normals", seed, n),
+    schedule: scheduled,
     uniform: (seed, n) => draw("uniforms", seed, n),
   };
 }
