@@ -176,8 +176,7 @@ class Chain(Wrapper):
     def step(self, params: Any, grads: Any) -> None:
         """Transform the gradients, then step; a transform may hold a step back."""
         paths = flat(params)
-        now = self._transformed(paths, grads)
-        if now is not None:
+        if (now := self._transformed(paths, grads)) is not None:
             self.inner.step({path: paths[path] for path in now}, now)
         self.t += 1
 
