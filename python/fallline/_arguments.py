@@ -177,13 +177,14 @@ def takes(**kinds: Kind) -> Callable[[F], F]:
             except Exception as error:
                 raise error.with_traceback(theirs(error))  # noqa: B904 (it is the same error)
 
+        enter.kinds = kinds  # type: ignore[attr-defined]
         return enter  # type: ignore[return-value]
 
     return door
 
 
-def bind(where: str, f: Callable[..., Any], args: Any, kwargs: Any) -> inspect.BoundArguments:
-    """Return the arguments by name; or say which name is not there, and what was meant."""
+def bind(where: str, f: Callable[..., Any], args: Any, kwargs: Any, owner: str = "") -> inspect.BoundArguments:
+    """Return the arguments by name; or say which name is not there, and what was meant in the table of `owner`."""
     signature = _signature(f)
     try:
         return signature.bind(*args, **kwargs)
@@ -192,7 +193,7 @@ def bind(where: str, f: Callable[..., Any], args: Any, kwargs: Any) -> inspect.B
         unknown = next((name for name in kwargs if name not in known), None)
         if unknown is None:
             raise TypeError(f"[{where}] {error}; its arguments are {', '.join(known)}") from None
-        hint = elsewhere(where, unknown) or did_you_mean(unknown, known)
+        hint = elsewhere(owner or where, unknown) or did_you_mean(unknown, known)
         raise TypeError(
             f"[{where}] there is no argument '{unknown}'{hint or '; there are ' + ', '.join(known)}"
         ) from None

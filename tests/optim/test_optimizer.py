@@ -306,8 +306,8 @@ def test_hyper_parameters_are_checked() -> None:
 def test_defaults_in_python_are_those_of_the_native_rule() -> None:
     for cls in (optim.SGD, optim.Momentum, optim.Nesterov, optim.Adagrad, optim.RMSprop, optim.Adam, optim.AMSGrad):
         opt = cls()
-        assert repr(opt) == f"{cls.__name__}()"
-    assert repr(optim.AdamW()) == "AdamW(weight_decay=0.01)"
+        assert repr(opt) == f"{cls.__name__}(lr={opt.lr!r})"  # nothing else differs
+    assert repr(optim.AdamW()) == "AdamW(lr=0.001, weight_decay=0.01)"
 
 
 def test_get_finds_by_name_and_suggests() -> None:

@@ -6,20 +6,31 @@ import inspect
 import re
 import weakref
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fallline._arguments import bind, check, shown
 from fallline._hints import Absent, did_you_mean, elsewhere, table
+from fallline.optim._ranges import PARAMETERS, are_parameters
 
-__all__ = ["Attributes", "Made", "expand", "show"]
+__all__ = ["Attributes", "Made", "expand", "groups"]
 
 
 class Made(type):
     """The class of optimizer classes: once one is made, a misspelt attribute is an error instead of a new attribute."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        """Make an optimizer; from then on `Attributes` watches over it."""
+        """Make an optimizer, of arguments that belong to it; from then on `Attributes` watches over it."""
+        takes_rate = "lr" in inspect.signature(cls).parameters
+        if takes_rate and args and are_parameters(args[0]):
+            raise TypeError(
+                f"[{cls.__name__}] the first argument is the learning rate, got {shown(args[0])}; {PARAMETERS}"
+            )
+        bound = bind(cls.__name__, cls.__init__, (None, *args), kwargs, "optimizer arguments")  # type: ignore[misc]
+        for name, parameter in bound.signature.parameters.items():
+            if name in bound.arguments and isinstance(parameter.default, tuple):
+                members(cls.__name__, name, bound.arguments[name], len(parameter.default))
         made = super().__call__(*args, **kwargs)
         made._made = True  # not through __dict__: attributes are read faster as long as nobody asks for it
         return made
@@ -65,6 +76,10 @@ class Attributes(metaclass=Made):
             )
         self._owner = weakref.ref(model)
 
+    if TYPE_CHECKING:  # `_publish` makes them
+
+        def __getattr__(self, name: str) -> Any: ...
+
     def _names(self) -> list[str]:
         """Return the names of the hyper-parameters; none while the optimizer is being made."""
         raise NotImplementedError
@@ -80,7 +95,7 @@ class Attributes(metaclass=Made):
     @classmethod
     def _publish(cls, names: Iterable[str]) -> None:
         """Make attributes of these names, for all optimizers: only those that have one take and show it."""
-        for name in (*names, *_groups(names)):
+        for name in (*names, *groups(names)):
             if not hasattr(Attributes, name) and not hasattr(cls, name):
                 setattr(Attributes, name, _Hyperparameter(name))
         if not Attributes._explained:
@@ -92,16 +107,18 @@ class Attributes(metaclass=Made):
     def __setattr__(self, name: str, value: Any) -> None:
         if name[0] == "_":
             object.__setattr__(self, name, value)
-        elif name in (names := self._names()) or name in _groups(names):
+        elif name in (names := self._names()) or name in groups(names):
             self.set_hyperparameters(**{name: value})
         elif not self._made or hasattr(getattr(type(self), name, None), "__set__") or name in self.__dict__:
+            kinds = getattr(type(self).__init__, "kinds", {}) if self._made else {}
+            value = check(type(self).__name__, name, kinds[name], value) if name in kinds else value
             object.__setattr__(self, name, value)
         else:
             raise AttributeError(self._refusal(name))
 
     def __dir__(self) -> list[str]:
         mine = self._names()
-        return sorted({*_without_shown(super().__dir__()), *mine, *_groups(mine)})
+        return sorted({*_without_shown(super().__dir__()), *mine, *groups(mine)})
 
     def _refusal(self, name: str) -> str:
         kind, names = type(self).__name__, self._names()
@@ -125,10 +142,10 @@ class _Hyperparameter:
         names = opt._names()
         if self.name in names:
             return opt._read(self.name)
-        if self.name not in _groups(names):
+        if self.name not in groups(names):
             kind = type(opt).__name__
             raise AttributeError(f"[{kind}] there is no hyper-parameter '{self.name}'; it has {', '.join(names)}")
-        return tuple(opt._read(name) for name in _groups(names)[self.name])
+        return tuple(opt._read(name) for name in groups(names)[self.name])
 
 
 class _Elsewhere:
@@ -146,35 +163,30 @@ def _without_shown(names: Iterable[str]) -> set[str]:
     return set(names) - shown
 
 
-def _groups(names: Iterable[str]) -> dict[str, list[str]]:
+def groups(names: Iterable[str]) -> dict[str, list[str]]:
     """Return what belongs together: beta1 and beta2 are `betas`."""
     found: dict[str, list[str]] = {}
     for name in names:
         numbered = re.fullmatch(r"([a-z]+)[1-9]", name)
         if numbered:
             found.setdefault(f"{numbered[1]}s", []).append(name)
-    return {name: members for name, members in found.items() if len(members) > 1}
+    return {name: group for name, group in found.items() if len(group) > 1}
 
 
 def expand(rule: str, changes: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     """Return the changes with each group, such as ``betas=(0.9, 0.999)``, as its members."""
-    groups, out = _groups(names), dict[str, Any]()
+    known, out = groups(names), dict[str, Any]()
     for name, value in changes.items():
-        members = groups.get(name)
-        if members is None:
+        group = known.get(name)
+        if group is None:
             out[name] = value
         else:
-            out |= dict(zip(members, pair(rule, name, value, len(members)), strict=True))
+            out |= dict(zip(group, members(rule, name, value, len(group)), strict=True))
     return out
 
 
-def pair(rule: str, name: str, value: Any, count: int) -> tuple[Any, ...]:
+def members(rule: str, name: str, value: Any, count: int) -> tuple[Any, ...]:
     """Return the members of a group such as `betas`."""
     if not isinstance(value, tuple | list) or len(value) != count:
         raise TypeError(f"[{rule}] {name} must be a tuple of {count} numbers or schedules, got {value!r}")
     return tuple(value)
-
-
-def show(value: Any) -> str:
-    """Return a hyper-parameter for printing: numbers in their shortest form."""
-    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else repr(value)

@@ -82,7 +82,7 @@ class Optimizer(PureUpdates):
 
         >>> from fallline.optim import Adam
         >>> Adam.like("keras", lr=0.01)
-        Adam(lr=0.01, eps=1e-07, eps_hat=1.0)
+        Adam(lr=0.01, eps=1e-07, eps_hat=True)
         """
         from fallline.optim._like import arguments as of  # only here: a table that few need
 
@@ -154,7 +154,7 @@ class Optimizer(PureUpdates):
 
     def prepare(self, params: Any) -> Mapping[str, Mapping[str, np.ndarray]]:
         """Make the state for these parameters, as the first step would, and return it."""
-        self._states = self._states_for(_leaves.check(self._name, params, None))
+        self._states = self._states_for(_leaves.check(self._name, params, _leaves.NO_GRADIENTS))
         self._stepper.forget()
         return self.state
 
@@ -272,10 +272,7 @@ class Optimizer(PureUpdates):
             self._stepper = _core.Stepper(self._rule_name, self._format.precision)
 
     def __repr__(self) -> str:
-        changed = [
-            f"{name}={self._hypers[name]!r}" for name, default, _ in self._specs if self._hypers[name] != default
-        ]
-        return f"{self._name}({', '.join(changed)})"
+        return f"{self._name}({', '.join(self._told())})"
 
 
 def names() -> list[str]:

@@ -8,9 +8,10 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from fallline import _core
-from fallline.optim._attributes import Attributes, expand
+from fallline._hints import elsewhere
+from fallline.optim._attributes import Attributes, expand, groups
 from fallline.optim._clock import Clock
-from fallline.optim._ranges import checked
+from fallline.optim._ranges import checked, schedule
 from fallline.optim._running import Running
 from fallline.optim._schedule import Schedule, warn_at_end
 
@@ -48,6 +49,17 @@ class Hypers(Attributes):
         flag = isinstance(value, float) and any(kind == "flag" for own, _, kind in self._specs if own == name)
         return bool(value) if flag else value
 
+    def _told(self) -> list[str]:
+        """Return the arguments that are told in print: the learning rate, and what is not the rule's default."""
+        grouped = groups(self._hypers)
+        member_of = {name: group for group, members in grouped.items() for name in members}
+        told = {
+            member_of.get(name, name): True
+            for name, default, _ in self._specs
+            if name == "lr" or (self._hypers[name] is not default and self._hypers[name] != default)
+        }
+        return [f"{name}={getattr(self, name)!r}" for name in told]
+
     def hyperparameters(self) -> dict[str, float]:
         """Return the values that the next update uses; schedules are evaluated."""
         row = dict(zip(self._columns, self.hyper_rows(self.t, 1)[0].tolist(), strict=True))
@@ -59,9 +71,12 @@ class Hypers(Attributes):
         new = dict(self._hypers)
         for name, value in expand(self._name, changes, ranges).items():
             if name not in ranges:
-                raise TypeError(f"[{self._name}] there is no hyper-parameter '{name}'; it has {', '.join(ranges)}")
-            keep = callable(value) or isinstance(value, _core.Array)
-            new[name] = value if keep else checked(self._name, name, value, ranges[name])
+                hint = elsewhere("optimizer arguments", name) or f"; it has {', '.join(ranges)}"
+                raise TypeError(f"[{self._name}] there is no hyper-parameter '{name}'{hint}")
+            if callable(value) and not hasattr(value, "parameters"):
+                new[name] = schedule(self._name, name, value)
+            else:
+                new[name] = value if _is_number(value) else checked(self._name, name, value, ranges[name])
         if changes:
             self._running.hold(self.t, self._rows, self._fixed)
         self._hypers = {name: self._on_the_clock(value) for name, value in new.items()}
@@ -134,3 +149,8 @@ class Hypers(Attributes):
         if row[0] == 0:
             self._look_for_the_end(self.t + 1)
         return row
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a hyper-parameter is an array that holds one number, which `update` differentiates through."""
+    return isinstance(value, _core.Array) and value.size == 1

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fallline import _core, _tree
+from fallline._arguments import shown
 from fallline.transforms._scan import ValueNeeded
 
 __all__ = ["Leaves", "check", "order_of", "ordered_as"]
@@ -41,8 +42,16 @@ class Leaves(NamedTuple):
         return {path: a if isinstance(o, np.ndarray) else _core.wrap(a) for (path, o), a in kinds}
 
 
+NO_GRADIENTS = object()
+
+
+def where(path: str) -> str:
+    """Return the path of a leaf for a message; the tree itself has none."""
+    return f" '{path}'" if path else ""
+
+
 def check(rule: str, params: Any, grads: Any, *, writable: bool = True) -> Leaves:
-    """Check everything that one step needs; `grads` may be None where only parameters matter."""
+    """Check everything that one step needs; `grads` may be NO_GRADIENTS where only parameters matter."""
     originals = _tree.flatten(params)
     arrays = {path: _parameter(rule, path, leaf, writable) for path, leaf in originals.items()}
     spans = _spans(arrays.values())
@@ -50,7 +59,7 @@ def check(rule: str, params: Any, grads: Any, *, writable: bool = True) -> Leave
         _check_overlap(rule, arrays)
     w = [ordered_as(array, array) for array in arrays.values()]
     direct = all(a is b for a, b in zip(w, arrays.values(), strict=True))
-    if grads is None:
+    if grads is NO_GRADIENTS:
         return Leaves(originals, arrays, w, [], [], direct)
     given = match(rule, arrays, _tree.flatten(grads))
     place = {path: i for i, path in enumerate(given)}
@@ -87,6 +96,8 @@ def match(rule: str, params: Mapping[str, Any], grads: Mapping[str, Any]) -> Map
         raise ValueError(f"[{rule}] parameters without a gradient: {missing}; gradients without a parameter: {extra}")
     for path, array in params.items():
         gradient = grads[path] if hasattr(grads[path], "dtype") else np.asarray(grads[path])
+        if gradient.dtype.kind in "OSU":
+            raise TypeError(f"[{rule}] the gradient of '{path}' must be an array of numbers, got {shown(grads[path])}")
         if gradient.shape != array.shape:
             raise _core.ShapeError(f"[{rule}] '{path}' has shape {array.shape}, but its gradient {gradient.shape}")
         if gradient.dtype != array.dtype:
@@ -112,8 +123,8 @@ def known(rule: str, t: Any) -> int:
 def _parameter(rule: str, path: str, leaf: Any, writable: bool) -> np.ndarray:
     if not isinstance(leaf, np.ndarray | _core.Array):
         raise _core.DTypeError(
-            f"[{rule}] parameter '{path}' is a {type(leaf).__name__}, expected a NumPy array or fl.Array, "
-            "which can be updated in place"
+            f"[{rule}] parameter{where(path)} is {shown(leaf)}, a {type(leaf).__name__}; expected a NumPy array or "
+            "fl.Array, which can be updated in place"
         )
     array = np.asarray(leaf)
     if array.dtype not in (np.float32, np.float64) or not array.dtype.isnative:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fallline._arguments import number, one_of, takes, whole
 from fallline.optim._base import Optimizer
 
 __all__ = ["ReduceOnPlateau"]
@@ -46,6 +47,14 @@ class ReduceOnPlateau:
     0.4
     """
 
+    @takes(
+        factor=number("between 0 and 1", lambda x: 0 < x < 1),
+        patience=whole(0),
+        threshold=number("at least 0", lambda x: x >= 0),
+        cooldown=whole(0),
+        min_lr=number("at least 0", lambda x: x >= 0),
+        mode=one_of("min", "max"),
+    )
     def __init__(
         self,
         monitor: str | None = None,
@@ -57,10 +66,6 @@ class ReduceOnPlateau:
         min_lr: float = 0.0,
         mode: str = "min",
     ) -> None:
-        if not 0 < factor < 1:
-            raise ValueError(f"[ReduceOnPlateau] factor must be between 0 and 1, got {factor}")
-        if mode not in ("min", "max"):
-            raise ValueError(f'[ReduceOnPlateau] mode must be "min" or "max", got {mode!r}')
         self.monitor, self.factor, self.patience, self.threshold = monitor, factor, patience, threshold
         self.cooldown, self.min_lr, self.mode = cooldown, min_lr, mode
         self.best, self.bad, self.waiting = math.inf if mode == "min" else -math.inf, 0, 0
@@ -83,3 +88,9 @@ class ReduceOnPlateau:
             opt.set_hyperparameters(lr=max(lr * self.factor, self.min_lr))
             self.waiting, self.bad = self.cooldown, 0
         return False
+
+    def __repr__(self) -> str:
+        return (
+            f"ReduceOnPlateau(monitor={self.monitor!r}, factor={self.factor:g}, patience={self.patience}, "
+            f"mode={self.mode!r}; best {self.best:.4g}, {self.bad} epochs without improvement)"
+        )

@@ -158,7 +158,7 @@ class TensorRule(Optimizer):
 
     def prepare(self, params: Any) -> Mapping[str, Mapping[str, np.ndarray]]:
         """Make the state for these parameters, as the first step would, and return it."""
-        self._states = self._states_for(_leaves.check(self._name, params, None))
+        self._states = self._states_for(_leaves.check(self._name, params, _leaves.NO_GRADIENTS))
         return self.state
 
     def memory_bytes(self, params: Any = None) -> int:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
+from functools import wraps
+from typing import Any, TypeVar
 
 import numpy as np
 
 from fallline import _core, _ops
+from fallline._arguments import Kind, number, takes, whole
 
 __all__ = [
     "accumulate",
@@ -23,10 +25,52 @@ __all__ = [
     "skip_nonfinite",
 ]
 
+F = TypeVar("F", bound=Callable[..., Any])
 Arrays = dict[str, np.ndarray]
 # From gradients and parameters by path, the number of calls before, and a dictionary to keep things in (saved with the
 # optimizer): the gradients to step with, or None for no step.
 Transform = Callable[[Arrays, Mapping[str, Any], int, dict[str, Any]], Arrays | None]
+
+
+positive = number("positive", lambda x: x > 0)
+not_negative = number("at least 0", lambda x: x >= 0)
+
+
+class Link:
+    """A transform that shows the call that made it, and goes through pickle as that call."""
+
+    def __init__(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], transform: Transform) -> None:
+        self.call, self.transform, self.every = (name, args, kwargs), transform, getattr(transform, "every", 1)
+
+    def __call__(self, g: Arrays, w: Mapping[str, Any], t: int, own: dict[str, Any]) -> Arrays | None:
+        """Return the gradients to step with, or None for no step."""
+        return self.transform(g, w, t, own)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _made_again, self.call
+
+    def __repr__(self) -> str:
+        name, args, kwargs = self.call
+        return f"{name}({', '.join([*map(repr, args), *(f'{key}={value!r}' for key, value in kwargs.items())])})"
+
+
+def _made_again(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return globals()[name](*args, **kwargs)
+
+
+def _link(**kinds: Kind) -> Callable[[F], F]:
+    """Return a decorator: the function checks its arguments, and what it makes is a `Link`."""
+
+    def decorate(make: F) -> F:
+        checked = takes(**kinds)(make)
+
+        @wraps(make)
+        def called(*args: Any, **kwargs: Any) -> Link:
+            return Link(make.__name__, args, kwargs, checked(*args, **kwargs))
+
+        return called  # type: ignore[return-value]
+
+    return decorate
 
 
 def length(arrays: Mapping[str, np.ndarray]) -> float:
@@ -39,6 +83,7 @@ def shortening(limit: float, found: float) -> float:
     return float(np.minimum(1.0, limit / np.maximum(found, 1e-300)))
 
 
+@_link(limit=positive)
 def clip_value(limit: float) -> Transform:
     """Bring every element into [-limit, limit].
 
@@ -46,10 +91,10 @@ def clip_value(limit: float) -> Transform:
     >>> clip_value(1.0)({"w": np.array([3.0, -0.5])}, {}, 0, {})
     {'w': array([ 1. , -0.5])}
     """
-    _positive("clip_value", "limit", limit)
     return lambda g, w, t, own: {path: np.clip(a, -limit, limit) for path, a in g.items()}
 
 
+@_link(limit=positive)
 def clip_norm(limit: float) -> Transform:
     """Shorten every tensor to the length `limit` where it is longer; one NaN makes all of the tensor NaN.
 
@@ -57,10 +102,10 @@ def clip_norm(limit: float) -> Transform:
     >>> clip_norm(1.0)({"w": np.array([3.0, 4.0])}, {}, 0, {})
     {'w': array([0.6, 0.8])}
     """
-    _positive("clip_norm", "limit", limit)
     return lambda g, w, t, own: {p: a * shortening(limit, length({p: a})) for p, a in g.items()}
 
 
+@_link(limit=positive)
 def clip_global_norm(limit: float) -> Transform:
     """Shorten all tensors together to the length `limit` where they are longer; one NaN makes all NaN.
 
@@ -70,7 +115,6 @@ def clip_global_norm(limit: float) -> Transform:
     >>> clip_global_norm(1.0)({"a": np.array([3.0]), "b": np.array([4.0])}, {}, 0, {})
     {'a': array([0.6]), 'b': array([0.8])}
     """
-    _positive("clip_global_norm", "limit", limit)
 
     def transform(g: Arrays, w: Mapping[str, Any], t: int, own: dict[str, Any]) -> Arrays:
         factor = shortening(limit, length(g))
@@ -79,6 +123,7 @@ def clip_global_norm(limit: float) -> Transform:
     return transform
 
 
+@_link(limit=positive, eps=not_negative)
 def adaptive_clip(limit: float = 0.01, eps: float = 1e-3) -> Transform:
     r"""Shorten every unit's gradient to `limit` times the length of its weights, which counts as `eps` at least.
 
@@ -89,7 +134,6 @@ def adaptive_clip(limit: float = 0.01, eps: float = 1e-3) -> Transform:
     >>> adaptive_clip(0.1)({"b": np.array([3.0, 4.0])}, {"b": np.array([0.0, 1.0])}, 0, {})
     {'b': array([0.06, 0.08])}
     """
-    _positive("adaptive_clip", "limit", limit)
 
     def unit_length(a: np.ndarray) -> np.ndarray:
         axes = tuple(range(1, a.ndim)) or None
@@ -105,6 +149,7 @@ def adaptive_clip(limit: float = 0.01, eps: float = 1e-3) -> Transform:
     return transform
 
 
+@_link()
 def centralize() -> Transform:
     """Take the mean over all axes but the first out of every gradient with more than one axis. Yong et al. 2020.
 
@@ -117,6 +162,7 @@ def centralize() -> Transform:
     }
 
 
+@_link(eta=not_negative, gamma=not_negative, seed=whole(0))
 def add_noise(eta: float = 0.01, gamma: float = 0.55, seed: int = 0) -> Transform:
     r"""Add normal noise of variance :math:`\eta / (1 + t)^\gamma`, a function of (seed, step, parameter) alone.
 
@@ -150,13 +196,13 @@ class _Accumulate:
         return {path: a / self.every for path, a in total.items()}
 
 
+@_link(k=whole(1))
 def accumulate(k: int) -> Transform:
     """Step at every k-th call only, with the mean of the k gradients: k small batches make a large one."""
-    if k < 1:
-        raise ValueError(f"[accumulate] k must be at least 1, got {k}")
     return _Accumulate(k)
 
 
+@_link()
 def skip_nonfinite() -> Transform:
     """Make no step where a gradient has NaN or infinity in it; `opt.own["skipped"]` counts them."""
 
@@ -169,6 +215,7 @@ def skip_nonfinite() -> Transform:
     return transform
 
 
+@_link()
 def freeze(*patterns: str) -> Transform:
     """Leave the parameters alone whose path fits a pattern, such as ``0.*``; a pattern must fit one."""
 
@@ -179,8 +226,3 @@ def freeze(*patterns: str) -> Transform:
         return {path: a for path, a in g.items() if not any(fnmatchcase(path, p) for p in patterns)}
 
     return transform
-
-
-def _positive(name: str, what: str, value: float) -> None:
-    if not value > 0:
-        raise ValueError(f"[{name}] {what} must be positive, got {value}")

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from fallline._arguments import takes, whole
 from fallline.optim._base import Optimizer
+from fallline.optim._kinds import below_one, in_unit
 from fallline.optim.wrappers import Arrays, Wrapper, flat, like, write
 
 __all__ = ["EMA", "SWA", "Lookahead"]
@@ -34,10 +36,9 @@ class EMA(_Averaging):
     Polyak & Juditsky 1992; Tarvainen & Valpola 2017, section 2.
     """
 
+    @takes(decay=below_one)
     def __init__(self, inner: Optimizer, decay: float = 0.999) -> None:
         super().__init__(inner)
-        if not 0 <= decay < 1:
-            raise ValueError(f"[EMA] decay must be in [0, 1), got {decay}")
         self.decay = decay
 
     def step(self, params: Any, grads: Any) -> None:
@@ -67,10 +68,9 @@ class SWA(_Averaging):
     Izmailov et al. 2018, "Averaging weights leads to wider optima and better generalization", Algorithm 1.
     """
 
+    @takes(start=whole(0), every=whole(1))
     def __init__(self, inner: Optimizer, start: int = 0, every: int = 1) -> None:
         super().__init__(inner)
-        if start < 0 or every < 1:
-            raise ValueError(f"[SWA] start must not be negative and every at least 1, got {start} and {every}")
         self.start, self.every = start, every
 
     def step(self, params: Any, grads: Any) -> None:
@@ -117,10 +117,9 @@ class Lookahead(Wrapper):
     array([-0.1])
     """
 
+    @takes(k=whole(1), alpha=in_unit)
     def __init__(self, inner: Optimizer, k: int = 5, alpha: float = 0.5) -> None:
         super().__init__(inner)
-        if k < 1 or not 0 <= alpha <= 1:
-            raise ValueError(f"[Lookahead] k must be at least 1 and alpha in [0, 1], got {k} and {alpha}")
         self.k, self.alpha = k, alpha
 
     def averaged(self, params: Any) -> Any:

@@ -11,9 +11,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fallline import _core, _tree
+from fallline._arguments import check, one_of, optional, takes, whole
 from fallline.optim import schedules
 from fallline.optim._base import Hyper, Optimizer
 from fallline.optim._clock import Clock
+from fallline.optim._kinds import a_transform, an_optimizer, not_negative, patterns, positive
 from fallline.optim.transforms import Transform
 
 __all__ = ["SAM", "Chain", "LossScale", "Partition", "SwitchTo", "chain", "partition"]
@@ -28,10 +30,7 @@ class Wrapper(Optimizer):
     by_name: ClassVar[bool] = False
 
     def __init__(self, *inner: Optimizer) -> None:
-        for opt in inner:
-            if not isinstance(opt, Optimizer):
-                raise TypeError(f"[{type(self).__name__}] expected an optimizer, got {type(opt).__name__}")
-        self.parts = list(inner)
+        self.parts: list[Optimizer] = [check(self._name, "the optimizer inside", an_optimizer, opt) for opt in inner]
         self.own: dict[str, Any] = {}  # what it keeps besides: numbers, and arrays by path
         self.t = 0
 
@@ -132,7 +131,9 @@ class Wrapper(Optimizer):
         return {name: value for name, value in self.__dict__.items() if name != "_owner"}
 
     def __repr__(self) -> str:
-        return f"{self._name}({', '.join(map(repr, self.parts))})"
+        own = [f"{name}={getattr(self, name)!r}" for name in getattr(type(self).__init__, "kinds", ())
+               if name in self.__dict__]  # fmt: skip
+        return f"{self._name}({', '.join([*map(repr, self.parts), *own])})"
 
 
 def asks(opt: Optimizer) -> bool:
@@ -164,11 +165,14 @@ class Chain(Wrapper):
     """What `chain` returns."""
 
     def __init__(self, *links: Transform | Optimizer) -> None:
-        *transforms, last = links
-        if not isinstance(last, Optimizer) or any(isinstance(link, Optimizer) for link in transforms):
-            raise TypeError("[chain] expected gradient transforms, then one optimizer")
-        super().__init__(last)
-        self.transforms: list[Transform] = [link for link in transforms if not isinstance(link, Optimizer)]
+        *transforms, last = links or (None,)
+        for i, link in enumerate(transforms):
+            check("chain", f"link {i}", a_transform, link)
+        super().__init__(check("chain", "the last link", an_optimizer, last))
+        self.transforms: list[Any] = transforms
+
+    def __repr__(self) -> str:
+        return f"chain({', '.join(map(repr, [*self.transforms, self.inner]))})"
 
     def _clocks(self, clock: Clock, total: int | None) -> list[tuple[Clock, int | None]]:
         return [(clock.slower(math.prod(getattr(t, "every", 1) for t in self.transforms)), total)]
@@ -220,9 +224,14 @@ def chain(*links: Transform | Optimizer) -> Chain:
 class Partition(Wrapper):
     """What `partition` returns."""
 
+    @takes(patterns=patterns)
     def __init__(self, patterns: Mapping[str, Optimizer]) -> None:
         super().__init__(*patterns.values())
         self.patterns = list(patterns)
+
+    def __repr__(self) -> str:
+        rows = (f"{pattern!r}: {opt!r}" for pattern, opt in zip(self.patterns, self.parts, strict=True))
+        return f"partition({{{', '.join(rows)}}})"
 
     def step(self, params: Any, grads: Any) -> None:
         """Step each parameter with the optimizer of the first pattern that fits its path."""
@@ -266,10 +275,9 @@ class SAM(Wrapper):
     Foret, Kleiner, Mobahi & Neyshabur 2021, "Sharpness-aware minimization", Algorithm 1.
     """
 
+    @takes(rho=not_negative)
     def __init__(self, inner: Optimizer, rho: float = 0.05) -> None:
         super().__init__(inner)
-        if rho < 0:
-            raise ValueError(f"[SAM] rho must not be negative, got {rho}")
         self.rho = rho
 
     def step(self, params: Any, grads: Any) -> None:
@@ -313,13 +321,13 @@ class SwitchTo(Wrapper):
     >>> opt = SwitchTo(fl.optim.Adam(1e-3), fl.optim.SGD(1e-2), at=10, per="epoch")
     """
 
+    @takes(at=whole(0), per=one_of("step", "epoch"), steps_per_epoch=optional(whole(1)))
     def __init__(
         self, first: Optimizer, then: Optimizer, at: int, *, per: str = "step", steps_per_epoch: int | None = None
     ) -> None:
         super().__init__(first, then)
-        if at < 0:
-            raise ValueError(f"[SwitchTo] at must not be negative, got {at}")
         # A schedule that is 0, and 1 from there on: it has the clock, and is checked and filled in as others are.
+        self._at = at
         self.turn = schedules.piecewise([at], [0.0, 1.0], per=per, steps_per_epoch=steps_per_epoch)
 
     def _clocks(self, clock: Clock, total: int | None) -> list[tuple[Clock, int | None]]:
@@ -327,6 +335,9 @@ class SwitchTo(Wrapper):
         at = (self.turn.end() or 0) * clock.every
         lengths = (None, None) if total is None else (min(total, at), max(total - at, 0))
         return [(clock, lengths[0]), (clock.since(at), lengths[1])]
+
+    def __repr__(self) -> str:
+        return f"SwitchTo({self.parts[0]!r}, {self.parts[1]!r}, at={self._at}, per={self.turn.per!r})"
 
     @property
     def inner(self) -> Optimizer:
@@ -368,10 +379,9 @@ class LossScale(Wrapper):
     array([-0.1])
     """
 
+    @takes(initial=positive, growth_interval=whole(1))
     def __init__(self, inner: Optimizer, initial: float = 2.0**15, growth_interval: int = 2000) -> None:
         super().__init__(inner)
-        if not initial > 0 or growth_interval < 1:
-            raise ValueError(f"[LossScale] initial and growth_interval must be positive, got {initial}")
         self.growth_interval = growth_interval
         self.own["scale"] = {"": np.array(float(initial))}
 

@@ -51,6 +51,10 @@ class BatchSizeSchedule:
             )
         self._size, self._factor, self._every, self._most = size, factor, every, most
 
+    def __repr__(self) -> str:
+        size = getattr(self._size, "__name__", repr(self._size))
+        return f"BatchSizeSchedule({size}, factor={self._factor:g}, every={self._every}, most={self._most})"
+
     def size(self, epoch: int) -> int:
         """Return the batch size after `epoch` finished epochs."""
         if callable(self._size):

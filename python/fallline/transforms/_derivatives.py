@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from fallline import _core, _tree
+from fallline._arguments import shown
 from fallline._array import Array, asarray
 
 __all__ = ["backward", "grad", "no_grad", "start", "value_and_grad"]
@@ -159,7 +160,7 @@ def start(args: tuple[Any, ...], i: int, stack: ExitStack) -> tuple[Any, dict[st
 
 
 def _start_leaf(path: str, leaf: Any) -> Array:
-    array = leaf if type(leaf) is Array else asarray(leaf)
+    array = leaf if type(leaf) is Array else _array(path, leaf)
     if isinstance(leaf, int):
         array = _core.astype(array, _core.default_dtype())
     if array._tracked:
@@ -171,6 +172,17 @@ def _start_leaf(path: str, leaf: Any) -> Array:
         raise _core.DTypeError(
             f"[grad] only float32 and float64 arrays have derivatives, got {array.dtype}{where}; "
             "leave it out of argnums, or convert it"
+        ) from None
+
+
+def _array(path: str, leaf: Any) -> Array:
+    try:
+        return asarray(leaf)
+    except (TypeError, ValueError):
+        where = f"the leaf '{path}' of the argument" if path else "the argument"
+        raise TypeError(
+            f"[grad] {where} must be an array or a number, got {shown(leaf)}; leave it out of what is "
+            "differentiated by: close over it, or name the other arguments in argnums"
         ) from None
 
 

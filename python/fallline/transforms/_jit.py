@@ -109,6 +109,9 @@ class Jit(TraceCache):
         plan = None if traced.tracked else _core.Plan(graph, outputs)
         return Entry(plan, traced.rebuild, alive, traced.buffers, keyed, given=given)
 
+    def __repr__(self) -> str:
+        return f"jit({getattr(self, '__name__', self._f)}, traces={self.traces})"
+
     def plan(self, *args: Any, **kwargs: Any) -> Plan:
         """Return the plan for these arguments, to be printed or profiled."""
         entry, arrays = self._entry(args, kwargs)
@@ -140,6 +143,9 @@ class Plan:
         """Return each step and the seconds that it took, the least of several runs; the dearest first."""
         found: list[tuple[str, float]] = self._plan.profile(self._inputs, runs)
         return sorted(found, key=lambda row: -row[1])
+
+    def __repr__(self) -> str:
+        return f"Plan({self.steps} steps, arena {self.arena_bytes} bytes; print(plan) runs it and shows them)"
 
     def __str__(self) -> str:
         rows = self._plan.profile(self._inputs, 5)
