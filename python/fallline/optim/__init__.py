@@ -17,6 +17,7 @@ from fallline.optim.mixtures import ADOPT, Adan, AdEMAMix, QHAdam
 from fallline.optim.moments import AdaBelief, Adamax, NAdam, NAdamW, RAdam, Yogi
 from fallline.optim.online import ASGD, FTRL
 from fallline.optim.plateau import ReduceOnPlateau
+from fallline.optim.scaling import LossScale
 from fallline.optim.sgd import QHM, SGD, Momentum, Nesterov
 from fallline.optim.signs import Lion, Rprop, Signum
 from fallline.optim.switching import SWATS, NesterovLookahead
@@ -33,7 +34,7 @@ from fallline.optim.transforms import (
     skip_nonfinite,
 )
 from fallline.optim.weight_averages import EMA, SWA, Lookahead
-from fallline.optim.wrappers import SAM, LossScale, SwitchTo, chain, partition
+from fallline.optim.wrappers import SAM, SwitchTo, chain, partition
 
 __all__ = [
     "ADOPT",
