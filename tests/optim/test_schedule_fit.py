@@ -21,17 +21,14 @@ X = np.random.default_rng(0).normal(size=(20, 2)).astype(np.float32)
 Y = X.sum(1, keepdims=True)
 
 
-def rates(opt: Any, epochs: int, batch_size: Any = 4, **facts: Any) -> list[float]:
+def rates(opt: Any, epochs: int, batch_size: Any = 4, model: Any = None, **facts: Any) -> list[float]:
     """Train, and return the learning rate of every update, as the optimizer inside used it."""
-    inner, found = opt, []
+    inner, model = opt, model or fl.nn.Linear(2, 1)
     while isinstance(inner, optim.wrappers.Wrapper):
         inner = inner.inner
     first = inner.t
-    fl.fit(fl.nn.Linear(2, 1), X, Y, loss="mse", optimizer=opt, epochs=epochs, batch_size=batch_size, progress=False,
-           **facts)  # fmt: skip
-    for t in range(first, inner.t):
-        found.append(float(inner.hyper_rows(t, 1)[0, 0]))
-    return found
+    fl.fit(model, X, Y, loss="mse", optimizer=opt, epochs=epochs, batch_size=batch_size, progress=False, **facts)
+    return [float(inner.hyper_rows(t, 1)[0, 0]) for t in range(first, inner.t)]
 
 
 OPEN = {
@@ -69,9 +66,10 @@ def test_a_length_in_epochs_is_that_of_the_training_too() -> None:
 def test_a_training_that_is_broken_off_and_continued_ends_where_it_would_have() -> None:
     opt = optim.SGD(s.cosine(0.1))
     stop = [lambda epoch, history, model, opt: epoch == 1]
-    begun = rates(opt, 5, callbacks=stop)
+    model = fl.nn.Linear(2, 1)
+    begun = rates(opt, 5, model=model, callbacks=stop)
     assert begun == s.cosine(0.1, 25).values(0, 10).tolist()
-    assert rates(opt, 3) == s.cosine(0.1, 25).values(10, 15).tolist()
+    assert rates(opt, 3, model=model) == s.cosine(0.1, 25).values(10, 15).tolist()
 
 
 def test_without_a_training_an_open_length_is_told() -> None:
@@ -86,13 +84,13 @@ def test_without_a_training_an_open_length_is_told() -> None:
 
 @pytest.mark.parametrize("wrap", [lambda opt: opt, optim.EMA], ids=["native", "Python"])
 def test_training_on_at_the_rate_0_is_said_once_with_both_numbers(wrap: Any) -> None:
-    opt = wrap(optim.SGD(s.cosine(0.1, 15)))
+    opt, model = wrap(optim.SGD(s.cosine(0.1, 15))), fl.nn.Linear(2, 1)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        rates(opt, 3)
+        rates(opt, 3, model=model)
     with pytest.warns(UserWarning, match="come to its end after 15 updates.*goes on to update 30") as told:
-        rates(opt, 3)
-        rates(opt, 3)
+        rates(opt, 3, model=model)
+        rates(opt, 3, model=model)
     assert len(told) == 1
     with pytest.warns(UserWarning, match="come to its end after 8 updates.*goes on to update 25"):
         rates(wrap(optim.SGD(s.warmup(s.linear(0.1, 0.0, 5), 3))), 5)
@@ -121,16 +119,27 @@ def test_steps_per_epoch_of_a_loop_of_ones_own_act_from_now_on() -> None:
     assert found == [1.0] * 3 + [0.5] * 2 + [0.25] * 2
 
 
-def test_epochs_are_counted_on_after_saving(tmp_path: Path) -> None:
-    opt, model = optim.Momentum(s.step(0.1, 1, per="epoch")), fl.nn.Linear(2, 1)
+@pytest.mark.parametrize("make", [optim.Momentum, optim.LARS, lambda lr: optim.EMA(optim.Momentum(lr))],
+                         ids=["native", "whole tensors", "wrapper"])  # fmt: skip
+def test_epochs_are_counted_on_after_saving(make: Any, tmp_path: Path) -> None:
+    opt, model = make(s.step(0.1, 1, per="epoch")), fl.nn.Linear(2, 1)
     fit = {"loss": "mse", "progress": False}
     fl.fit(model, X, Y, optimizer=opt, epochs=2, batch_size=4, **fit)
     fl.fit(model, X, Y, optimizer=opt, epochs=1, batch_size=10, **fit)
     fl.save(tmp_path / "a.safetensors", model, opt)
-    other = optim.Momentum(s.step(0.1, 1, per="epoch"))
-    fl.load(tmp_path / "a.safetensors", fl.nn.Linear(2, 1), other)
+    other, again = make(s.step(0.1, 1, per="epoch")), fl.nn.Linear(2, 1)
+    fl.load(tmp_path / "a.safetensors", again, other)
     assert other.epochs == opt.epochs and other.hyperparameters() == opt.hyperparameters()
-    assert rates(other, 2, 5) == rates(opt, 2, 5) == [0.1 / 8] * 4 + [0.1 / 16] * 4
+    assert rates(other, 2, 5, again) == rates(opt, 2, 5, model) == [0.1 / 8] * 4 + [0.1 / 16] * 4
+
+
+@pytest.mark.parametrize(
+    "rows", [[], [[0, 0]], [[0, 0, 0]], [[3, 0, 5]], [[0, 0, 5], [5, 0, 2]], "soon", [[0, 0, "x"]]]
+)
+def test_epochs_of_a_state_that_cannot_be_are_refused(rows: Any) -> None:
+    opt = optim.SGD(0.1)
+    with pytest.raises(ValueError, match=r"\[SGD\] this state does not fit: its epochs are"):
+        opt.load_state_dict({**opt.state_dict(), "epochs": rows})
 
 
 OBJECTS = [

@@ -1,4 +1,4 @@
-"""Every schedule, and every one inside every other, beside plain functions of time: in steps, in epochs, and mixed.
+"""Every schedule, and every one inside every other, beside plain functions of time: steps, epochs, mixed; R85.
 
 Epochs have lengths of their own here. A part begins when the clock of the whole reaches it; on a clock of epochs it
 then counts the whole epochs that have gone by since, in fractions where it began in the middle of one.

@@ -180,7 +180,7 @@ class Optimizer(PureUpdates):
         arrays = {f"{path}/{s}": slot.copy() for path, slots in self._states.items() for s, slot in slots.items()}
         form = {"state_dtype": self._format.state_dtype} if self._format.state_dtype else {}
         running = {} if self._fixed else self._running_at(self.t)
-        return {"rule": self._rule_name, "t": self.t, **form, **numbers, **running, **arrays}
+        return {"rule": self._rule_name, "t": self.t, **form, **numbers, **running, **self._saved_clock(), **arrays}
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> None:
         """Take over what `state_dict` returned; schedules stay, numbers and arrays are copied.
@@ -194,6 +194,7 @@ class Optimizer(PureUpdates):
         wrong = self._differences(state_dict, arrays, strict)
         if wrong:
             raise ValueError(f"[{self._name}] this state does not fit: {'; '.join(wrong)}")
+        self._load_clock(state_dict)
         valid = {name: checked(self._name, name, value, ranges[name]) for name, value in numbers.items()}
         states = {path: dict(slots) for path, slots in self._states.items()}
         for key, value in arrays.items():
@@ -222,7 +223,7 @@ class Optimizer(PureUpdates):
         if strict:
             numbers = {name for name, value in self._hypers.items() if isinstance(value, float)}
             wrong += [f"'{key}' is missing" for key in sorted(({"rule", "t"} | numbers) - state_dict.keys())]
-            known = expected | {*self._columns, "rule", "t", "state_dtype"}
+            known = expected | {*self._columns, "rule", "t", "state_dtype", "epochs"}
             wrong += [f"'{key}' is not expected" for key in sorted(state_dict.keys() - known)]
         for key, new in arrays.items():
             path, slot = key.rsplit("/", 1)

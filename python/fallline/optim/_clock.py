@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
 
 __all__ = ["Clock"]
 
@@ -22,6 +24,18 @@ class Clock:
     def constant(cls, steps_per_epoch: int) -> Clock:
         """Return the clock on which all epochs have the same length."""
         return cls(((0, 0, steps_per_epoch),))
+
+    @classmethod
+    def of(cls, name: str, rows: Any) -> Clock:
+        """Return the clock that a saved state tells of."""
+        try:
+            found = tuple((int(start), int(epoch), int(length)) for start, epoch, length in rows)
+        except (TypeError, ValueError):
+            found = ()
+        rising = all(a[0] < b[0] and a[1] < b[1] for a, b in pairwise(found))
+        if not found or found[0][0] > 0 or not rising or min(length for *_, length in found) < 1:
+            raise ValueError(f"[{name}] this state does not fit: its epochs are {rows!r}")
+        return cls(found)
 
     def epoch(self, batch: int) -> int:
         """Return the epoch that a batch belongs to, both counted from 0."""

@@ -107,6 +107,15 @@ class Hypers(Attributes):
         if total is not None:
             self._look_for_the_end(total // clock.every)
 
+    def _saved_clock(self) -> dict[str, Any]:
+        """Return what a saved state says of epochs: nothing where all have had one length."""
+        rows = self._epochs.rows if self._epochs else ()
+        return {"epochs": [list(row) for row in rows]} if len(rows) > 1 else {}
+
+    def _load_clock(self, state_dict: Mapping[str, Any]) -> None:
+        if "epochs" in state_dict:
+            self.set_clock(Clock.of(self._name, state_dict["epochs"]), None)
+
     def _on_the_clock(self, value: Any) -> Any:
         return value.on(self.epochs, self._total) if isinstance(value, Schedule) else value
 

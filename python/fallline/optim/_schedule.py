@@ -59,6 +59,10 @@ class Schedule:
                 f"{' and '.join(map(str, sorted(lengths)))}; give it once"
             )
 
+        given = dict(self.arguments)
+        if self.name == "warmup" and given["shape"] == "exponential" and not given["initial"] > 0:
+            raise ValueError("[warmup] an exponential rise needs an initial above 0: it multiplies by the same factor")
+
     def __call__(self, finished: int) -> float:
         """Return the value after `finished` updates."""
         return float(self.values(finished, 1)[0])

@@ -211,6 +211,7 @@ class TensorRule(Optimizer):
                 wrong.append(f"'{path}/{slot}' has shape {new.shape}, expected {old.shape}")
         if wrong:
             raise ValueError(f"[{self._name}] this state does not fit: {'; '.join(wrong)}")
+        self._load_clock(state_dict)
         states = {path: dict(slots) for path, slots in self._states.items()}
         for (path, slot), new in arrays.items():
             if strict or not self._states or slot in self._states.get(path, {}):
@@ -228,7 +229,9 @@ class TensorRule(Optimizer):
         expected |= {"rule", "t"} | numbers
         if strict and self._states:
             wrong += [f"'{key}' is missing" for key in sorted(expected - state_dict.keys())]
-            wrong += [f"'{key}' is not expected" for key in sorted(state_dict.keys() - expected - self._hypers.keys())]
+            wrong += [
+                f"'{key}' is not expected" for key in sorted(state_dict.keys() - expected - {*self._hypers, "epochs"})
+            ]
         return wrong
 
 

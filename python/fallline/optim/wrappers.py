@@ -94,7 +94,7 @@ class Wrapper(Optimizer):
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything: of each part under its number, and what the wrapper keeps."""
-        out: dict[str, Any] = {"rule": self._name.lower(), "t": self.t}
+        out: dict[str, Any] = {"rule": self._name.lower(), "t": self.t, **self._saved_clock()}
         for i, opt in enumerate(self.parts):
             out |= {f"{i}:{key}": value for key, value in opt.state_dict().items()}
         for key, kept in self.own.items():
@@ -126,6 +126,7 @@ class Wrapper(Optimizer):
         for opt, state in zip(parts, theirs, strict=True):
             opt.load_state_dict(state, strict)
         self.parts, self.own, self.t, self._owner = parts, own, int(state_dict["t"]), None
+        self._load_clock(state_dict)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_owner"}
