@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import inspect
 import itertools
 from collections.abc import Callable
 from pathlib import Path
@@ -208,6 +209,15 @@ def test_an_instance_goes_on_and_a_name_starts_anew() -> None:
     fit(two, optimizer="adam", epochs=2)
     assert_same(one, two)
     fit(one, optimizer="adam", epochs=0)
+    assert_same(one, two)
+
+
+def test_the_default_optimizer_is_adam_with_the_papers_numbers() -> None:
+    """R50."""
+    assert inspect.signature(fl.fit).parameters["optimizer"].default == "adam"
+    one, two = network(), network()
+    fit(one, epochs=3)
+    fit(two, optimizer=fl.optim.Adam(1e-3, betas=(0.9, 0.999), eps=1e-8), epochs=3)
     assert_same(one, two)
 
 
