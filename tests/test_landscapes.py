@@ -166,6 +166,18 @@ def test_a_path_is_a_loop_of_steps(name: str, dtype: str) -> None:
             np.testing.assert_array_equal(found.gradients, wanted)
 
 
+@pytest.mark.parametrize("name", fl.optim.names())
+def test_every_optimizer_has_a_path(name: str) -> None:
+    """Rules on whole tensors too: two parameters are a vector to them."""
+    w, opt, points = np.array([-1.1, 0.7]), fl.optim.get(name, lr=0.005), [np.array([-1.1, 0.7])]
+    found = fl.landscapes.path(fl.landscapes.himmelblau, w, fl.optim.get(name, lr=0.005), 8)
+    for _ in range(8):
+        opt.minimize(fl.landscapes.himmelblau.value_and_grad, w)
+        points.append(w.copy())
+    np.testing.assert_array_equal(found.points, points)
+    assert np.isfinite(found.losses).all() and not np.array_equal(points[0], points[-1])
+
+
 def test_a_path_leaves_the_optimizer_and_the_start_alone() -> None:
     opt, w = fl.optim.Adam(0.1), np.array([1.0, 2.0])
     opt.step(np.ones(2), np.ones(2))

@@ -130,18 +130,18 @@ struct Bumpy {
   static constexpr Landscape kAbout = {
       "bumpy",
       "Bowl with small pits",
-      "(x^2 + y^2) / 10 + (2 - cos 5x - cos 5y) / 5",
+      "(x^2 + y^2 + 2 - cos 5x - cos 5y) / 10",
       {-4, 4, -4, 4},
       {-3.2, 2.9},
       "Plain descent ends in the first pit; with momentum the ball rolls over them, and noise shakes it out of them."};
   static constexpr auto kMinima =
-      places(Place{0, 0, 0}, Place{1.2078407539139807, 0, 0.15181115742570014},
-             Place{-1.2078407539139807, 0, 0.15181115742570014}, Place{0, 1.2078407539139807, 0.15181115742570014},
-             Place{0, -1.2078407539139807, 0.15181115742570014});
+      places(Place{0, 0, 0}, Place{1.1601247181657336, 0, 0.14600802952925182},
+             Place{-1.1601247181657336, 0, 0.14600802952925182}, Place{0, 1.1601247181657336, 0.14600802952925182},
+             Place{0, -1.1601247181657336, 0.14600802952925182});
   static constexpr auto kSaddles = places();
   template <class X>
   FL_FN static X f(X x, X y) {
-    return X(0.1) * (squared(x) + squared(y)) + X(0.2) * (2 - cos(5 * x) - cos(5 * y));
+    return X(0.1) * (squared(x) + squared(y) + (2 - cos(5 * x) - cos(5 * y)));
   }
 };
 

@@ -6,6 +6,7 @@ import {pathToFileURL} from "node:url";
 const [script, module] = process.argv.slice(2);
 const {loadEngine} = await import(pathToFileURL(script));
 const engine = await loadEngine(fs.readFileSync(module));
+const {PRESETS: presets} = await import(new URL("presets.js", pathToFileURL(script)));
 
 function encoded(value) {
   if (ArrayBuffer.isView(value)) {
@@ -25,7 +26,7 @@ function withLines(value) {
 const calls = JSON.parse(fs.readFileSync(0, "utf8"));
 const answers = calls.map(([name, ...given]) => {
   try {
-    const member = engine[name];
+    const member = {...engine, presets}[name];
     return {value: encoded(typeof member === "function" ? member(...given.map(withLines)) : member)};
   } catch (error) {
     return {error: error.message};

@@ -340,7 +340,7 @@ export async function loadEngine(bytes) {
   }
 
   return {
-    rules, landscapes, schedules, wholeTensor: WHOLE_TENSOR.map((name) => ({name, label: name, hypers: []})), presets: [],
+    rules, landscapes, schedules, wholeTensor: WHOLE_TENSOR.map((name) => ({name, label: name, hypers: []})),
     gradient, grid, line, batch, path, fused: wasm.fused,
     python: (spec) => pythonCode(spec, found("python", ruleByKey, spec.optimizer.rule, "rule")),
     value: (f, x, y) => gradient(f, x, y)[0],

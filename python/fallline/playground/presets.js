@@ -33,13 +33,13 @@ export const PRESETS = [
     key: "noise", title: "Noise helps", rows: ["R104"], ends: ["found"],
     question: "What is the noise of mini-batches good for?",
     answer: "The gradients are noisy, as those of mini-batches are: they shake the point out of the pits that stop gradient descent without noise. Set the noise to 0 and see it stuck. The decay lets it come to rest in the end; press “Other noise” to see that it is chance.",
-    state: {landscape: "bumpy", steps: 400, speed: 60, noise: 4, start: [-2.6, 1.2], runs: [run("sgd", {lr: 0.4}, timed("cosine", {initial: 0.4, steps: 400, final: 0}))]},
+    state: {landscape: "bumpy", steps: 400, speed: 60, noise: 0.5, runs: [run("sgd", {lr: 0.6}, timed("cosine", {initial: 0.6, steps: 400, final: 0}))]},
   },
   {
     key: "rest", title: "At rest", rows: ["R106", "R86"], ends: ["way", "found"],
     question: "Why does the learning rate have to fall at the end?",
     answer: "Both begin in the minimum, where the gradient over all data is zero. That of a mini-batch is not: with a constant rate the point wanders around for ever, at a distance that grows with the rate. With a rate that falls it comes to rest.",
-    state: {landscape: "bowl", steps: 200, speed: 40, noise: 3, start: [0, 0], gradient: true, runs: [run("sgd", {lr: 0.3}), run("sgd", {lr: 0.3}, timed("inverse_time", {initial: 0.3, rate: 0.1}))]},
+    state: {landscape: "bowl", steps: 200, speed: 40, noise: 3, start: [0, 0], gradient: true, runs: [run("sgd", {lr: 0.3}), run("sgd", {lr: 0.3}, timed("inverse_time", {initial: 0.3, rate: 0.5}))]},
   },
   {
     key: "decays", title: "Decays", rows: ["R83", "R86"], chart: "lr", ends: ["way", "found", "found", "found"],
@@ -69,7 +69,7 @@ export const PRESETS = [
     key: "annealing", title: "Annealing", rows: ["R51"], chart: "lengths", ends: ["found", "way"],
     question: "Why do Adam's steps shrink by themselves?",
     answer: "A step of Adam is α m̂ / √v̂. Far from the minimum all gradients agree, and m̂ is as large as √v̂. Near it noise is all that is left: the gradients cancel in m̂ but not in √v̂, and the steps shrink though α does not. Signum takes the sign of m alone: its steps never shrink.",
-    state: {landscape: "bowl", steps: 200, speed: 40, noise: 1, runs: [run("adam", {lr: 0.1, beta2: 0.99}), run("signum", {lr: 0.1})]},
+    state: {landscape: "bowl", steps: 200, speed: 40, noise: 1, runs: [run("adam", {lr: 0.2, beta2: 0.99}), run("signum", {lr: 0.2})]},
   },
   {
     key: "ahead", title: "Look-ahead", rows: ["R37", "R147"], ends: ["found", "found"],
@@ -93,13 +93,13 @@ export const PRESETS = [
     key: "saddle", title: "Saddle", rows: ["R141"], ends: ["way", "way", "found", "found"],
     question: "How do paths leave a saddle?",
     answer: "The start is almost on the ridge. The slope across it is tiny, so gradient descent waits long at the saddle before it falls to a side. Rules that divide by the size of past gradients take the same step along a tiny slope as along a large one.",
-    state: {landscape: "saddle", steps: 60, speed: 15, runs: [run("sgd", {lr: 0.05}), run("momentum", {lr: 0.05, momentum: 0.5}), run("rmsprop", {lr: 0.05, alpha: 0.9}, timed("cosine", {initial: 0.05, steps: 60, final: 0})), run("adam", {lr: 0.1, beta2: 0.9})]},
+    state: {landscape: "saddle", steps: 50, speed: 15, runs: [run("sgd", {lr: 0.05}), run("momentum", {lr: 0.05, momentum: 0.5}), run("rmsprop", {lr: 0.1, alpha: 0.9}, timed("cosine", {initial: 0.1, steps: 50, final: 0})), run("adam", {lr: 0.1, beta1: 0.8, beta2: 0.9}, timed("cosine", {initial: 0.1, steps: 50, final: 0}))]},
   },
   {
     key: "cliff", title: "Cliff", rows: ["R69"], ends: ["found"],
     question: "What is clipping for?",
     answer: "At the edge of the cliff the gradient is huge, and one step would throw the point off the map. Clipping keeps its direction and limits its length to 1. Switch it off below (“clip the gradient: no”), and see where the path goes.",
-    state: {landscape: "cliff", steps: 80, speed: 15, clip: "norm", limit: 1, runs: [run("sgd", {lr: 0.8})]},
+    state: {landscape: "cliff", steps: 80, speed: 15, start: [1.5, 1.5], clip: "norm", limit: 1, runs: [run("sgd", {lr: 0.8})]},
   },
   {
     key: "wells", title: "Flat and sharp", rows: ["R104"], ends: ["found", "local"],
