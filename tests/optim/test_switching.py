@@ -42,6 +42,22 @@ def test_swats_is_adam_then_momentum_with_the_rate_that_it_found() -> None:
     assert again.switched == opt.switched
 
 
+def test_schedule_and_decay_follow_the_rate_that_swats_found() -> None:
+    curvature = np.array([1.0, 2.0])
+    w, opt = np.array([3.0, -2.0]), optim.SWATS(lambda t: 0.05 / (1 + t), threshold=1.0, weight_decay=0.1)
+    for _ in range(2):
+        opt.step(w, curvature * w)
+    assert opt.switched is not None
+    assert opt.switched[0] == 2
+    v, twin = np.zeros(2), w.copy()
+    for t in range(2, 30):
+        rate = opt.switched[1] * (0.05 / (1 + t)) / (0.05 / 2)  # the switch is at t = 1
+        v = 0.9 * v + curvature * twin
+        twin = (1 - rate * 0.1) * twin - 0.1 * rate * v
+        opt.step(w, curvature * w)
+        np.testing.assert_allclose(w, twin, rtol=1e-12)
+
+
 def test_the_points_ahead_are_nesterovs_parameters() -> None:
     curvature = np.array([1.0, 10.0])
     seen: list[np.ndarray] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,22 @@ import pytest
 from reference_rules import REFERENCE_RULES
 
 import fallline as fl
-from fallline.optim import LAMB, Adam, Momentum, NovoGrad, Optimizer, TensorRule, schedules
+from fallline.optim import (
+    LAMB,
+    LARS,
+    MADGRAD,
+    SM3,
+    SWATS,
+    Adafactor,
+    Adam,
+    Momentum,
+    Muon,
+    NovoGrad,
+    Optimizer,
+    Prodigy,
+    TensorRule,
+    schedules,
+)
 
 
 def tree(seed: int, dtype: Any) -> dict[str, np.ndarray]:
@@ -145,13 +161,14 @@ def test_a_rule_of_ones_own_equals_its_native_twin_when_traced(dtype: Any) -> No
 
 def test_rules_in_python_that_need_the_time_get_it_exactly() -> None:
     rng = np.random.default_rng(0)
-    for rule in (LAMB, NovoGrad):
+    for rule in (LAMB, NovoGrad, Adafactor, LARS, MADGRAD, Muon, Prodigy, SM3, partial(SWATS, threshold=1.0)):
         w, opt = rng.normal(size=(4, 3)), rule(0.1)
         stepped, gradients = w.copy(), rng.normal(size=(5, 4, 3))
         (last, _), _ = fl.scan(lambda c, g, opt=opt: (opt.update(g, c[1], c[0]), None), (w, opt.init(w)), gradients)
         for g in gradients:
             opt.step(stepped, g)
         np.testing.assert_allclose(np.asarray(last), stepped, rtol=1e-12)
+        assert not isinstance(opt, SWATS) or opt.switched == (2, opt.switched[1])
 
 
 def test_a_schedule_of_a_rule_in_python_cannot_be_traced() -> None:

@@ -68,8 +68,11 @@ def schedule_free_adamw(
         y = (1 - betas[0]) * z + betas[0] * x
 
 
-def madgrad(x: Any, lr: float, momentum: float = 0.9, eps: float = 1e-6) -> Path:
-    """c = 1 - momentum; lambda_k = gamma sqrt(k + 1), k counted from 0."""
+def madgrad(
+    x: Any, lr: float, momentum: float = 0.9, eps: float = 1e-6, code: bool = False, decay: float = 0.0
+) -> Path:
+    """c = 1 - momentum; lambda_k = gamma sqrt(k + 1), k counted from 0. The code has the decay (decouple_decay)."""
+    lr = lr + eps if code else lr
     c, start, s, v = 1 - momentum, x, 0.0, 0.0
     for k in count():
         g = yield x
@@ -77,7 +80,7 @@ def madgrad(x: Any, lr: float, momentum: float = 0.9, eps: float = 1e-6) -> Path
         s = s + weight * g
         v = v + weight * g**2
         z = start - s / (np.cbrt(v) + eps)
-        x = (1 - c) * x + c * z
+        x = (1 - c) * x + c * z - lr * decay * x
 
 
 TWINS: dict[str, tuple[Twin, ...]] = {
@@ -137,5 +140,18 @@ TWINS: dict[str, tuple[Twin, ...]] = {
             lr=up_and_down,
         ),
     ),
-    "MADGRAD": (Twin("paper", "Defazio & Jelassi 2022, Algorithm 1", madgrad, (same(), same(momentum=0.5, eps=1e-3))),),
+    "MADGRAD": (
+        Twin("paper", "Defazio & Jelassi 2022, Algorithm 1", madgrad, (same(), same(momentum=0.5, eps=1e-3))),
+        Twin(
+            "authors",
+            "facebookresearch/madgrad, madgrad.py",
+            madgrad,
+            (
+                ({"eps": 1e-3}, {"eps": 1e-3, "code": True}),
+                ({"eps": 1e-3, "weight_decay": 0.1}, {"eps": 1e-3, "code": True, "decay": 0.1}),
+            ),
+            {"eps_in_lr": True},
+            "the paper does not add eps to the learning rate",
+        ),
+    ),
 }

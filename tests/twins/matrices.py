@@ -10,10 +10,10 @@ import numpy as np
 from twins.row import Path, Twin, same
 
 
-def zeropower(g: Any, eps: float) -> Any:
+def zeropower(g: Any, least: float, eps: float) -> Any:
     """zeropower_via_newtonschulz5, but in float64."""
     x = g.T if g.shape[0] > g.shape[1] else g
-    x = x / max(np.linalg.norm(x), eps)
+    x = x / (max(np.linalg.norm(x), least) + eps)
     for _ in range(5):
         a = x @ x.T
         x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
@@ -26,7 +26,8 @@ def muon(
     beta: float = 0.95,
     nesterov: bool = True,
     decay: float = 0.0,
-    eps: float = 0.0,
+    eps: float = 1e-7,
+    least: float = 0.0,  # as in PyTorch
     match_rms: bool = False,  # Liu et al. 2025, eq. (4)
 ) -> Path:
     momentum: Any = 0.0
@@ -34,7 +35,7 @@ def muon(
         g = yield w
         momentum = momentum + (1 - beta) * (g - momentum)
         u = g + beta * (momentum - g) if nesterov else momentum
-        u = zeropower(u.reshape(len(u), -1), eps)
+        u = zeropower(u.reshape(len(u), -1), least, eps)
         u = u * (0.2 * np.sqrt(max(u.shape)) if match_rms else np.sqrt(max(1, u.shape[0] / u.shape[1])))
         w = w * (1 - lr * decay) - lr * u.reshape(w.shape)
 
@@ -128,7 +129,8 @@ MUON = (
     ({"momentum": 0.5, "nesterov": False}, {"beta": 0.5, "nesterov": False}),
     ({"weight_decay": 0.1}, {"decay": 0.1}),
     same(match_rms=True),
-    same(eps=100.0),
+    same(eps=0.1),
+    ({"add_eps": False, "eps": 100.0}, {"least": 100.0, "eps": 0.0}),
 )
 SHAMPOO = (same(), same(momentum=0.9), same(eps=1e-2))
 SOAP = (
@@ -144,7 +146,7 @@ TWINS: dict[str, tuple[Twin, ...]] = {
             f"KellerJordan/Muon, muon.py, shape {shape}",
             muon,
             MUON,
-            {"weight_decay": 0.0, "eps": 0.0},
+            {"weight_decay": 0.0, "add_eps": True},
             "PyTorch decays by 0.1, and bounds the length from below where the authors add 1e-7",
             shape=shape,
         )

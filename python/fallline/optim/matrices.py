@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fallline import _tree
-from fallline.optim._whole import adam, mean_square, norm
+from fallline.optim._whole import adam, mean_square, norm, over
 from fallline.optim.tensorwise import Shapes, Slots, TensorRule
 
 __all__ = ["Muon"]
@@ -18,12 +18,12 @@ Hypers = Mapping[str, Any]
 QUINTIC = (3.4445, -4.7750, 2.0315)
 
 
-def orthogonalised(g: Any, eps: Any, steps: int = 5) -> Any:
+def orthogonalised(g: Any, least: Any, added: Any = 0.0, steps: int = 5) -> Any:
     """Bring all singular values of a matrix near 1, by Newton and Schulz's iteration with a quintic polynomial."""
     a, b, c = QUINTIC
     tall = g.shape[0] > g.shape[1]
     x = g.T if tall else g
-    x = x / np.maximum(norm(x), eps)
+    x = over(x, np.maximum(norm(x), least) + added)
     for _ in range(steps):
         square = x @ x.T
         x = a * x + (b * square + c * (square @ square)) @ x
@@ -46,6 +46,8 @@ class Muon(TensorRule):
         The learning rate :math:`\alpha` of matrices.
     momentum, nesterov, eps
         :math:`\mu`; whether u looks ahead as above or is NS(v); the least length that NS divides by.
+    add_eps
+        Divide by the length + eps, as the authors do.
     match_rms
         Scale by :math:`0.2 \sqrt{\max(m, n)}` instead, so that AdamW's learning rates fit (Liu et al. 2025, eq. (4)).
     vector_lr, betas, vector_eps
@@ -55,9 +57,8 @@ class Muon(TensorRule):
 
     References
     ----------
-    Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks", and KellerJordan/Muon. NS divides by
-    max(length, eps) as in PyTorch, where the authors divide by length + eps. Both iterate in bfloat16, this in the
-    parameter's own dtype.
+    Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks", and KellerJordan/Muon. PyTorch
+    and the authors iterate in bfloat16, this in the parameter's own dtype; PyTorch's max(length, eps) is the default.
 
     Examples
     --------
@@ -71,6 +72,7 @@ class Muon(TensorRule):
         ("momentum", 0.95, "unit"),
         ("nesterov", 1.0, "flag"),
         ("eps", 1e-7, "nonnegative"),
+        ("add_eps", 0.0, "flag"),
         ("match_rms", 0.0, "flag"),
         ("vector_lr", 1e-3, "nonnegative"),
         ("beta1", 0.9, "unit"),
@@ -100,5 +102,6 @@ class Muon(TensorRule):
         rows = w.shape[0]
         u = np.reshape(u, (rows, -1))
         long = 0.2 * max(u.shape) ** 0.5 if h["match_rms"] else max(1.0, rows / max(1, u.shape[1])) ** 0.5
-        u = np.reshape(orthogonalised(u, h["eps"]), w.shape) if w.size else np.reshape(u, w.shape)
+        least, added = (0.0, h["eps"]) if h["add_eps"] else (h["eps"], 0.0)
+        u = np.reshape(orthogonalised(u, least, added), w.shape)
         return (1 - h["lr"] * h["weight_decay"]) * w - h["lr"] * long * u, {"v": v}

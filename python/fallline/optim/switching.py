@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fallline import _core, _tree
+from fallline.optim import _leaves
 from fallline.optim._whole import adam, inner, mean_square
 from fallline.optim.tensorwise import Shapes, Slots, TensorRule, directed
 
@@ -88,38 +89,43 @@ class SWATS(TensorRule):
         if not params:
             return {}, {}
         given = {path: directed(h, grads[path], w) for path, w in params.items()}
-        shared = next(iter(states.values()))
-        if shared["at"]:
-            return self._momentum(h, shared["rate"] * (h["lr"] / shared["lr"]), given, params, states)
+        switched = next(iter(states.values()))["at"] > 0
+        if not _leaves.recorded(switched):
+            return (self._momentum if switched else self._adam)(h, t, given, params, states)
+        ways = [way(h, t, given, params, states) for way in (self._momentum, self._adam)]
+        new = {path: np.where(switched, *(way[0][path] for way in ways)) for path in params}
+        slots = ({n: np.where(switched, *(way[1][path][n] for way in ways)) for n in states[path]} for path in params)
+        return new, dict(zip(params, slots, strict=True))
+
+    def _adam(self, h: Mapping[str, Any], t: Any, g: Slots, params: Slots, states: Any) -> tuple[Slots, Any]:
         kept, steps = {}, {}
         for path, s in states.items():
-            m = h["beta1"] * s["m"] + (1 - h["beta1"]) * given[path]
-            v = mean_square(h["beta2"], s["v"], given[path])
+            m = h["beta1"] * s["m"] + (1 - h["beta1"]) * g[path]
+            v = mean_square(h["beta2"], s["v"], g[path])
             steps[path] = -h["lr"] * adam(h, t, m, v, h["eps"], eps_hat=True)
             kept[path] = {"m": m, "v": v}
-        found = self._compare(h, t, given, steps, shared)
+        found = self._compare(h, t, g, steps, next(iter(states.values())))
         for s in kept.values():
-            if found["at"]:
-                s["m"] = np.zeros_like(s["m"])  # the velocity starts anew
-            s.update(found)
+            s.update(found, m=np.where(found["at"] > 0, 0, s["m"]))  # the velocity starts anew
         return {path: (1 - h["lr"] * h["weight_decay"]) * w + steps[path] for path, w in params.items()}, kept
 
-    def _momentum(self, h: Mapping[str, Any], rate: Any, g: Slots, params: Slots, states: Any) -> tuple[Slots, Any]:
+    def _momentum(self, h: Mapping[str, Any], t: Any, g: Slots, params: Slots, states: Any) -> tuple[Slots, Any]:
         new, kept = {}, {}
         for path, w in params.items():
-            v, alpha = h["beta1"] * states[path]["m"] + g[path], rate.astype(w.dtype)
-            new[path] = (1 - alpha * h["weight_decay"]) * w - (1 - h["beta1"]) * alpha * v
-            kept[path] = {**states[path], "m": v}
+            s = states[path]
+            v = h["beta1"] * s["m"] + g[path]
+            rate = (s["rate"] * (h["lr"] / np.where(s["lr"] > 0, s["lr"], 1))).astype(w.dtype)
+            new[path] = (1 - rate * h["weight_decay"]) * w - (1 - h["beta1"]) * rate * v
+            kept[path] = {**s, "m": v}
         return new, kept
 
-    def _compare(self, h: Mapping[str, Any], t: int, g: Slots, p: Slots, shared: Slots) -> Slots:
-        along = sum(inner(p[path], g[path]) for path in p)
-        if along == 0:
-            return {name: shared[name] for name in ("mean", "rate", "lr", "at")}
-        rate = -sum(inner(p[path], p[path]) for path in p) / along
-        mean = h["beta2"] * shared["mean"] + (1 - h["beta2"]) * rate
+    def _compare(self, h: Mapping[str, Any], t: Any, g: Slots, p: Slots, shared: Slots) -> Slots:
+        along, far = (sum(inner(p[path], other[path]) for path in p) for other in (g, p))
+        none = along == 0
+        rate = -far / np.where(none, 1, along)
+        mean = np.where(none, shared["mean"], h["beta2"] * shared["mean"] + (1 - h["beta2"]) * rate)
         corrected = mean / (1 - h["beta2"] ** t)
-        ends = t > 1 and abs(corrected - rate) < h["threshold"]
+        ends = ((abs(corrected - rate) < h["threshold"]) & (along != 0) & (t > 1)).astype(np.float64)
         return {"mean": mean, "rate": corrected * ends, "lr": h["lr"] * ends, "at": t * ends}
 
 
