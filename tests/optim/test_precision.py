@@ -59,7 +59,7 @@ def test_digits_end_where_float64_does(name: str, seed: int) -> None:
     """Raw pixels, 0 to 16, eight at a time."""
     x, y = pytest.importorskip("sklearn.datasets").load_digits(return_X_y=True)
     wide, narrow = last_losses(name, x[:240], y[:240], 8, seed)
-    assert wide < 2
+    assert wide < 2.1
     np.testing.assert_allclose(narrow, wide, rtol=0.02)
 
 
