@@ -128,3 +128,16 @@ def test_the_error_of_a_tangent_grows_with_the_square_of_the_step() -> None:
 def test_what_makes_no_sense_is_named(call: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call(lambda x: (x * x).sum(), np.zeros(2))
+
+
+def test_metrics_of_a_path() -> None:
+    """R67: length, distance, and turns along each dimension; steps of zero are no turns."""
+    points = np.array([[0.0, 0.0, 1.0], [3.0, 4.0, 1.0], [3.0, 8.0, 1.0], [3.0, 4.0, 1.0], [6.0, 8.0, 1.0]])
+    found = diagnose.path_metrics(points)
+    assert found.length == 5 + 4 + 4 + 5 and found.distance == 10
+    assert found.sign_changes.tolist() == [0, 2, 0]
+    way = fl.landscapes.path(fl.landscapes.ravine, (1.0, 1.0), fl.optim.SGD(0.01), 5)
+    assert diagnose.path_metrics(way.points).length > 0
+    assert diagnose.path_metrics(points[:1]) == (0.0, 0.0, pytest.approx([0, 0, 0]))
+    with pytest.raises(fl.ShapeError, match=r"\[path_metrics\] expected points \(steps \+ 1, dimensions\), got \(3,\)"):
+        diagnose.path_metrics(np.zeros(3))

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 CPP = ("simd", "tensor", "ops", "record", "primitives", "plan", "optim", "nn", "train", "bindings", "wasm")
 PYTHON: tuple[tuple[str, ...], ...] = (
     ("_core", "_doc", "_hints", "_html", "_arguments"),
-    ("_array", "_tree", "tree", "_constants", "_info"),
+    ("_array", "_tree", "tree", "_constants", "_info", "_paths"),
     ("_images", "_ops", "linalg", "fft", "random"),
     ("transforms", "_numpy"),
     ("testing",),

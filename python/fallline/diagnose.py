@@ -1,4 +1,4 @@
-"""What does a function look like around a point?  Curvature, sharpness, noise, and how far its tangent holds."""
+"""What does a function look like around a point, and the way there?  Curvature, sharpness, noise, tangents, paths."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ import numpy as np
 
 from fallline import _core, _tree
 from fallline._array import asarray
+from fallline._paths import PathMetrics, path_metrics
 from fallline.transforms import grad, hvp, jit, value_and_grad
 
 __all__ = [
     "CriticalPoint",
     "LinearError",
     "NoiseScale",
+    "PathMetrics",
     "critical_point",
     "gradient_noise_scale",
     "hessian_trace",
     "linear_error",
+    "path_metrics",
     "sharpness",
     "top_eigenvalues",
 ]
