@@ -85,7 +85,7 @@ WRONG: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "save order": (lambda: fl.save(net(), "m.safetensors"), T, r"the path comes first: fl\.save\(path, model\)"),
     "save model": (lambda: fl.save("m.safetensors", 3), T, r"\[save\] model must be"),
     "save optimizer": (lambda: fl.save("m.safetensors", net(), fl.optim.Adam), T, r"\[save\] opt must be .*class Adam"),
-    "load number": (lambda: fl.load(3), T, r"\[load\] path must be a path, got 3"),
+    "load number": (lambda: fl.load(3), T, r"\[load\] path must be the path of a file.*got 3"),
     "plan": (lambda: fl.train.plan(net(), X, Y, loss="mse", metrics="mse"), T, r"\[plan\] metrics must be a list"),
     "size float": (lambda: nn.Linear(4, 2.0), T, r"\[Linear\] out_features must be a positive .*; write 2"),
     "size text": (lambda: nn.Linear("4", 2), T, r"\[Linear\] in_features must be .*got '4'"),
@@ -106,6 +106,21 @@ WRONG: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "slope": (lambda: nn.LeakyReLU(None), T, r"\[LeakyReLU\] negative_slope must be"),
     "layers in a list": (lambda: nn.Sequential([nn.ReLU()]), T, r"one by one: Sequential\(\*layers\)"),
     "layer class": (lambda: nn.Sequential(nn.ReLU), T, r"\[Sequential\] layer 0 must be .*make one first: ReLU"),
+    "stride": (lambda: nn.Conv2d(1, 1, 3, stride=0), V, r"\[Conv2d\] stride must be a positive"),
+    "padding": (lambda: nn.Conv2d(1, 1, 3, padding="sam"), V, "padding must be .*did you mean 'same'"),
+    "mode": (lambda: nn.ReLU().train("x"), T, r"\[train\] mode must be True or False, got 'x'"),
+    "state": (lambda: nn.Linear(1, 1).load_state_dict(3), T, r"\[load_state_dict\] expected a dict"),
+    "deviation": (lambda: nn.init.normal("a"), T, r"\[normal\] deviation must be at least 0"),
+    "sizes": (lambda: fl.train.BatchSizeSchedule("a"), T, r"\[BatchSizeSchedule\] size must be"),
+    "factor": (lambda: fl.train.BatchSizeSchedule(8, factor=0), V, r"\[BatchSizeSchedule\] factor must be positive"),
+    "scale": (lambda: fl.train.scale_learning_rate(0.1, 0, 8), V, r"\[scale_learning_rate\] batch_size must be"),
+    "folder": (lambda: fl.load("/"), V, r"\[load\] path must be the path of a file, no folder"),
+    "a result to differentiate": (lambda: fl.grad(3.0), T, r"\[grad\] f must be a function, got 3.0; give the"),
+    "argnums": (lambda: fl.grad(abs, "x"), T, r"\[grad\] argnums must be the position of an argument"),
+    "no pair": (lambda: fl.grad(lambda x: x * x, has_aux=True)(1.0), T, r"must return \(scalar, anything\)"),
+    "optimizer by class": (lambda: fl.optim.get(fl.optim.Adam), T, r"\[optim\] expected the name .*make one first"),
+    "array of none": (lambda: fl.asarray(None), fl.DTypeError, r"\[asarray\] dtype object .*got None"),
+    "seed of text": (lambda: fl.random.seed("a"), T, r"\[random\] seed must be a whole number"),
     "layer of PyTorch": (lambda: nn.Sequential(Foreign()), T, "namesakes in fl.nn"),
 }  # fmt: skip
 
@@ -125,6 +140,19 @@ def test_numbers_of_numpy_are_numbers() -> None:
     model = nn.Sequential(nn.Linear(np.int64(4), np.int32(2)), nn.Dropout(np.float32(0.5)), nn.Linear(2, 1))
     assert type(model[0].in_features) is int
     fit(model=model, epochs=np.int64(1), batch_size=np.int32(16), seed=np.uint8(3), shuffle=np.True_)
+
+
+def test_a_module_needs_no_call_of_its_bases_constructor() -> None:
+    class Bare(nn.Module):
+        def __init__(self) -> None:
+            self.linear = nn.Linear(4, 1)
+
+        def forward(self, x: Any) -> Any:
+            return self.linear(x)
+
+    model = Bare()
+    assert fl.predict(model, X).shape == (64, 1)
+    assert not model.eval().training
 
 
 # Inside a model

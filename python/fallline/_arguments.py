@@ -18,7 +18,10 @@ import numpy as np
 
 from fallline._hints import did_you_mean, elsewhere
 
-__all__ = ["Kind", "check", "flag", "listed", "number", "one_of", "optional", "shown", "takes", "warn", "whole"]
+__all__ = [
+    *("Kind", "check", "flag", "function", "listed", "number", "one_of", "optional", "places", "shown", "takes"),
+    *("warn", "whole"),
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 HERE = str(Path(__file__).parent) + os.sep
@@ -75,6 +78,21 @@ def _true_or_false(value: Any) -> bool:
 
 
 flag = Kind("True or False", _true_or_false)
+
+
+def _function(value: Any) -> Any:
+    if isinstance(value, type) or not callable(value):
+        raise TypeError
+    return value
+
+
+def _places(value: Any) -> Any:
+    place = whole(-64, 63).accept
+    return tuple(map(place, value)) if isinstance(value, list | tuple) else place(value)
+
+
+function = Kind("a function", _function, lambda value: "give the function itself, not what it returned")
+places = Kind("the position of an argument, or a tuple of them", _places)
 
 
 def one_of(*names: str) -> Kind:
@@ -166,6 +184,7 @@ def takes(**kinds: Kind) -> Callable[[F], F]:
 
         @wraps(f)
         def enter(*args: Any, **kwargs: Any) -> Any:
+            __tracebackhide__ = True
             where = type(args[0]).__name__ if of_class else f.__name__
             bound = bind(where, f, args, kwargs)
             given = bound.arguments

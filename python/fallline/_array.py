@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from fallline import _core
+from fallline._arguments import shown
 from fallline._core import Array
 from fallline._hints import Absent
 
@@ -60,7 +61,7 @@ def asarray(obj: Any, /, *, dtype: Any = None, copy: bool | None = None, require
     -------
     Array
     """
-    made = _stacked(obj) if _holds_arrays(obj) else _core.wrap(obj)
+    made = _stacked(obj) if _holds_arrays(obj) else _wrapped(obj)
     source = obj if isinstance(obj, Array) else None
     if dtype is not None and np.dtype(dtype) != made.dtype:
         if copy is False:
@@ -71,6 +72,15 @@ def asarray(obj: Any, /, *, dtype: Any = None, copy: bool | None = None, require
     elif copy is False and source is None and not _shares(made, obj):
         raise ValueError("[asarray] copy=False, but this object's memory cannot be shared; pass copy=None")
     return _core.wrap(_core.detach(made), requires_grad=True) if requires_grad else made
+
+
+def _wrapped(obj: Any) -> Array:
+    try:
+        return _core.wrap(obj)
+    except _core.DTypeError as error:
+        if isinstance(obj, np.ndarray):
+            raise
+        raise _core.DTypeError(f"{error}, got {shown(obj)}") from None
 
 
 def _holds_arrays(obj: Any) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fallline import _core
+from fallline._arguments import check, whole
 from fallline._array import Array, asarray
 from fallline._hints import module_names
 
@@ -32,8 +33,8 @@ class Generator:
     """
 
     def __init__(self, seed: int | None = None) -> None:
-        if seed is not None and not 0 <= seed < 2**64:
-            raise ValueError(f"[random] a seed is an integer in [0, 2**64), got {seed}")
+        if seed is not None:
+            seed = check("random", "seed", whole(0, 2**64 - 1), seed)
         self.key = int.from_bytes(os.urandom(8), "little") if seed is None else int(seed)
         self.counter = 0
 

@@ -119,9 +119,9 @@ def test_rates_follow_batches() -> None:
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: BatchSizeSchedule(0), "size, every and most must be at least 1"),
-        (lambda: BatchSizeSchedule(8, factor=0), "factor positive"),
-        (lambda: scale_learning_rate(0.1, 8, 16, "cubic"), "expected rule 'linear' or 'sqrt'"),
+        (lambda: BatchSizeSchedule(0), "size must be a positive whole number"),
+        (lambda: BatchSizeSchedule(8, factor=0), "factor must be positive, got 0"),
+        (lambda: scale_learning_rate(0.1, 8, 16, "cubic"), "rule must be 'linear' or 'sqrt', got 'cubic'"),
         (lambda: train(network(), "adam", 1, lambda epoch: 0), "batch_size must be a positive whole number"),
     ],
 )

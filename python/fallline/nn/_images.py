@@ -9,7 +9,7 @@ from fallline import _images, random
 from fallline._arguments import flag, optional, takes
 from fallline._array import Array
 from fallline.nn import init
-from fallline.nn._kinds import float_dtype, generator, initializer, margin, size, window
+from fallline.nn._kinds import float_dtype, generator, initializer, margin, padding, size, window
 from fallline.nn._module import Module
 
 Pair = int | tuple[int, int]
@@ -44,6 +44,10 @@ class Conv2d(Module):
     @takes(
         in_channels=size,
         out_channels=size,
+        kernel_size=window,
+        stride=window,
+        padding=padding,
+        dilation=window,
         groups=size,
         bias=flag,
         weight_init=initializer,

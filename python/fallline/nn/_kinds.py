@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fallline import random
-from fallline._arguments import Kind, number, whole
+from fallline._arguments import Kind, number, one_of, whole
 from fallline._hints import did_you_mean
 from fallline.nn import init
 
@@ -68,6 +68,12 @@ def _pair(least: int) -> Kind:
 size = whole(1)
 axis = Kind("a whole number", whole(-64, 63).accept, whole(-64, 63).way_out)
 window, margin = _pair(1), _pair(0)
+_words = one_of("same", "valid")
+padding = Kind(
+    f"{margin.words}, or {_words.words}",
+    lambda value: (_words if isinstance(value, str) else margin).accept(value),
+    _words.way_out,
+)
 finite = number("a finite number", lambda x: True)
 at_least_zero = number("at least 0", lambda x: x >= 0)
 share = number("in [0, 1]", lambda x: 0 <= x <= 1)

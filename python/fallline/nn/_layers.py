@@ -34,6 +34,7 @@ class Sequential(Module):
 
     def forward(self, x: Any) -> Any:
         """Apply the layers in order."""
+        __tracebackhide__ = True
         before = []
         try:
             for layer in self.layers:

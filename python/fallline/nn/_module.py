@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from fallline import _core
-from fallline._arguments import warn
+from fallline._arguments import flag, shown, takes, warn
 from fallline._array import Array, asarray
 from fallline._hints import Absent
 from fallline.nn._place import passed_through
@@ -89,6 +89,9 @@ class Module:
     #: Computes the output from the inputs.
     forward: Callable[..., Any] = _no_forward
 
+    #: Whether it behaves as in training.
+    training: bool = True
+
     def __init__(self) -> None:
         self.training = True
 
@@ -113,6 +116,7 @@ class Module:
                 seen.add(id(module))
                 yield module
 
+    @takes(mode=flag)
     def train(self: Self, mode: bool = True) -> Self:
         """Behave as in training: dropout drops."""
         for module in self.modules():
@@ -135,6 +139,8 @@ class Module:
         ValueError
             When names are missing or unknown, or shapes differ; nothing is changed then.
         """
+        if not isinstance(state, Mapping):
+            raise TypeError(f"[load_state_dict] expected a dict from paths to arrays, got {shown(state)}")
         mine = self.state_dict()
         missing, unknown = sorted(mine.keys() - state.keys()), sorted(state.keys() - mine.keys())
         if missing or unknown:

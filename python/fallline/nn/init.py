@@ -10,6 +10,7 @@ from contextvars import ContextVar
 import numpy as np
 
 from fallline import _core, random
+from fallline._arguments import number, takes
 from fallline._array import Array, asarray
 from fallline._hints import module_names
 
@@ -105,16 +106,19 @@ def lecun_normal(shape: Sequence[int], *, rng: Rng = None, dtype: object = None)
     return _draw_normal(shape, math.sqrt(1 / fans(shape)[0]), rng, dtype)
 
 
+@takes(deviation=number("at least 0", lambda x: x >= 0))
 def normal(deviation: float = 0.01) -> Initializer:
     """Return an initialiser that draws with this deviation."""
     return lambda shape, *, rng=None, dtype=None: _draw_normal(shape, deviation, rng, dtype)
 
 
+@takes(limit=number("at least 0", lambda x: x >= 0))
 def uniform(limit: float = 0.05) -> Initializer:
     """Return an initialiser that draws from [-limit, limit)."""
     return lambda shape, *, rng=None, dtype=None: _draw_uniform(shape, limit, rng, dtype)
 
 
+@takes(value=number("a finite number", lambda x: True))
 def constant(value: float) -> Initializer:
     """Return an initialiser that fills with one value."""
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 
 from fallline import _core, _tree
+from fallline._arguments import shown
 from fallline._array import aligned
 from fallline.optim import _leaves
 from fallline.optim._formats import Format
@@ -285,7 +286,7 @@ def names() -> list[str]:
     return sorted(name for name, rule in Optimizer._classes.items() if rule.__module__.startswith("fallline."))
 
 
-def get(name: str | Optimizer, **hypers: Any) -> Optimizer:
+def get(name: Any, **hypers: Any) -> Optimizer:
     """Return the optimizer of that name, made with the given arguments; an optimizer is returned as it is.
 
     >>> get("adam", lr=0.01).hyperparameters()["lr"]
@@ -293,6 +294,9 @@ def get(name: str | Optimizer, **hypers: Any) -> Optimizer:
     """
     if isinstance(name, Optimizer):
         return name
+    if not isinstance(name, str):
+        way_out = f"; make one first: {name.__name__}(...)" if isinstance(name, type) else ""
+        raise TypeError(f"[optim] expected the name of an optimizer, or an instance, got {shown(name)}{way_out}")
     known = Optimizer._classes
     found = known.get(name.lower().replace("_", "").replace("-", ""))
     if found is None:

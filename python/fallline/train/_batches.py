@@ -8,9 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from fallline._arguments import Kind, number, one_of, optional, takes, whole
 from fallline.optim._clock import Clock
 
 __all__ = ["BatchSizeSchedule", "Sizes", "batch_of", "scale_learning_rate"]
+
+
+def _size(value: Any) -> Any:
+    return value if callable(value) and not isinstance(value, type) else whole(1).accept(value)
 
 
 class BatchSizeSchedule:
@@ -41,14 +46,15 @@ class BatchSizeSchedule:
     [32, 32, 32, 64, 64, 64, 100, 100]
     """
 
+    @takes(
+        size=Kind("a positive whole number, or a function of the finished epochs", _size),
+        factor=number("positive", lambda x: x > 0),
+        every=whole(1),
+        most=optional(whole(1)),
+    )
     def __init__(
         self, size: int | Callable[[int], float], *, factor: float = 2.0, every: int = 1, most: int | None = None
     ) -> None:
-        if not callable(size) and not (size >= 1 and factor > 0 and every >= 1 and (most is None or most >= 1)):
-            raise ValueError(
-                "[BatchSizeSchedule] size, every and most must be at least 1 and factor positive, got "
-                f"{size}, {every}, {most} and {factor}"
-            )
         self._size, self._factor, self._every, self._most = size, factor, every, most
 
     def __repr__(self) -> str:
@@ -108,6 +114,12 @@ def batch_of(batch_size: Any, samples: int) -> int:
     return min(int(batch_size), samples)
 
 
+@takes(
+    lr=number("at least 0", lambda x: x >= 0),
+    batch_size=whole(1),
+    new_batch_size=whole(1),
+    rule=one_of("linear", "sqrt"),
+)
 def scale_learning_rate(lr: float, batch_size: int, new_batch_size: int, rule: str = "linear") -> float:
     r"""Return the learning rate for another batch size that makes training go about the same way.
 
@@ -128,9 +140,4 @@ def scale_learning_rate(lr: float, batch_size: int, new_batch_size: int, rule: s
     (0.4, 0.002)
     """
     powers = {"linear": 1.0, "sqrt": 0.5}
-    if rule not in powers or batch_size < 1 or new_batch_size < 1:
-        raise ValueError(
-            "[scale_learning_rate] expected rule 'linear' or 'sqrt' and batch sizes of at least 1, got "
-            f"{rule!r}, {batch_size} and {new_batch_size}"
-        )
     return float(lr * (new_batch_size / batch_size) ** powers[rule])

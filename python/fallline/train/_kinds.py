@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from fallline._arguments import Kind, flag, listed, number, one_of, optional, whole
@@ -103,6 +104,12 @@ def _path(value: Any) -> Any:
     return os.fspath(value)
 
 
+def _file(value: Any) -> Any:
+    if Path(_path(value)).is_dir():
+        raise ValueError
+    return value
+
+
 def _path_way_out(value: Any) -> str:
     return "the path comes first: fl.save(path, model)" if isinstance(value, Module | Predictor) else ""
 
@@ -123,7 +130,7 @@ pair = Kind("a pair (x, y)", _pair, _pair_way_out)
 epochs, seed = whole(0), whole(0, 2**63 - 1)
 positive = number("positive", lambda x: x > 0)
 on_interrupt = one_of("raise", "return")
-path = Kind("a path", _path, _path_way_out)
+path = Kind("the path of a file, no folder", _file, _path_way_out)
 history = Kind("what fit returned", _instance(Mapping))
 
 FIT = {

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fallline import _core, _tree
-from fallline._arguments import shown
+from fallline._arguments import check, flag, function, one_of, places, shown
 from fallline._array import Array, asarray
 
 __all__ = ["backward", "grad", "no_grad", "start", "value_and_grad"]
@@ -49,10 +49,11 @@ def value_and_grad(
     >>> value.item(), g.tolist()
     (14.0, [2.0, 4.0, 6.0])
     """
+    for name, kind, value in (("f", function, f), ("argnums", places, argnums), ("has_aux", flag, has_aux)):
+        check("grad", name, kind, value)
+    check("grad", "unused", _ON_UNUSED, unused)
     one = argnums if isinstance(argnums, int) else None
     chosen = tuple(argnums) if not isinstance(argnums, int) else (argnums,)
-    if unused not in ("raise", "zero"):
-        raise ValueError(f'[grad] unused must be "raise" or "zero", got {unused!r}')
 
     @wraps(f)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -71,7 +72,7 @@ def value_and_grad(
                     replaced[i] = tree
                 out = f(*replaced, **kwargs)
             leaves = [leaf for _, found in starts for leaf in found.values()]
-        value, aux = out if has_aux else (out, None)
+        value, aux = _pair(out) if has_aux else (out, None)
         value = value if type(value) is Array else _scalar(value)
         constant = not value._tracked and _inner.seen == inner
         value, gradients = _core.scalar_gradients(value, leaves)
@@ -131,6 +132,7 @@ Array.backward = backward  # type: ignore[method-assign]
 
 _SCALARS = (Array, np.ndarray, float, int)
 _LEAVES = frozenset(_SCALARS)
+_ON_UNUSED = one_of("raise", "zero")
 _UNUSED = (
     "[grad] what {name} returns depends on none of the arguments that it is differentiated by, so every derivative "
     "would be zero; compute it from the argument (a function that closes over a model has to take it: "
@@ -173,6 +175,12 @@ def _start_leaf(path: str, leaf: Any) -> Array:
             f"[grad] only float32 and float64 arrays have derivatives, got {array.dtype}{where}; "
             "leave it out of argnums, or convert it"
         ) from None
+
+
+def _pair(out: Any) -> tuple[Any, Any]:
+    if not isinstance(out, tuple | list) or len(out) != 2:
+        raise TypeError(f"[grad] with has_aux=True the function must return (scalar, anything), got {shown(out)}")
+    return out[0], out[1]
 
 
 def _array(path: str, leaf: Any) -> Array:
