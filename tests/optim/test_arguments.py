@@ -56,7 +56,7 @@ WRONG: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "a gradient none": (lambda: Adam().step({"a": np.ones(3)}, {"a": None}), T, "gradient of 'a' must be .*got None"),
     "a gradient text": (lambda: Adam().step({"a": np.ones(3)}, {"a": "x"}), T, "gradient of 'a' must be .*got 'x'"),
     "a parameter none": (lambda: Adam().step({"b": None}, {"b": None}), fl.DTypeError, "'b' is None.*in place"),
-    "a parameter number": (lambda: Adam().step(3.0, 1.0), fl.DTypeError, r"parameter is 3\.0, a float"),
+    "a parameter number": (lambda: Adam().step(3.0, 1.0), fl.DTypeError, "parameter is a float, expected"),
     "none as a leaf": (lambda: fl.grad(lambda p: p["a"])({"a": 1.0, "b": None}), T, r"the leaf 'b' .*got None"),
     "text as an argument": (lambda: fl.grad(lambda x: x)("x"), T, r"\[grad\] the argument must be .*got 'x'"),
 }  # fmt: skip

@@ -122,9 +122,10 @@ def known(rule: str, t: Any) -> int:
 
 def _parameter(rule: str, path: str, leaf: Any, writable: bool) -> np.ndarray:
     if not isinstance(leaf, np.ndarray | _core.Array):
+        kind = "None" if leaf is None else f"a {type(leaf).__name__}"
         raise _core.DTypeError(
-            f"[{rule}] parameter{where(path)} is {shown(leaf)}, a {type(leaf).__name__}; expected a NumPy array or "
-            "fl.Array, which can be updated in place"
+            f"[{rule}] parameter{where(path)} is {kind}, expected a NumPy array or fl.Array, which can be updated in "
+            "place"
         )
     array = np.asarray(leaf)
     if array.dtype not in (np.float32, np.float64) or not array.dtype.isnative:
