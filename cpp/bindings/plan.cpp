@@ -266,6 +266,7 @@ void bind_plan(py::module_& m) {
       .def("profile", profile)
       .def_property_readonly("arena_bytes", &Plan::arena_bytes)
       .def_property_readonly("steps", &Plan::step_count)
+      .def_property_readonly("taken_away", &Plan::taken_away)
       .def("__str__", &Plan::describe);
   m.def("trace", trace);
   m.def("describe", describe);

@@ -1,7 +1,6 @@
 // Softmax and the losses that pay for a kernel of their own.
 #include "nn/losses.h"
 
-#include "primitives/merged.h"
 #include "record/primitive.h"
 #include "nn/softmax_kernels.h"
 #include "ops/move.h"
@@ -14,8 +13,8 @@ struct Rows {
   explicit Rows(const Array& x) : rows(x.shape.back() ? x.size() / x.shape.back() : 0), classes(x.shape.back()) {}
 };
 
-Layout row_major_like(Inputs in, const Attrs&) { return {in[0].dtype, in[0].shape, -1, 0, row_major(in[0].shape)}; }
-Layout one_per_row(Inputs in, const Attrs&) { return {in[0].dtype, {in[0].shape[0]}, -1, 0, {1}}; }
+Layout row_major_like(Inputs in, Attrs) { return {in[0].dtype, in[0].shape, -1, 0, row_major(in[0].shape)}; }
+Layout one_per_row(Inputs in, Attrs) { return {in[0].dtype, {in[0].shape[0]}, -1, 0, {1}}; }
 
 Var last_sum(const Var& x) { return sum(x, {x.shape().size() - 1}, true); }
 Var column(const Var& g) { return reshape(g, {g.shape()[0], 1}); }
@@ -23,14 +22,14 @@ Var column(const Var& g) { return reshape(g, {g.shape()[0], 1}); }
 // ----- softmax over the last axis -----
 
 template <bool kLog>
-void eval_softmax(Inputs in, const Array& out, const Attrs&) {
+void eval_softmax(Inputs in, const Array& out, Attrs) {
   const Array x = contiguous(in[0]);
   const Rows r(x);
   const auto& kernels = softmax_kernels();
   (kLog ? kernels.log_softmax : kernels.softmax)[float_index(x.dtype)](x.data, out.data, r.rows, r.classes);
 }
 template <bool kLog>
-void eval_softmax_grad(Inputs in, const Array& out, const Attrs&) {
+void eval_softmax_grad(Inputs in, const Array& out, Attrs) {
   const Array g = contiguous(in[0]), y = contiguous(in[1]);
   const Rows r(y);
   const auto& kernels = softmax_kernels();
@@ -67,7 +66,7 @@ Var over_axis(const Primitive& primitive, const Var& x, int axis) {
 // ----- cross entropy; the gradient is one kernel: (softmax(x) - target) g -----
 
 constexpr Primitive kCrossEntropyGrad =
-    primitive("cross_entropy_grad", row_major_like).no_derivative().run([](Inputs in, const Array& out, const Attrs&) {
+    primitive("cross_entropy_grad", row_major_like).no_derivative().run([](Inputs in, const Array& out, Attrs) {
       const Array x = contiguous(in[0]), labels = contiguous(in[1]);
       const Rows r(x);
       softmax_kernels().cross_entropy[float_index(x.dtype)](x.data, labels.as<int64_t>(), in[2].data, in[2].strides[0],
@@ -80,6 +79,15 @@ Var one_hot(const Var& labels, int64_t classes, DType dtype) {
   return astype(equal(column(labels), Var(numbers)), dtype);
 }
 
+constexpr Primitive kCrossEntropyAndGrad =  // of scores, labels and the gradient of the losses: losses, gradient
+    primitive("cross_entropy_and_grad", one_per_row).no_derivative().run_rows([](Inputs in, Inputs out, Attrs) {
+      const Array x = contiguous(in[0]), labels = contiguous(in[1]);
+      const Rows r(x);
+      check_indices(labels, r.classes, "cross_entropy");
+      softmax_kernels().cross_entropy[float_index(x.dtype)](x.data, labels.as<int64_t>(), in[2].data, in[2].strides[0],
+                                                            out[0].data, out[1].data, r.rows, r.classes);
+    });
+
 constexpr Primitive kCrossEntropy =
     primitive("cross_entropy", one_per_row)
         .vjp(
@@ -91,32 +99,22 @@ constexpr Primitive kCrossEntropy =
                 p.gin[0] = (softmax(x, 1) - one_hot(labels, x.shape()[1], x.dtype())) * column(p.g);
             },
             kReadsA | kReadsB)
-        .run([](Inputs in, const Array& out, const Attrs&) {
+        .run([](Inputs in, const Array& out, Attrs) {
           const Array x = contiguous(in[0]), labels = contiguous(in[1]);
           const Rows r(x);
           check_indices(labels, r.classes, "cross_entropy");
           softmax_kernels().cross_entropy[float_index(x.dtype)](x.data, labels.as<int64_t>(), nullptr, 0, out.data,
                                                                 nullptr, r.rows, r.classes);
-        });
-
-constexpr Primitive kCrossEntropyAndGrad =  // of scores, labels and the gradient of the losses: losses, gradient
-    primitive("cross_entropy_and_grad", one_per_row).no_derivative().run_rows([](Inputs in, Inputs out, const Attrs&) {
-      const Array x = contiguous(in[0]), labels = contiguous(in[1]);
-      const Rows r(x);
-      check_indices(labels, r.classes, "cross_entropy");
-      softmax_kernels().cross_entropy[float_index(x.dtype)](x.data, labels.as<int64_t>(), in[2].data, in[2].strides[0],
-                                                            out[0].data, out[1].data, r.rows, r.classes);
-    });
+        })
+        .pairs_with(kCrossEntropyGrad, kCrossEntropyAndGrad);
 
 constexpr Primitive kSoftCrossEntropyGrad =
-    primitive("soft_cross_entropy_grad", row_major_like)
-        .no_derivative()
-        .run([](Inputs in, const Array& out, const Attrs&) {
-          const Array x = contiguous(in[0]), t = contiguous(in[1]);
-          const Rows r(x);
-          softmax_kernels().soft_cross_entropy[float_index(x.dtype)](x.data, t.data, in[2].data, in[2].strides[0],
-                                                                     nullptr, out.data, r.rows, r.classes);
-        });
+    primitive("soft_cross_entropy_grad", row_major_like).no_derivative().run([](Inputs in, const Array& out, Attrs) {
+      const Array x = contiguous(in[0]), t = contiguous(in[1]);
+      const Rows r(x);
+      softmax_kernels().soft_cross_entropy[float_index(x.dtype)](x.data, t.data, in[2].data, in[2].strides[0], nullptr,
+                                                                 out.data, r.rows, r.classes);
+    });
 
 constexpr Primitive kSoftCrossEntropy = primitive("soft_cross_entropy", one_per_row)
                                             .vjp(
@@ -129,7 +127,7 @@ constexpr Primitive kSoftCrossEntropy = primitive("soft_cross_entropy", one_per_
                                                   if (p.wants(1)) p.gin[1] = -log_softmax(x, 1) * g;
                                                 },
                                                 kReadsA | kReadsB)
-                                            .run([](Inputs in, const Array& out, const Attrs&) {
+                                            .run([](Inputs in, const Array& out, Attrs) {
                                               const Array x = contiguous(in[0]), t = contiguous(in[1]);
                                               const Rows r(x);
                                               softmax_kernels().soft_cross_entropy[float_index(x.dtype)](
@@ -141,7 +139,6 @@ constexpr Primitive kSoftCrossEntropy = primitive("soft_cross_entropy", one_per_
 Var softmax(const Var& x, int axis) { return over_axis(kSoftmax, x, axis); }
 Var log_softmax(const Var& x, int axis) { return over_axis(kLogSoftmax, x, axis); }
 Var cross_entropy(const Var& logits, const Var& labels) { return apply(kCrossEntropy, {logits, detach(labels)}); }
-const Primitive& cross_entropy_and_grad_primitive() { return kCrossEntropyAndGrad; }
 Var soft_cross_entropy(const Var& logits, const Var& targets) {
   return apply(kSoftCrossEntropy, {logits, astype(targets, logits.dtype())});
 }

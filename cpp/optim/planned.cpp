@@ -13,7 +13,12 @@ namespace {
 
 constexpr int kParameter = 3;  // the first input with a row of its own
 
-void update(Inputs in, Inputs rows, const Attrs& attrs) {
+struct UpdateAttrs {
+  int64_t rule;
+  FL_FIELDS(rule);
+};
+
+void update(Inputs in, Inputs rows, Attrs attrs) {
   RuleTensor tensor{};
   for (int i = 0; i < rows.count; ++i) {
     const Array& before = in[kParameter + i];
@@ -27,20 +32,20 @@ void update(Inputs in, Inputs rows, const Attrs& attrs) {
   tensor.n = g.size();
   tensor.g = g.data;
   const int64_t end = lay_out(&tensor, 1);
-  rule_step(rule(static_cast<int>(attrs.integer)), in[kParameter].dtype, in[0].as<double>(), *in[1].as<int64_t>() + 1,
-            &tensor, 1, end);
+  rule_step(rule(static_cast<int>(attrs.as<UpdateAttrs>().rule)), in[kParameter].dtype, in[0].as<double>(),
+            *in[1].as<int64_t>() + 1, &tensor, 1, end);
 }
 
-constexpr Primitive kPlannedStep =  // integer: the rule; inputs: hyper-parameters, t, gradient, parameter, slots
+constexpr Primitive kPlannedStep =  // inputs: hyper-parameters, t, gradient, parameter, slots
     primitive("update",
-              [](Inputs in, const Attrs&) {
+              [](Inputs in, Attrs) {
                 Layout out;
                 out.dtype = in[kParameter].dtype;
                 out.shape = {in.count - kParameter, count(in[kParameter].shape)};
                 return out;
               })
         .no_derivative()
-        .run([](Inputs in, const Array& out, const Attrs& attrs) {
+        .run([](Inputs in, const Array& out, Attrs attrs) {
           std::vector<Array> rows(static_cast<size_t>(out.shape[0]), Array::placeholder({out.shape[1]}, out.dtype));
           std::vector<const Array*> places;
           for (Array& row : rows) {
@@ -56,9 +61,7 @@ constexpr Primitive kPlannedStep =  // integer: the rule; inputs: hyper-paramete
 Vars planned_step(int rule, const Var& hypers, const Var& t, const Var& g, const Var& w, const Vars& slots) {
   Vars in = {hypers, t, g, w};
   in.insert(in.end(), slots.begin(), slots.end());
-  Attrs attrs;
-  attrs.integer = rule;
-  const Var stacked = apply(kPlannedStep, in.data(), static_cast<int>(in.size()), attrs);
+  const Var stacked = apply(kPlannedStep, in.data(), static_cast<int>(in.size()), UpdateAttrs{rule});
   Vars out;
   for (size_t i = 0; i <= slots.size(); ++i) {
     const Var row = slice(stacked, {static_cast<int64_t>(i), 0}, {1, stacked.shape()[1]}, {1, 1});

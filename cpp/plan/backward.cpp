@@ -97,8 +97,7 @@ void pull_back(const Node& node, const Var& out, const Var& g, uint64_t oldest_t
     in[i] = input.kept;
   }
   check_version(node, node.out, node.out_version);
-  static const Attrs kNone{};
-  Pullback p{g, in, out, node.attrs ? *node.attrs : kNone, shapes, wanted, gin};
+  Pullback p{g, in, out, node.attrs, shapes, wanted, gin};
   node.primitive->pull(p);
   for (size_t i = 0; i < count; ++i) {
     const Node::Input& input = node.inputs[i];
@@ -135,7 +134,7 @@ void walk_back(Walk& walk, bool record, uint64_t oldest_target, Arrive&& arrive)
       pull_back_nested(node, oldest_target, walk);
     } else if (node->primitive == &result_primitive()) {
       const NodePtr& call = node->inputs[0].node;
-      if (call->number >= oldest_target) walk.add_result(call, static_cast<size_t>(node->attrs->integer), g);
+      if (call->number >= oldest_target) walk.add_result(call, node->attrs.as<ResultAttrs>().number, g);
     } else if (record) {
       pull_back(*node, with_node(node->out, node), g, oldest_target, walk);
     } else {

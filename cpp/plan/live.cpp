@@ -1,13 +1,16 @@
-// Which steps does a plan need?
-#include "plan/live.h"
-
+// Which steps does a plan need?  Those that its outputs depend on, each once; and of a body only what somebody reads.
 #include <algorithm>
 #include <set>
+#include <unordered_map>
 
 #include "plan/nested.h"
+#include "plan/passes.h"
 
 namespace fallline {
 namespace {
+
+std::vector<Graph::Step> live_steps(const std::vector<Graph::Step>& steps, std::vector<Graph::Value>& values,
+                                    const std::vector<int>& outputs);
 
 std::vector<bool> needed_by(const std::vector<Graph::Step>& steps, size_t values, const std::vector<int>& outputs) {
   std::vector<bool> needed(values);
@@ -46,19 +49,17 @@ NestedPtr trimmed(const Nested& body, const std::vector<size_t>& kept, std::vect
 // Gives the steps that take results out of `step` the numbers and places that they have in its new body.
 void renumber(const Graph::Step& step, const std::vector<size_t>& kept, std::vector<Graph::Step>& later,
               std::vector<Graph::Value>& values) {
-  const std::vector<int64_t> offsets = result_offsets(*step.nested, step.attrs.integer);
+  const std::vector<int64_t> offsets = result_offsets(*step.nested, step.attrs.as<LoopAttrs>().length);
   values[static_cast<size_t>(step.out)].layout.shape = {offsets.back()};
   for (Graph::Step& reader : later) {
     if (reader.primitive != &result_primitive() || reader.in[0] != step.out) continue;
-    const auto at = std::find(kept.begin(), kept.end(), static_cast<size_t>(reader.attrs.integer)) - kept.begin();
-    reader.attrs.integer = at;
-    const int64_t size = static_cast<int64_t>(size_of(reader.attrs.dtype));
-    reader.attrs.starts = {offsets[static_cast<size_t>(at)] / size};
-    values[static_cast<size_t>(reader.out)].layout.offset = reader.attrs.starts[0];
+    ResultAttrs attrs = reader.attrs.as<ResultAttrs>();
+    attrs.number = std::find(kept.begin(), kept.end(), static_cast<size_t>(attrs.number)) - kept.begin();
+    attrs.before = offsets[static_cast<size_t>(attrs.number)] / static_cast<int64_t>(size_of(attrs.dtype));
+    values[static_cast<size_t>(reader.out)].layout.offset = attrs.before;
+    reader.attrs = attrs;
   }
 }
-
-}  // namespace
 
 std::vector<Graph::Step> live_steps(const std::vector<Graph::Step>& steps, std::vector<Graph::Value>& values,
                                     const std::vector<int>& outputs) {
@@ -72,7 +73,7 @@ std::vector<Graph::Step> live_steps(const std::vector<Graph::Step>& steps, std::
       for (int i = 0; i < step.nested->carries; ++i) read.insert(static_cast<size_t>(i));
       for (const Graph::Step& reader : live)
         if (reader.primitive == &result_primitive() && reader.in[0] == step.out)
-          read.insert(static_cast<size_t>(reader.attrs.integer));
+          read.insert(static_cast<size_t>(reader.attrs.as<ResultAttrs>().number));
       const std::vector<size_t> kept(read.begin(), read.end());
       step.nested = trimmed(*step.nested, kept, step.in);
       renumber(step, kept, live, values);
@@ -82,6 +83,47 @@ std::vector<Graph::Step> live_steps(const std::vector<Graph::Step>& steps, std::
   }
   std::reverse(live.begin(), live.end());
   return live;
+}
+
+size_t hash_of(const Graph::Step& step) {
+  size_t hash = std::hash<const void*>()(step.primitive) ^ Attrs(step.attrs).hash();
+  for (int value : step.in) hash = 1000003 * hash + static_cast<size_t>(value);
+  return hash;
+}
+
+bool compute_the_same(const Graph::Step& a, const Graph::Step& b) {
+  return a.primitive == b.primitive && a.in == b.in && a.nested == b.nested && Attrs(a.attrs) == Attrs(b.attrs);
+}
+
+}  // namespace
+
+void remove_unread(Schedule& schedule) {
+  schedule.steps = live_steps(schedule.steps, schedule.values, schedule.outputs);
+}
+
+void remove_repeated(Schedule& schedule) {
+  std::vector<int> same(schedule.values.size());  // for every value the one to read instead
+  for (size_t i = 0; i < same.size(); ++i) same[i] = static_cast<int>(i);
+  const auto rename = [&](std::vector<int>& values) {
+    for (int& value : values) value = same[static_cast<size_t>(value)];
+  };
+  std::unordered_multimap<size_t, const Graph::Step*> seen;
+  std::vector<Graph::Step> kept;
+  kept.reserve(schedule.steps.size());
+  for (Graph::Step& step : schedule.steps) {
+    rename(step.in);
+    const size_t hash = hash_of(step);
+    const auto [begin, end] = seen.equal_range(hash);
+    const auto twin = std::find_if(begin, end, [&](const auto& at) { return compute_the_same(*at.second, step); });
+    if (twin != end) {
+      same[static_cast<size_t>(step.out)] = twin->second->out;
+    } else {
+      kept.push_back(std::move(step));
+      seen.emplace(hash, &kept.back());
+    }
+  }
+  schedule.steps = std::move(kept);
+  rename(schedule.outputs);
 }
 
 }  // namespace fallline

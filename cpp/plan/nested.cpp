@@ -15,29 +15,26 @@ namespace {
 constexpr Primitive kScan = primitive("scan", nullptr).vjp(nullptr, ~0u);
 constexpr Primitive kCall = primitive("call", nullptr).vjp(nullptr, ~0u);
 
-constexpr Primitive kResult =  // dims, dtype; starts: {elements before it}; integer: its number
-    primitive("result", [](Inputs, const Attrs& a) {
-      return Layout{a.dtype, a.dims, 0, a.starts[0], row_major(a.dims)};
-    }).vjp(nullptr, kReadsNone);
+constexpr Primitive kResult = primitive("result", [](Inputs, Attrs attrs) {
+                                const ResultAttrs& a = attrs.as<ResultAttrs>();
+                                return Layout{a.dtype, a.shape, 0, a.before, row_major(a.shape)};
+                              }).vjp(nullptr, kReadsNone);
 
 const Primitive& primitive_of(const Nested& nested) { return nested.once ? kCall : kScan; }
 
 Vars call_in_trace(const NestedPtr& nested, const Vars& in, int64_t length) {
   const std::vector<int64_t> offsets = result_offsets(*nested, length);
   Layout memory{DType::kUint8, {offsets.back()}, -1, 0, {1}};
-  Attrs attrs;
-  attrs.integer = length;
   std::vector<const Var*> inputs;
   for (const Var& x : in) inputs.push_back(&x);
-  const int64_t value =
-      tracing()->record(primitive_of(*nested), inputs.data(), static_cast<int>(inputs.size()), attrs, memory, nested);
+  const int64_t value = tracing()->record(primitive_of(*nested), inputs.data(), static_cast<int>(inputs.size()),
+                                          LoopAttrs{length}, memory, nested);
   const Var all(Array::placeholder(memory.shape, memory.dtype), nullptr, value);
   Vars out;
   for (size_t i = 0; i < nested->outputs.size(); ++i) {
-    attrs.dims = nested->result_shape(i, length);
-    attrs.dtype = nested->output(i).dtype;
-    attrs.integer = static_cast<int64_t>(i);
-    attrs.starts = {offsets[i] / static_cast<int64_t>(size_of(attrs.dtype))};
+    const DType dtype = nested->output(i).dtype;
+    const int64_t before = offsets[i] / static_cast<int64_t>(size_of(dtype));
+    const ResultAttrs attrs{static_cast<int64_t>(i), dtype, nested->result_shape(i, length), before};
     out.push_back(apply(kResult, {all}, attrs));
   }
   return out;
@@ -92,10 +89,8 @@ NestedPtr gathering(const NestedPtr& nested) {
 // One result of a call, which remembers it.
 Var with_past(const Var& x, const NodePtr& call, size_t i) {
   auto node = std::make_shared<Node>();
-  Attrs attrs;
-  attrs.integer = static_cast<int64_t>(i);
   node->primitive = &kResult;
-  node->attrs = std::make_unique<const Attrs>(attrs);
+  node->attrs = ResultAttrs{static_cast<int64_t>(i), x.dtype(), x.shape(), 0};
   node->make_inputs(1);
   node->inputs[0].node = call;
   node->oldest = call->oldest;
@@ -295,14 +290,15 @@ Vars replay(const Nested& nested, const Vars& in) {
   };
   for (const Graph::Step& step : graph.steps) {
     if (step.primitive == &kResult) {
-      values[static_cast<size_t>(step.out)] = results.at(step.in[0])[static_cast<size_t>(step.attrs.integer)];
+      values[static_cast<size_t>(step.out)] =
+          results.at(step.in[0])[static_cast<size_t>(step.attrs.as<ResultAttrs>().number)];
       continue;
     }
     Vars inputs;
     for (size_t i = 0; i < step.in.size(); ++i)
       inputs.push_back(value(step.in[i], !step.recorded.empty() && step.recorded[i]));
     if (step.nested) {
-      results[step.out] = call_nested(step.nested, inputs, step.attrs.integer);
+      results[step.out] = call_nested(step.nested, inputs, step.attrs.as<LoopAttrs>().length);
     } else {
       values[static_cast<size_t>(step.out)] =
           apply(*step.primitive, inputs.data(), static_cast<int>(inputs.size()), step.attrs);

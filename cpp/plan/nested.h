@@ -69,7 +69,18 @@ struct NestedCall {
 // The gradients of the inputs that are wanted, from those of the outputs; empty Vars where there is none.
 Vars pull_nested(const NodePtr& node, const Vars& gradients, const std::vector<bool>& wanted);
 
-// Takes output number `integer` out of the memory that a step leaves.
+struct LoopAttrs {
+  int64_t length;
+  FL_FIELDS(length);
+};
+struct ResultAttrs {
+  int64_t number;
+  DType dtype;
+  Dims shape;
+  int64_t before;  // elements before it in the memory that a step leaves
+  FL_FIELDS(number, dtype, shape, before);
+};
+// Takes one output out of that memory.
 const Primitive& result_primitive();
 // Where each result lies in that memory, in bytes, and its length at the end.
 std::vector<int64_t> result_offsets(const Nested& nested, int64_t length);

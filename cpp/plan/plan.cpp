@@ -7,9 +7,8 @@
 #include <sstream>
 
 #include "plan/arena.h"
-#include "plan/live.h"
 #include "plan/loop.h"
-#include "plan/peephole.h"
+#include "plan/passes.h"
 #include "simd/flush.h"
 
 namespace fallline {
@@ -21,45 +20,21 @@ int64_t slot_bytes(const Array& array) { return padded(array.bytes()); }
 
 }  // namespace
 
-// Steps that compute what an earlier one has computed are dropped; returns for every value the one to read instead.
-std::vector<int> Plan::remove_repeated(const Graph& graph, std::vector<Graph::Step>& steps) {
-  std::vector<int> same(graph.values.size());
-  for (size_t i = 0; i < same.size(); ++i) same[i] = static_cast<int>(i);
-  std::map<std::pair<const Primitive*, std::vector<int>>, std::vector<const Graph::Step*>> seen;
-  std::vector<Graph::Step> kept;
-  kept.reserve(graph.steps.size());
-  for (const Graph::Step& step : graph.steps) {
-    Graph::Step renamed = step;
-    for (int& value : renamed.in) value = same[static_cast<size_t>(value)];
-    auto& earlier = seen[{renamed.primitive, renamed.in}];
-    const Graph::Step* twin = nullptr;
-    for (const Graph::Step* candidate : earlier)
-      if (candidate->attrs == renamed.attrs && candidate->nested == renamed.nested) twin = candidate;
-    if (twin) {
-      same[static_cast<size_t>(step.out)] = twin->out;
-    } else {
-      kept.push_back(std::move(renamed));
-      earlier.push_back(&kept.back());
-    }
-  }
-  steps = std::move(kept);
-  return same;
-}
-
 Plan::~Plan() = default;
 
 Plan::Plan(const Graph& graph, const std::vector<int>& outputs, const std::vector<Stream>& streams, bool own_arena,
            int roomy)
-    : inputs_(graph.inputs), roomy_(roomy) {
-  std::vector<Graph::Step> steps;
-  const std::vector<int> same = remove_repeated(graph, steps);
-  for (int value : outputs) outputs_.push_back(same[static_cast<size_t>(value)]);
-
-  std::vector<Graph::Value> values = graph.values;
-  std::vector<Graph::Step> live = live_steps(steps, values, outputs_);
-  merge_steps(live, outputs_);
+    : inputs_(graph.inputs), outputs_(outputs), roomy_(roomy) {
+  Schedule schedule{graph.steps, graph.values, outputs_};
+  for (const Pass& pass : kPasses) {
+    const size_t before = schedule.steps.size();
+    pass.run(schedule);
+    if (schedule.steps.size() < before)
+      taken_away_ +=
+          (taken_away_.empty() ? "" : ", ") + std::to_string(before - schedule.steps.size()) + " " + pass.took;
+  }
   plans_built.fetch_add(1, std::memory_order_relaxed);
-  place(live, values, streams);
+  place(schedule.steps, schedule.values, streams);
   if (!own_arena) return;
   arena_ = Buffer::allocate(static_cast<size_t>(std::max<int64_t>(arena_bytes_, 1)));
   attach(arena_->data());
@@ -135,7 +110,7 @@ void Plan::attach(std::byte* arena) {
     if (!step.loop) continue;
     const Inner& inner = loops_.at(static_cast<int>(step.out - arrays_.data()));
     step.results.clear();
-    for (int64_t offset : result_offsets(*inner.nested, step.attrs.integer))
+    for (int64_t offset : result_offsets(*inner.nested, step.attrs.as<LoopAttrs>().length))
       step.results.push_back(step.out->data + offset);
   }
 }
@@ -299,8 +274,8 @@ void Plan::bind(int i, void* data) {
 
 void Plan::Step::run() const {
   if (group) return group->run();
-  if (loop) return loop->run(in.data(), results.data(), attrs.integer);
-  if (reader.read) return matmul_tiles(*in[0], *in[1], reader);
+  if (loop) return loop->run(in.data(), results.data(), attrs.as<LoopAttrs>().length);
+  if (reader.read) return primitive->tiles({in.data(), static_cast<int>(in.size())}, reader);
   if (!rows.empty())
     return primitive->rows({in.data(), static_cast<int>(in.size())}, {rows.data(), static_cast<int>(rows.size())},
                            attrs);
@@ -349,6 +324,8 @@ std::string Plan::describe_step(int i) const {
   };
   if (!step.group) {
     named(step.primitive->name, step.in.size(), [&](size_t k) { return step.in[k]; });
+    if (const std::string parameters = Attrs(step.attrs).text(); !parameters.empty() && !step.loop)
+      text << " [" << parameters << "]";
   } else {
     const std::vector<Group::Step>& parts = step.group->steps();
     out = parts.back().out.array;
@@ -362,7 +339,7 @@ std::string Plan::describe_step(int i) const {
   }
   text << " -> ";
   if (step.loop) {
-    text << step.attrs.integer << " x " << step.loop->plan().step_count() << " steps";
+    text << step.attrs.as<LoopAttrs>().length << " x " << step.loop->plan().step_count() << " steps";
   } else {
     text << (step.reader.read ? "update of " : "") << name_of(out->dtype) << " " << to_string(out->shape)
          << (step.reader.read ? ", tile by tile" : "");
@@ -371,8 +348,8 @@ std::string Plan::describe_step(int i) const {
 }
 
 std::string Plan::describe() const {
-  std::string text =
-      "Plan of " + std::to_string(steps_.size()) + " steps, arena " + std::to_string(arena_bytes_) + " bytes\n";
+  std::string text = "Plan of " + std::to_string(steps_.size()) + " steps, arena " + std::to_string(arena_bytes_) +
+                     " bytes" + (taken_away_.empty() ? "" : "; taken away: " + taken_away_) + "\n";
   for (int i = 0; i < step_count(); ++i) text += "  " + describe_step(i) + "\n";
   return text;
 }

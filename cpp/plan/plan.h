@@ -60,6 +60,7 @@ class Plan {
   bool has_loops() const { return !loops_.empty(); }
   // Seconds that each step took: the least of several runs.
   std::vector<double> profile(int runs);
+  const std::string& taken_away() const { return taken_away_; }  // by the passes: "2 repeated, 1 unread"
   std::string describe() const;
   std::string describe_step(int i) const;
 
@@ -77,7 +78,7 @@ class Plan {
     const Primitive* primitive = nullptr;
     std::vector<const Array*> in;
     const Array* out = nullptr;
-    Attrs attrs;
+    OwnAttrs attrs;
     std::unique_ptr<Group> group;     // instead of all that: neighbours that run block by block
     Loop* loop = nullptr;             // instead of the primitive's kernel: a body
     std::vector<std::byte*> results;  // of the body
@@ -92,7 +93,6 @@ class Plan {
     int64_t offset;
   };
 
-  std::vector<int> remove_repeated(const Graph& graph, std::vector<Graph::Step>& steps);
   void place(const std::vector<Graph::Step>& steps, const std::vector<Graph::Value>& values,
              const std::vector<Stream>& streams);
   void find_roots(const std::vector<Graph::Step>& steps, const std::vector<Graph::Value>& values);
@@ -119,6 +119,7 @@ class Plan {
   Rows rows_;
   std::shared_ptr<Buffer> arena_;
   int64_t arena_bytes_ = 0;
+  std::string taken_away_;
   int roomy_;
   std::mutex mutex_;
 };

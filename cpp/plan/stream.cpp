@@ -2,7 +2,6 @@
 #include "plan/stream.h"
 
 #include <algorithm>
-#include <string_view>
 
 #include "ops/matmul_kernels.h"
 
@@ -18,11 +17,11 @@ class Search {
   bool can_stream(const Graph::Step& step, const Stream& stream) const {
     const Layout& product = layout(step.out);
     const Layout& seen = layout(outputs_[static_cast<size_t>(stream.output)]);
-    return std::string_view(step.primitive->name) == "matmul" && product.shape.size() == 2 &&
-           count(product.shape) >= kStreamElements && layout(step.in[0]).shape[1] <= kMatmulDepth &&
-           seen.dtype == stream.target.dtype && seen.shape == stream.target.shape &&
-           seen.strides == stream.target.strides && count(seen.shape) == count(product.shape) &&
-           is_dense(seen.shape, seen.strides) && !reads_constant(step) && readers(step.out) == 1;
+    return step.primitive->tiles && product.shape.size() == 2 && count(product.shape) >= kStreamElements &&
+           layout(step.in[0]).shape[1] <= kMatmulDepth && seen.dtype == stream.target.dtype &&
+           seen.shape == stream.target.shape && seen.strides == stream.target.strides &&
+           count(seen.shape) == count(product.shape) && is_dense(seen.shape, seen.strides) && !reads_constant(step) &&
+           readers(step.out) == 1;
   }
 
  private:

@@ -8,25 +8,32 @@
 namespace fallline {
 namespace {
 
-// steps: stride and dilation, (height, width) each; starts: the padding in front; integer: the groups; dims: what the
-// shapes of the inputs do not say, the height and width of the result.
-Slide slide_of(const Attrs& a) {
-  return {{a.steps[0], a.steps[1]}, {a.steps[2], a.steps[3]}, {a.starts[0], a.starts[1]}, a.integer};
+struct ConvAttrs {  // (height, width) each, but for the padding: (top, bottom, left, right)
+  Dims stride, dilation, padding;
+  int64_t groups;
+  Dims size;  // of the result: what the shapes of the inputs do not say
+  FL_FIELDS(stride, dilation, padding, groups, size);
+};
+
+Slide slide_of(Attrs attrs) {
+  const ConvAttrs& a = attrs.as<ConvAttrs>();
+  return {{a.stride[0], a.stride[1]}, {a.dilation[0], a.dilation[1]}, {a.padding[0], a.padding[2]}, a.groups};
 }
-Attrs with_size(const Attrs& attrs, const Dims& shape) {
-  Attrs out = attrs;
-  out.dims = {shape[2], shape[3]};
+ConvAttrs with_size(Attrs attrs, const Dims& shape) {
+  ConvAttrs out = attrs.as<ConvAttrs>();
+  out.size = {shape[2], shape[3]};
   return out;
 }
+const Dims& size_of(Attrs attrs) { return attrs.as<ConvAttrs>().size; }
 Layout image_layout(DType dtype, const Dims& shape) { return {dtype, shape, -1, 0, image_strides(shape)}; }
 
-Var input_gradient(const Var& g, const Var& weight, const Attrs& attrs, const Dims& shape);
-Var weight_gradient(const Var& g, const Var& x, const Attrs& attrs, const Dims& shape);
+Var input_gradient(const Var& g, const Var& weight, Attrs attrs, const Dims& shape);
+Var weight_gradient(const Var& g, const Var& x, Attrs attrs, const Dims& shape);
 
 constexpr Primitive kConv =  // x (n, c, h, w), weight (o, c / groups, kh, kw), perhaps bias (o,)
     primitive("conv2d",
-              [](Inputs in, const Attrs& a) {
-                return image_layout(in[0].dtype, {in[0].shape[0], in[1].shape[0], a.dims[0], a.dims[1]});
+              [](Inputs in, Attrs a) {
+                return image_layout(in[0].dtype, {in[0].shape[0], in[1].shape[0], size_of(a)[0], size_of(a)[1]});
               })
         .vjp(
             [](Pullback& p) {
@@ -35,15 +42,16 @@ constexpr Primitive kConv =  // x (n, c, h, w), weight (o, c / groups, kh, kw), 
               if (p.wants(2)) p.gin[2] = sum(p.g, {0, 2, 3}, false);
             },
             kReadsA | kReadsB)
-        .run([](Inputs in, const Array& out, const Attrs& a) {
+        .run([](Inputs in, const Array& out, Attrs a) {
           const Array bias = in.count > 2 ? contiguous(in[2]) : Array();
           conv2d(in[0], in[1], in.count > 2 ? &bias : nullptr, slide_of(a), out);
         });
 
 constexpr Primitive kConvInput =  // g (n, o, oh, ow), weight -> (n, c, h, w)
     primitive("conv2d_input",
-              [](Inputs in, const Attrs& a) {
-                return image_layout(in[0].dtype, {in[0].shape[0], in[1].shape[1] * a.integer, a.dims[0], a.dims[1]});
+              [](Inputs in, Attrs a) {
+                const ConvAttrs& c = a.as<ConvAttrs>();
+                return image_layout(in[0].dtype, {in[0].shape[0], in[1].shape[1] * c.groups, c.size[0], c.size[1]});
               })
         .vjp(
             [](Pullback& p) {
@@ -51,12 +59,13 @@ constexpr Primitive kConvInput =  // g (n, o, oh, ow), weight -> (n, c, h, w)
               if (p.wants(1)) p.gin[1] = weight_gradient(p.in[0], p.g, p.attrs, p.in_shape[1]);
             },
             kReadsA | kReadsB)
-        .run([](Inputs in, const Array& out, const Attrs& a) { conv2d_input(in[0], in[1], slide_of(a), out); });
+        .run([](Inputs in, const Array& out, Attrs a) { conv2d_input(in[0], in[1], slide_of(a), out); });
 
 constexpr Primitive kConvWeight =  // g (n, o, oh, ow), x (n, c, h, w) -> (o, c / groups, kh, kw)
     primitive("conv2d_weight",
-              [](Inputs in, const Attrs& a) {
-                const Dims shape{in[0].shape[1], in[1].shape[1] / a.integer, a.dims[0], a.dims[1]};
+              [](Inputs in, Attrs a) {
+                const ConvAttrs& c = a.as<ConvAttrs>();
+                const Dims shape{in[0].shape[1], in[1].shape[1] / c.groups, c.size[0], c.size[1]};
                 return Layout{in[0].dtype, shape, -1, 0, row_major(shape)};
               })
         .vjp(
@@ -65,12 +74,12 @@ constexpr Primitive kConvWeight =  // g (n, o, oh, ow), x (n, c, h, w) -> (o, c 
               if (p.wants(1)) p.gin[1] = input_gradient(p.in[0], p.g, p.attrs, p.in_shape[1]);
             },
             kReadsA | kReadsB)
-        .run([](Inputs in, const Array& out, const Attrs& a) { conv2d_weight(in[0], in[1], slide_of(a), out); });
+        .run([](Inputs in, const Array& out, Attrs a) { conv2d_weight(in[0], in[1], slide_of(a), out); });
 
-Var input_gradient(const Var& g, const Var& weight, const Attrs& attrs, const Dims& shape) {
+Var input_gradient(const Var& g, const Var& weight, Attrs attrs, const Dims& shape) {
   return apply(kConvInput, {g, weight}, with_size(attrs, shape));
 }
-Var weight_gradient(const Var& g, const Var& x, const Attrs& attrs, const Dims& shape) {
+Var weight_gradient(const Var& g, const Var& x, Attrs attrs, const Dims& shape) {
   return apply(kConvWeight, {g, x}, with_size(attrs, shape));
 }
 
@@ -92,23 +101,20 @@ Var conv2d(const Var& x, const Var& weight, const Var& bias, const Dims& stride,
   if (bias && bias.shape() != Dims{ws[0]})
     throw ShapeError("[conv2d] expected a bias of shape (" + std::to_string(ws[0]) + ",), got " +
                      to_string(bias.shape()));
-  Attrs attrs;
-  attrs.steps = {stride[0], stride[1], dilation[0], dilation[1]};
-  attrs.starts = {padding[0], padding[2]};
-  attrs.integer = groups;
-  for (int64_t step : attrs.steps)
-    if (step < 1)
-      throw ShapeError("[conv2d] stride and dilation must be at least 1, got " + pair(attrs.steps, 0) + " and " +
-                       pair(attrs.steps, 2));
+  ConvAttrs attrs{stride, dilation, padding, groups, {}};
+  for (const Dims* steps : {&stride, &dilation})
+    if ((*steps)[0] < 1 || (*steps)[1] < 1)
+      throw ShapeError("[conv2d] stride and dilation must be at least 1, got " + pair(stride, 0) + " and " +
+                       pair(dilation, 0));
   for (int axis = 0; axis < 2; ++axis) {
     const int64_t reach = dilation[axis] * (ws[2 + axis] - 1) + 1;
     const int64_t room = xs[2 + axis] + padding[2 * axis] + padding[2 * axis + 1];
     if (room < reach || ws[2 + axis] < 1 || padding[2 * axis] < 0 || padding[2 * axis + 1] < 0)
-      throw ShapeError("[conv2d] a kernel " + pair(ws, 2) + " with dilation " + pair(attrs.steps, 2) +
+      throw ShapeError("[conv2d] a kernel " + pair(ws, 2) + " with dilation " + pair(dilation, 0) +
                        " does not fit into images " + pair(xs, 2) + " with padding (" + std::to_string(padding[0]) +
                        ", " + std::to_string(padding[1]) + ") and (" + std::to_string(padding[2]) + ", " +
                        std::to_string(padding[3]) + ")");
-    attrs.dims.push_back((room - reach) / stride[axis] + 1);
+    attrs.size.push_back((room - reach) / stride[axis] + 1);
   }
   DType dtype = promote(settle(x).dtype(), weight.dtype());
   if (bias) dtype = promote(dtype, bias.dtype());

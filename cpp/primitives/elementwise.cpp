@@ -1,6 +1,5 @@
 // The primitives that work element by element. Their derivatives come from the formula files, broadcasting is undone
 // once, in backward.cpp.
-#include "primitives/merged.h"
 #include "primitives/promotion.h"
 #include "ops/elementwise.h"
 #include "ops/plain.h"
@@ -38,19 +37,19 @@ Layout elementwise_layout(Inputs in, DType dtype, const char* name, int first = 
 
 template <class Formula>
 struct Row;  // name and table index of a formula
-#define FL_ROW(Formula, label, reads)                  \
-  template <>                                          \
-  struct Row<taped::Formula> {                         \
-    static constexpr const char* name = #label;        \
-    static constexpr UnaryOp op = UnaryOp::k##Formula; \
-    static constexpr uint32_t keeps = reads;           \
+#define FL_ROW(Formula, label, reads)                                       \
+  template <>                                                               \
+  struct Row<taped::Formula> {                                              \
+    static constexpr const char *name = #label, *gradient = #label "_grad"; \
+    static constexpr UnaryOp op = UnaryOp::k##Formula;                      \
+    static constexpr uint32_t keeps = reads;                                \
   };
 FL_UNARY_OPS(FL_ROW)
 #undef FL_ROW
 #define FL_ROW(Formula, label, reads_a, reads_b)                                                   \
   template <>                                                                                      \
   struct Row<taped::Formula> {                                                                     \
-    static constexpr const char* name = #label;                                                    \
+    static constexpr const char *name = #label, *gradient = #label "_grad";                        \
     static constexpr BinaryOp op = BinaryOp::k##Formula;                                           \
     static constexpr uint32_t keeps = (reads_a) | (reads_b), keeps_a = reads_a, keeps_b = reads_b; \
   };
@@ -87,20 +86,21 @@ Array in_order_of(const Array& x, const Array& like) {
 Array gradient_in_order_of(const Array& g, const Array& like) { return g.one_element() ? g : in_order_of(g, like); }
 
 template <class F>
-Layout like_inputs(Inputs in, const Attrs&) {
+Layout like_inputs(Inputs in, Attrs) {
   return elementwise_layout(in, in[0].dtype, Row<F>::name);
 }
 
 // g * df(x, y) in one kernel: the fast form of a rule, used while the gradient itself is not recorded. Its bits equal
 // those of the recorded form.
 template <class F>
-constexpr Primitive kUnaryGrad = primitive(Row<F>::name, like_inputs<F>)
+constexpr Primitive kUnaryGrad = primitive(Row<F>::gradient, like_inputs<F>)
                                      .no_derivative()
-                                     .run([](Inputs in, const Array& out, const Attrs&) {
+                                     .run([](Inputs in, const Array& out, Attrs) {
                                        unary_grad(Row<F>::op, gradient_in_order_of(in[0], out), in_order_of(in[1], out),
                                                   in_order_of(in[2], out), out);
                                      })
-                                     .elementwise(flat_unary_grad<F>, 0b1);
+                                     .elementwise(flat_unary_grad<F>, 0b1)
+                                     .is(std::is_same_v<F, taped::Relu> ? Role::kReluGrad : Role::kNone);
 
 template <class F>
 void pull_unary(Pullback& p) {
@@ -114,15 +114,22 @@ void pull_unary(Pullback& p) {
 }
 
 template <class F>
+constexpr Role kRoleOf = std::is_same_v<F, taped::Relu>       ? Role::kRelu
+                         : std::is_same_v<F, taped::Negative> ? Role::kNegative
+                         : std::is_same_v<F, taped::Add>      ? Role::kAdd
+                                                              : Role::kNone;
+
+template <class F>
 constexpr Primitive kUnary = primitive(Row<F>::name, like_first)
                                  .vjp(pull_unary<F>, Row<F>::keeps)
-                                 .run([](Inputs in, const Array& out, const Attrs&) { unary(Row<F>::op, in[0], out); })
-                                 .elementwise(flat_unary<F>);
+                                 .run([](Inputs in, const Array& out, Attrs) { unary(Row<F>::op, in[0], out); })
+                                 .elementwise(flat_unary<F>)
+                                 .is(kRoleOf<F>);
 
 template <class F, int kArgument>
-constexpr Primitive kBinaryGrad = primitive(Row<F>::name, like_inputs<F>)
+constexpr Primitive kBinaryGrad = primitive(Row<F>::gradient, like_inputs<F>)
                                       .no_derivative()
-                                      .run([](Inputs in, const Array& out, const Attrs&) {
+                                      .run([](Inputs in, const Array& out, Attrs) {
                                         binary_grad(Row<F>::op, kArgument, gradient_in_order_of(in[0], out),
                                                     in_order_of(in[1], out), in_order_of(in[2], out),
                                                     in_order_of(in[3], out), out);
@@ -159,25 +166,31 @@ void pull_binary(Pullback& p) {
 }
 
 template <class F>
-constexpr Primitive kBinary = primitive(Row<F>::name, like_inputs<F>)
-                                  .vjp(
-                                      [](Pullback& p) {
-                                        pull_binary<F, 0>(p);
-                                        pull_binary<F, 1>(p);
-                                      },
-                                      Row<F>::keeps)
-                                  .run([](Inputs in, const Array& out, const Attrs&) {
-                                    binary(Row<F>::op, in[0], in[1], out);
-                                  })
-                                  .elementwise(flat_binary<F>, 0b11);
+constexpr Primitive binary_row() {
+  return primitive(Row<F>::name, like_inputs<F>)
+      .vjp(
+          [](Pullback& p) {
+            pull_binary<F, 0>(p);
+            pull_binary<F, 1>(p);
+          },
+          Row<F>::keeps)
+      .run([](Inputs in, const Array& out, Attrs) { binary(Row<F>::op, in[0], in[1], out); })
+      .elementwise(flat_binary<F>, 0b11)
+      .is(kRoleOf<F>);
+}
+template <class F>
+constexpr Primitive kBinary = binary_row<F>();
+template <>
+constexpr Primitive kBinary<taped::Add> =
+    binary_row<taped::Add>().takes(Role::kNegative, kBinary<taped::Subtract>);  // x + (-y) is x - y
 
 // ----- elementwise, without a formula -----
 
-#define FL_ROW(Op, label)                                                                                     \
-  constexpr Primitive k##Op =                                                                                 \
-      primitive(#label, [](Inputs in, const Attrs&) { return elementwise_layout(in, DType::kBool, #label); }) \
-          .constant()                                                                                         \
-          .run([](Inputs in, const Array& out, const Attrs&) { compare(CompareOp::k##Op, in[0], in[1], out); });
+#define FL_ROW(Op, label)                                                                              \
+  constexpr Primitive k##Op =                                                                          \
+      primitive(#label, [](Inputs in, Attrs) { return elementwise_layout(in, DType::kBool, #label); }) \
+          .constant()                                                                                  \
+          .run([](Inputs in, const Array& out, Attrs) { compare(CompareOp::k##Op, in[0], in[1], out); });
 FL_COMPARE_OPS(FL_ROW)
 #undef FL_ROW
 
@@ -200,43 +213,45 @@ constexpr Primitive with_derivative(const Underived& row, IntegerOp op) {
   return row.constant();
 }
 
-#define FL_ROW(Op, label)                                                                                         \
-  constexpr Primitive k##Op =                                                                                     \
-      with_derivative(                                                                                            \
-          primitive(#label, [](Inputs in, const Attrs&) { return elementwise_layout(in, in[0].dtype, #label); }), \
-          IntegerOp::k##Op)                                                                                       \
-          .run([](Inputs in, const Array& out, const Attrs&) { integer(IntegerOp::k##Op, in[0], in[1], out); });
+#define FL_ROW(Op, label)                                                                                              \
+  constexpr Primitive k##Op =                                                                                          \
+      with_derivative(primitive(#label, [](Inputs in, Attrs) { return elementwise_layout(in, in[0].dtype, #label); }), \
+                      IntegerOp::k##Op)                                                                                \
+          .run([](Inputs in, const Array& out, Attrs) { integer(IntegerOp::k##Op, in[0], in[1], out); });
 FL_INTEGER_OPS(FL_ROW)
 #undef FL_ROW
-#define FL_ROW(Op, label)                                                                                     \
-  constexpr Primitive k##Op =                                                                                 \
-      primitive(#label, [](Inputs in, const Attrs&) { return elementwise_layout(in, DType::kBool, #label); }) \
-          .constant()                                                                                         \
-          .run([](Inputs in, const Array& out, const Attrs&) { test(TestOp::k##Op, in[0], out); });
+#define FL_ROW(Op, label)                                                                              \
+  constexpr Primitive k##Op =                                                                          \
+      primitive(#label, [](Inputs in, Attrs) { return elementwise_layout(in, DType::kBool, #label); }) \
+          .constant()                                                                                  \
+          .run([](Inputs in, const Array& out, Attrs) { test(TestOp::k##Op, in[0], out); });
 FL_TEST_OPS(FL_ROW)
 #undef FL_ROW
 
-constexpr Primitive kWhere =
-    primitive("where",
-              [](Inputs in, const Attrs&) {
-                Layout out = elementwise_layout(in, in[1].dtype, "where", 1);
-                const Dims shape = broadcast(out.shape, in[0].shape, "where");
-                if (shape != out.shape) out.shape = shape, out.strides = row_major(shape);
-                return out;
-              })
-        .vjp(
-            [](Pullback& p) {
-              const Var zero = astype(Var(0), p.g.dtype());
-              if (p.wants(1)) p.gin[1] = where(p.in[0], p.g, zero);
-              if (p.wants(2)) p.gin[2] = where(p.in[0], zero, p.g);
-            },
-            kReadsA)
-        .run([](Inputs in, const Array& out, const Attrs&) { where(in[0], in[1], in[2], out); });
+constexpr Primitive kWhere = primitive("where",
+                                       [](Inputs in, Attrs) {
+                                         Layout out = elementwise_layout(in, in[1].dtype, "where", 1);
+                                         const Dims shape = broadcast(out.shape, in[0].shape, "where");
+                                         if (shape != out.shape) out.shape = shape, out.strides = row_major(shape);
+                                         return out;
+                                       })
+                                 .vjp(
+                                     [](Pullback& p) {
+                                       const Var zero = astype(Var(0), p.g.dtype());
+                                       if (p.wants(1)) p.gin[1] = where(p.in[0], p.g, zero);
+                                       if (p.wants(2)) p.gin[2] = where(p.in[0], zero, p.g);
+                                     },
+                                     kReadsA)
+                                 .run([](Inputs in, const Array& out, Attrs) { where(in[0], in[1], in[2], out); });
 
-constexpr Primitive kCast =  // dtype: the new one; integer: the old one, for the way back
-    primitive("astype", [](Inputs in, const Attrs& a) { return elementwise_layout(in, a.dtype, "astype"); })
-        .vjp([](Pullback& p) { p.gin[0] = astype(p.g, static_cast<DType>(p.attrs.integer)); }, kReadsNone)
-        .run([](Inputs in, const Array& out, const Attrs&) { cast(in[0], out); });
+struct CastAttrs {
+  DType to, from;
+  FL_FIELDS(to, from);
+};
+constexpr Primitive kCast =
+    primitive("astype", [](Inputs in, Attrs a) { return elementwise_layout(in, a.as<CastAttrs>().to, "astype"); })
+        .vjp([](Pullback& p) { p.gin[0] = astype(p.g, p.attrs.as<CastAttrs>().from); }, kReadsNone)
+        .run([](Inputs in, const Array& out, Attrs) { cast(in[0], out); });
 
 // A plain number in another dtype, without the way over strides that cast takes.
 Array number_as(const Array& x, DType dtype) {
@@ -313,7 +328,6 @@ Var multiply(const Var& x, const Var& y) { return call_binary<taped::Multiply>(k
 Var maximum(const Var& x, const Var& y) { return call_binary<taped::Maximum>(kIntMaximum, x, y); }
 Var minimum(const Var& x, const Var& y) { return call_binary<taped::Minimum>(kIntMinimum, x, y); }
 Var power(const Var& x, const Var& y) { return call_binary<taped::Power>(kIntPower, x, y); }
-const Primitive& subtract_primitive() { return kBinary<taped::Subtract>; }
 Var divide(const Var& x, const Var& y) {
   const DType dtype = common(x, y);
   return call(kBinary<taped::Divide>, x, y, is_float(dtype) ? dtype : default_dtype());
@@ -343,10 +357,7 @@ Var astype(const Var& x, DType dtype) {
   if (x.weak() && x.array().buffer && x.shape().empty()) {  // a number stays a number: nothing to record or trace
     return weak(number_as(x.array(), dtype));
   }
-  Attrs attrs;
-  attrs.dtype = dtype;
-  attrs.integer = static_cast<int64_t>(x.dtype());
-  return apply(kCast, {is_float(x.dtype()) && is_float(dtype) ? x : detach(x)}, attrs);
+  return apply(kCast, {is_float(x.dtype()) && is_float(dtype) ? x : detach(x)}, CastAttrs{dtype, x.dtype()});
 }
 
 }  // namespace fallline

@@ -1,7 +1,6 @@
 // The primitives that multiply matrices.
 #include "ops/matmul.h"
 
-#include "primitives/merged.h"
 #include "primitives/promotion.h"
 #include "ops/elementwise.h"
 #include "ops/move.h"
@@ -11,39 +10,79 @@ namespace {
 
 // ----- matrix product -----
 
+Layout infer_matmul(Inputs in, Attrs) {
+  const Array &x = in[0], &y = in[1];
+  if (x.shape.back() != y.shape[y.ndim() - 2])
+    throw ShapeError("[matmul] inner sizes differ: " + to_string(x.shape) + " @ " + to_string(y.shape));
+  Dims bx, by;
+  for (int i = 0; i + 2 < x.ndim(); ++i) bx.push_back(x.shape[i]);
+  for (int i = 0; i + 2 < y.ndim(); ++i) by.push_back(y.shape[i]);
+  Layout out;
+  out.dtype = x.dtype;
+  out.shape = broadcast(bx, by, "matmul");
+  out.shape.push_back(x.shape[x.ndim() - 2]);
+  out.shape.push_back(y.shape.back());
+  return out;
+}
+
+// With the derivative of relu while the sums are in registers: x, y, and what relu gave: (x @ y) * (relu > 0).
+constexpr Primitive kMatmulReluGrad = primitive("matmul_relu_grad", infer_matmul)
+                                          .no_derivative()
+                                          .run([](Inputs in, const Array& out, Attrs) {
+                                            matmul(in[0], in[1], nullptr, out);
+                                            const Array given = contiguous(in[2]);
+                                            unary_grad(UnaryOp::kRelu, out, given, given, out);
+                                          })
+                                          .prepared([](Inputs in, const Array& out, Attrs) -> std::function<void()> {
+                                            if (out.ndim() != 2 || in[2].shape != out.shape || in[2].strides[1] != 1)
+                                              return nullptr;
+                                            return prepared_matmul(in[0], in[1], out, {false, nullptr, false, &in[2]});
+                                          });
+
 constexpr Primitive kMatmul =
-    primitive("matmul",
-              [](Inputs in, const Attrs&) {
-                const Array &x = in[0], &y = in[1];
-                if (x.shape.back() != y.shape[y.ndim() - 2])
-                  throw ShapeError("[matmul] inner sizes differ: " + to_string(x.shape) + " @ " + to_string(y.shape));
-                Dims bx, by;
-                for (int i = 0; i + 2 < x.ndim(); ++i) bx.push_back(x.shape[i]);
-                for (int i = 0; i + 2 < y.ndim(); ++i) by.push_back(y.shape[i]);
-                Layout out;
-                out.dtype = x.dtype;
-                out.shape = broadcast(bx, by, "matmul");
-                out.shape.push_back(x.shape[x.ndim() - 2]);
-                out.shape.push_back(y.shape.back());
-                return out;
-              })
+    primitive("matmul", infer_matmul)
         .vjp(
             [](Pullback& p) {
               if (p.wants(0)) p.gin[0] = matmul(p.g, transpose(p.in[1]));
               if (p.wants(1)) p.gin[1] = matmul(transpose(p.in[0]), p.g);
             },
             kReadsA | kReadsB)
-        .run([](Inputs in, const Array& out, const Attrs&) { matmul(in[0], in[1], nullptr, out); })
-        .prepared([](Inputs in, const Array& out, const Attrs&) -> std::function<void()> {
+        .run([](Inputs in, const Array& out, Attrs) { matmul(in[0], in[1], nullptr, out); })
+        .prepared([](Inputs in, const Array& out, Attrs) -> std::function<void()> {
           if (out.ndim() != 2) return nullptr;
           return prepared_matmul(in[0], in[1], out, {});
-        });
+        })
+        .ends_in(Role::kReluGrad, kMatmulReluGrad)
+        .streams([](Inputs in, const TileReader& reader) { matmul_tiles(in[0], in[1], reader); });
 
-constexpr Primitive kLinear =  // x (n, in), weight (out, in), bias (out,)
-    primitive("linear",
-              [](Inputs in, const Attrs&) {
-                return Layout{in[0].dtype, {in[0].shape[0], in[1].shape[0]}, -1, 0, {in[1].shape[0], 1}};
-              })
+// ----- a dense layer: x (n, in), weight (out, in), bias (out,) -----
+
+Layout infer_linear(Inputs in, Attrs) {
+  return {in[0].dtype, {in[0].shape[0], in[1].shape[0]}, -1, 0, {in[1].shape[0], 1}};
+}
+void eval_linear(Inputs in, const Array& out, Attrs) {
+  Layout turned = in[1].layout();
+  std::swap(turned.shape[0], turned.shape[1]);
+  std::swap(turned.strides[0], turned.strides[1]);
+  const Array bias = contiguous(in[2]);
+  matmul(in[0], in[1].view(turned), &bias, out);
+}
+template <bool kRelu>
+std::function<void()> prepare_linear(Inputs in, const Array& out, Attrs) {
+  if (in[2].strides[0] != 1) return nullptr;
+  return prepared_matmul(in[0], in[1], out, {true, &in[2], kRelu});
+}
+
+constexpr Primitive kLinearRelu = primitive("linear_relu", infer_linear)
+                                      .no_derivative()
+                                      .run([](Inputs in, const Array& out, Attrs attrs) {
+                                        eval_linear(in, out, attrs);
+                                        unary(UnaryOp::kRelu, out, out);
+                                      })
+                                      .prepared(prepare_linear<true>);
+
+constexpr Primitive kLinear =
+    primitive("linear", infer_linear)
         .vjp(
             [](Pullback& p) {
               if (p.wants(0)) p.gin[0] = matmul(p.g, p.in[1]);
@@ -52,48 +91,11 @@ constexpr Primitive kLinear =  // x (n, in), weight (out, in), bias (out,)
               if (p.wants(2)) p.gin[2] = sum(p.g, {0}, false);
             },
             kReadsA | kReadsB)
-        .run([](Inputs in, const Array& out, const Attrs&) {
-          Layout turned = in[1].layout();
-          std::swap(turned.shape[0], turned.shape[1]);
-          std::swap(turned.strides[0], turned.strides[1]);
-          const Array bias = contiguous(in[2]);
-          matmul(in[0], in[1].view(turned), &bias, out);
-        })
-        .prepared([](Inputs in, const Array& out, const Attrs&) -> std::function<void()> {
-          if (in[2].strides[0] != 1) return nullptr;
-          return prepared_matmul(in[0], in[1], out, {true, &in[2]});
-        });
-
-// ----- with relu or its derivative while the sums are in registers; what plans put in the place of two steps -----
-
-constexpr Primitive kLinearRelu = primitive("linear_relu", kLinear.shape)
-                                      .no_derivative()
-                                      .run([](Inputs in, const Array& out, const Attrs& attrs) {
-                                        kLinear.eval(in, out, attrs);
-                                        unary(UnaryOp::kRelu, out, out);
-                                      })
-                                      .prepared([](Inputs in, const Array& out, const Attrs&) -> std::function<void()> {
-                                        if (in[2].strides[0] != 1) return nullptr;
-                                        return prepared_matmul(in[0], in[1], out, {true, &in[2], true});
-                                      });
-
-constexpr Primitive kMatmulReluGrad =  // x, y, and what relu gave: (x @ y) * (relu > 0)
-    primitive("matmul_relu_grad", kMatmul.shape)
-        .no_derivative()
-        .run([](Inputs in, const Array& out, const Attrs&) {
-          matmul(in[0], in[1], nullptr, out);
-          const Array given = contiguous(in[2]);
-          unary_grad(UnaryOp::kRelu, out, given, given, out);
-        })
-        .prepared([](Inputs in, const Array& out, const Attrs&) -> std::function<void()> {
-          if (out.ndim() != 2 || in[2].shape != out.shape || in[2].strides[1] != 1) return nullptr;
-          return prepared_matmul(in[0], in[1], out, {false, nullptr, false, &in[2]});
-        });
+        .run(eval_linear)
+        .prepared(prepare_linear<false>)
+        .ends_in(Role::kRelu, kLinearRelu);
 
 }  // namespace
-
-const Primitive& linear_relu_primitive() { return kLinearRelu; }
-const Primitive& matmul_relu_grad_primitive() { return kMatmulReluGrad; }
 
 Var matmul(const Var& x, const Var& y) {
   if (x.shape().empty() || y.shape().empty())

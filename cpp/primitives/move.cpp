@@ -3,7 +3,6 @@
 
 #include <cstring>
 
-#include "primitives/merged.h"
 #include "primitives/promotion.h"
 #include "ops/plain.h"
 
@@ -11,59 +10,78 @@ namespace fallline {
 namespace {
 
 constexpr Primitive kCopy = primitive("copy",
-                                      [](Inputs in, const Attrs&) {
+                                      [](Inputs in, Attrs) {
                                         return Layout{in[0].dtype, in[0].shape, -1, 0, row_major(in[0].shape)};
                                       })
                                 .vjp([](Pullback& p) { p.gin[0] = p.g; }, kReadsNone)
-                                .run([](Inputs in, const Array& out, const Attrs&) { cast(in[0], out); });
+                                .run([](Inputs in, const Array& out, Attrs) { cast(in[0], out); });
 
 // ----- views: the output shares the input's memory -----
 
-constexpr Primitive kReshape =  // dims: the new shape
+struct ShapeAttrs {
+  Dims shape;
+  FL_FIELDS(shape);
+};
+struct OrderAttrs {
+  Dims axes;  // axis i of the output is axis axes[i] of the input
+  FL_FIELDS(axes);
+};
+
+constexpr Primitive kReshape =
     primitive("reshape",
-              [](Inputs in, const Attrs& a) {
+              [](Inputs in, Attrs a) {
                 Layout out = view_of(in);
-                out.shape = a.dims;
-                if (!reshape_strides(in[0].shape, in[0].strides, a.dims, out.strides))
-                  out.alias = -1, out.strides = row_major(a.dims);
+                out.shape = a.as<ShapeAttrs>().shape;
+                if (!reshape_strides(in[0].shape, in[0].strides, out.shape, out.strides))
+                  out.alias = -1, out.strides = row_major(out.shape);
                 return out;
               })
         .vjp([](Pullback& p) { p.gin[0] = reshape(p.g, p.in_shape[0]); }, kReadsNone)
-        .run([](Inputs in, const Array& out, const Attrs&) {  // only where no view shows the elements in this order
+        .run([](Inputs in, const Array& out, Attrs) {  // only where no view shows the elements in this order
           Layout as_input = out.layout();
           as_input.shape = in[0].shape;
           as_input.strides = row_major(in[0].shape);
           cast(in[0], out.view(as_input));
         });
 
-constexpr Primitive kPermute =  // dims: axis i of the output is axis dims[i] of the input
-    primitive("transpose",
-              [](Inputs in, const Attrs& a) {
-                Layout out = view_of(in);
-                for (int i = 0; i < a.dims.size(); ++i) {
-                  out.shape[i] = in[0].shape[static_cast<int>(a.dims[i])];
-                  out.strides[i] = in[0].strides[static_cast<int>(a.dims[i])];
-                }
-                return out;
-              })
-        .vjp(
-            [](Pullback& p) {
-              Dims back = p.attrs.dims;
-              for (int i = 0; i < back.size(); ++i) back[static_cast<int>(p.attrs.dims[i])] = i;
-              p.gin[0] = permute(p.g, back);
-            },
-            kReadsNone);
+constexpr Primitive kPermute = primitive("transpose",
+                                         [](Inputs in, Attrs a) {
+                                           Layout out = view_of(in);
+                                           const Dims& axes = a.as<OrderAttrs>().axes;
+                                           for (int i = 0; i < axes.size(); ++i) {
+                                             out.shape[i] = in[0].shape[static_cast<int>(axes[i])];
+                                             out.strides[i] = in[0].strides[static_cast<int>(axes[i])];
+                                           }
+                                           return out;
+                                         })
+                                   .vjp(
+                                       [](Pullback& p) {
+                                         const Dims& axes = p.attrs.as<OrderAttrs>().axes;
+                                         Dims back = axes;
+                                         for (int i = 0; i < back.size(); ++i) back[static_cast<int>(axes[i])] = i;
+                                         p.gin[0] = permute(p.g, back);
+                                       },
+                                       kReadsNone);
 
-constexpr Primitive kBroadcast =  // dims: the new shape
-    primitive("broadcast_to", [](Inputs in, const Attrs& a) {
-      Layout out = view_of(in);
-      out.shape = a.dims;
-      out.strides = broadcast_strides(in[0].shape, in[0].strides, a.dims);
-      return out;
-    }).vjp([](Pullback& p) { p.gin[0] = p.g; }, kReadsNone);
+constexpr Primitive kBroadcast = primitive("broadcast_to", [](Inputs in, Attrs a) {
+                                   Layout out = view_of(in);
+                                   out.shape = a.as<ShapeAttrs>().shape;
+                                   out.strides = broadcast_strides(in[0].shape, in[0].strides, out.shape);
+                                   return out;
+                                 }).vjp([](Pullback& p) { p.gin[0] = p.g; }, kReadsNone);
+
+struct PartAttrs {  // of a slice
+  Dims starts, lengths, steps;
+  FL_FIELDS(starts, lengths, steps);
+};
+struct PlaceAttrs {  // of unslice: where in an array of this shape the first input lies, then the next
+  Dims shape, starts, steps;
+  FL_FIELDS(shape, starts, steps);
+};
 
 // Where in the result of unslice an input lies, and whether it lies there as it does in its own memory.
-Layout place_of(const Array& part, const Array& out, const Attrs& a, int number = 0) {
+Layout place_of(const Array& part, const Array& out, Attrs attrs, int number = 0) {
+  const PlaceAttrs& a = attrs.as<PlaceAttrs>();
   Layout place = out.layout();
   place.shape = part.shape;
   for (int i = 0; i < out.ndim(); ++i) {
@@ -77,17 +95,36 @@ bool lies_alike(const Array& part, const Layout& place) {
   return part.size() == 1 || (place.strides == part.strides && is_dense(part.shape, part.strides));
 }
 
-constexpr Primitive kUnslice =  // zeros of shape `dims` with the input placed at `starts`, `steps` apart
-    primitive("unslice",
-              [](Inputs in, const Attrs& a) {
-                return Layout{in[0].dtype, a.dims, -1, 0, row_major(a.dims)};
-              })
-        .vjp([](Pullback& p) { p.gin[0] = slice(p.g, p.attrs.starts, p.in_shape[0], p.attrs.steps); }, kReadsNone)
-        .run([](Inputs in, const Array& out, const Attrs& a) {
+Layout infer_unslice(Inputs in, Attrs a) {
+  const Dims& shape = a.as<PlaceAttrs>().shape;
+  return {in[0].dtype, shape, -1, 0, row_major(shape)};
+}
+
+// Whether two sums of parts may be one.
+bool join_places(Attrs first, Attrs last, OwnAttrs& both) {
+  PlaceAttrs all = first.as<PlaceAttrs>();
+  const PlaceAttrs& more = last.as<PlaceAttrs>();
+  if (all.shape != more.shape || all.starts.size() + more.starts.size() > kMaxDims) return false;
+  for (int64_t start : more.starts) all.starts.push_back(start);
+  for (int64_t step : more.steps) all.steps.push_back(step);
+  both = all;
+  return true;
+}
+
+extern const Primitive kUnslices;
+constexpr Primitive kUnslice =  // zeros with the input placed at `starts`, `steps` apart
+    primitive("unslice", infer_unslice)
+        .vjp(
+            [](Pullback& p) {
+              const PlaceAttrs& a = p.attrs.as<PlaceAttrs>();
+              p.gin[0] = slice(p.g, a.starts, p.in_shape[0], a.steps);
+            },
+            kReadsNone)
+        .run([](Inputs in, const Array& out, Attrs a) {
           fill_zero(out);
           cast(in[0], out.view(place_of(in[0], out, a)));
         })
-        .prepared([](Inputs in, const Array& out, const Attrs& a) -> std::function<void()> {
+        .prepared([](Inputs in, const Array& out, Attrs a) -> std::function<void()> {
           const Array& part = in[0];
           const Layout place = place_of(part, out, a);
           if (!lies_alike(part, place)) return nullptr;
@@ -96,10 +133,12 @@ constexpr Primitive kUnslice =  // zeros of shape `dims` with the input placed a
             fill_zero(out);
             std::memcpy(out.data + offset, part.data, bytes);
           };
-        });
+        })
+        .sums_to(kUnslices, join_places);
 
 // Whether no element lies in all parts.
-bool nowhere_common(Inputs parts, const Attrs& a) {
+bool nowhere_common(Inputs parts, Attrs attrs) {
+  const PlaceAttrs& a = attrs.as<PlaceAttrs>();
   for (int axis = 0; axis < parts[0].ndim(); ++axis) {
     int64_t first = 0, last = INT64_MAX;  // of what is common along this axis
     for (int i = 0; i < parts.count; ++i) {
@@ -139,7 +178,7 @@ std::function<void()> add_at(const Layout& place, const Array& part, const Array
 }
 
 // The additions one by one. Only where all parts meet is the result another: -0 + -0 is not 0 + -0 + -0.
-std::function<void()> add_in_turn(Inputs in, const Array& out, const Attrs& a) {
+std::function<void()> add_in_turn(Inputs in, const Array& out, Attrs a) {
   std::vector<std::pair<const Array*, Layout>> parts;
   for (int i = 0; i < in.count; ++i) parts.emplace_back(&in[i], place_of(in[i], out, a, i));
   return [parts, next = Array::empty(out.shape, out.dtype), &out] {
@@ -152,10 +191,10 @@ std::function<void()> add_in_turn(Inputs in, const Array& out, const Attrs& a) {
   };
 }
 
-constexpr Primitive kUnslices =  // the sum of several: `starts` and `steps` of the first input, then of the next
-    primitive("unslice", kUnslice.shape)
+constexpr Primitive kUnslices =  // the sum of several
+    primitive("unslice", infer_unslice)
         .no_derivative()
-        .prepared([](Inputs in, const Array& out, const Attrs& a) -> std::function<void()> {
+        .prepared([](Inputs in, const Array& out, Attrs a) -> std::function<void()> {
           if (!nowhere_common(in, a)) return add_in_turn(in, out, a);
           std::vector<std::function<void()>> parts;
           for (int i = 0; i < in.count; ++i) parts.push_back(add_at(place_of(in[i], out, a, i), in[i], out));
@@ -163,28 +202,39 @@ constexpr Primitive kUnslices =  // the sum of several: `starts` and `steps` of 
             std::memset(out.data, 0, bytes);
             for (const auto& add : parts) add();
           };
-        });
+        })
+        .sums_to(kUnslices, join_places);
 
-constexpr Primitive kSlice =  // starts, steps, and dims: lengths
+constexpr Primitive kSlice =
     primitive("slice",
-              [](Inputs in, const Attrs& a) {
+              [](Inputs in, Attrs a) {
                 Layout out = view_of(in);
-                out.shape = a.dims;
-                for (int i = 0; i < a.dims.size(); ++i) {
-                  out.offset += a.dims[i] ? a.starts[i] * in[0].strides[i] : 0;
-                  out.strides[i] = a.steps[i] * in[0].strides[i];
+                const PartAttrs& part = a.as<PartAttrs>();
+                out.shape = part.lengths;
+                for (int i = 0; i < out.shape.size(); ++i) {
+                  out.offset += out.shape[i] ? part.starts[i] * in[0].strides[i] : 0;
+                  out.strides[i] = part.steps[i] * in[0].strides[i];
                 }
                 return out;
               })
         .vjp(
             [](Pullback& p) {
-              Attrs attrs = p.attrs;
-              attrs.dims = p.in_shape[0];
-              p.gin[0] = apply(kUnslice, {&p.g}, attrs);
+              const PartAttrs& part = p.attrs.as<PartAttrs>();
+              p.gin[0] = apply(kUnslice, {&p.g}, PlaceAttrs{p.in_shape[0], part.starts, part.steps});
             },
             kReadsNone);
 
-// ----- gather, scatter, join: integer = axis -----
+// ----- gather, scatter, join -----
+
+struct AxisAttrs {
+  int64_t axis;
+  FL_FIELDS(axis);
+};
+struct ScatterAttrs {
+  int64_t axis, length;  // of the axis
+  FL_FIELDS(axis, length);
+};
+int axis_of(Attrs a) { return static_cast<int>(a.as<AxisAttrs>().axis); }
 
 Layout gathered(const Dims& shape, DType dtype, int64_t axis, int64_t length) {
   Layout out{dtype, shape, -1, 0, {}};
@@ -194,34 +244,35 @@ Layout gathered(const Dims& shape, DType dtype, int64_t axis, int64_t length) {
 
 extern const Primitive kScatterAdd;
 constexpr Primitive kTake =
-    primitive("take",
-              [](Inputs in, const Attrs& a) { return gathered(in[0].shape, in[0].dtype, a.integer, in[1].shape[0]); })
+    primitive("take", [](Inputs in, Attrs a) { return gathered(in[0].shape, in[0].dtype, axis_of(a), in[1].shape[0]); })
         .vjp(
             [](Pullback& p) {
               if (!p.wants(0)) return;
-              Attrs attrs = p.attrs;
-              attrs.dims = {p.in_shape[0][static_cast<int>(p.attrs.integer)]};
-              p.gin[0] = apply(kScatterAdd, {&p.g, &p.in[1]}, attrs);
+              const int axis = axis_of(p.attrs);
+              p.gin[0] = apply(kScatterAdd, {&p.g, &p.in[1]}, ScatterAttrs{axis, p.in_shape[0][axis]});
             },
             kReadsB)
-        .run([](Inputs in, const Array& out, const Attrs& a) {
-          check_indices(in[1], in[0].shape[static_cast<int>(a.integer)], "take");
-          take(in[0], in[1], static_cast<int>(a.integer), out);
+        .run([](Inputs in, const Array& out, Attrs a) {
+          check_indices(in[1], in[0].shape[axis_of(a)], "take");
+          take(in[0], in[1], axis_of(a), out);
         });
-constexpr Primitive kScatterAdd =  // dims: {the length of the axis}
+constexpr Primitive kScatterAdd =
     primitive("scatter_add",
-              [](Inputs in, const Attrs& a) { return gathered(in[0].shape, in[0].dtype, a.integer, a.dims[0]); })
+              [](Inputs in, Attrs a) {
+                const ScatterAttrs& s = a.as<ScatterAttrs>();
+                return gathered(in[0].shape, in[0].dtype, s.axis, s.length);
+              })
         .vjp(
             [](Pullback& p) {
-              if (p.wants(0)) p.gin[0] = apply(kTake, {&p.g, &p.in[1]}, p.attrs);
+              if (p.wants(0)) p.gin[0] = apply(kTake, {&p.g, &p.in[1]}, AxisAttrs{p.attrs.as<ScatterAttrs>().axis});
             },
             kReadsB)
-        .run([](Inputs in, const Array& out, const Attrs& a) {
-          scatter_add(in[0], in[1], static_cast<int>(a.integer), out);
+        .run([](Inputs in, const Array& out, Attrs a) {
+          scatter_add(in[0], in[1], static_cast<int>(a.as<ScatterAttrs>().axis), out);
         });
 
-Layout joined(Inputs in, const Attrs& a) {
-  const int axis = static_cast<int>(a.integer);
+Layout joined(Inputs in, Attrs a) {
+  const int axis = axis_of(a);
   int64_t length = 0;
   for (int i = 0; i < in.count; ++i) {
     Dims other = in[i].shape;
@@ -235,7 +286,7 @@ Layout joined(Inputs in, const Attrs& a) {
 }
 
 void pull_joined(Pullback& p) {
-  const int axis = static_cast<int>(p.attrs.integer);
+  const int axis = axis_of(p.attrs);
   const int n = p.g.shape().size();
   Dims starts = Dims::filled(n, 0);
   const int64_t total = p.g.shape()[axis];
@@ -247,10 +298,10 @@ void pull_joined(Pullback& p) {
 }
 
 constexpr Primitive kConcatenate =
-    primitive("concatenate", joined).vjp(pull_joined, kReadsNone).run([](Inputs in, const Array& out, const Attrs& a) {
+    primitive("concatenate", joined).vjp(pull_joined, kReadsNone).run([](Inputs in, const Array& out, Attrs a) {
       std::vector<Array> parts;
       for (int i = 0; i < in.count; ++i) parts.push_back(in[i]);
-      concatenate(parts.data(), in.count, static_cast<int>(a.integer), out);
+      concatenate(parts.data(), in.count, axis_of(a), out);
     });
 
 }  // namespace
@@ -258,8 +309,7 @@ constexpr Primitive kConcatenate =
 Var copy(const Var& x) { return apply(kCopy, {&x}); }
 
 Var reshape(const Var& x, const Dims& shape) {
-  Attrs attrs;
-  attrs.dims = shape;
+  Dims to = shape;
   int64_t known = 1;
   int open = -1;
   for (int i = 0; i < shape.size(); ++i) {
@@ -269,44 +319,28 @@ Var reshape(const Var& x, const Dims& shape) {
       known *= shape[i];
   }
   const int64_t n = x.array().size();
-  if (open >= 0 && known > 0 && n % known == 0) attrs.dims[open] = n / known;
-  if (count(attrs.dims) != n || (open >= 0 && attrs.dims[open] < 0))
+  if (open >= 0 && known > 0 && n % known == 0) to[open] = n / known;
+  if (count(to) != n || (open >= 0 && to[open] < 0))
     throw ShapeError("[reshape] cannot show " + to_string(x.shape()) + " (" + std::to_string(n) + " elements) as " +
                      to_string(shape));
-  if (attrs.dims == x.shape()) return x;
-  return apply(kReshape, {&x}, attrs);
+  if (to == x.shape()) return x;
+  return apply(kReshape, {&x}, ShapeAttrs{to});
 }
 
-Var permute(const Var& x, const Dims& axes) {
-  Attrs attrs;
-  attrs.dims = axes;
-  return apply(kPermute, {&x}, attrs);
-}
+Var permute(const Var& x, const Dims& axes) { return apply(kPermute, {&x}, OrderAttrs{axes}); }
 
 Var broadcast_to(const Var& x, const Dims& shape) {
   if (x.shape() == shape) return x;
   if (broadcast(x.shape(), shape, "broadcast_to") != shape)
     throw ShapeError("[broadcast_to] " + to_string(x.shape()) + " does not broadcast to " + to_string(shape));
-  Attrs attrs;
-  attrs.dims = shape;
-  return apply(kBroadcast, {&x}, attrs);
+  return apply(kBroadcast, {&x}, ShapeAttrs{shape});
 }
-
-const Primitive& unslices_primitive() { return kUnslices; }
 
 Var slice(const Var& x, const Dims& starts, const Dims& lengths, const Dims& steps) {
-  Attrs attrs;
-  attrs.dims = lengths;
-  attrs.starts = starts;
-  attrs.steps = steps;
-  return apply(kSlice, {&x}, attrs);
+  return apply(kSlice, {&x}, PartAttrs{starts, lengths, steps});
 }
 
-Var take(const Var& x, const Var& indices, int axis) {
-  Attrs attrs;
-  attrs.integer = axis;
-  return apply(kTake, {&x, &indices}, attrs);
-}
+Var take(const Var& x, const Var& indices, int axis) { return apply(kTake, {&x, &indices}, AxisAttrs{axis}); }
 
 Var concatenate(const Vars& inputs, int axis) {
   if (inputs.empty()) throw ShapeError("[concatenate] needs at least one array");
@@ -314,9 +348,7 @@ Var concatenate(const Vars& inputs, int axis) {
   for (const Var& x : inputs) dtype = promote(dtype, x.dtype());
   Vars same_dtype;
   for (const Var& x : inputs) same_dtype.push_back(to(x, dtype));
-  Attrs attrs;
-  attrs.integer = axis;
-  return apply(kConcatenate, same_dtype.data(), static_cast<int>(same_dtype.size()), attrs);
+  return apply(kConcatenate, same_dtype.data(), static_cast<int>(same_dtype.size()), AxisAttrs{axis});
 }
 
 namespace {

@@ -6,33 +6,38 @@
 namespace fallline {
 namespace {
 
-// ----- reductions: dims = axes (sorted), flag = keepdims -----
+struct ReduceAttrs {
+  Dims axes;  // sorted
+  bool keepdims;
+  FL_FIELDS(axes, keepdims);
+};
+const Dims& axes_of(Attrs a) { return a.as<ReduceAttrs>().axes; }
 
-Layout reduced(Inputs in, const Attrs& a, DType dtype) {
+Layout reduced(Inputs in, Attrs a, DType dtype) {
   Layout out;
   out.dtype = dtype;
   for (int i = 0; i < in[0].ndim(); ++i) {
-    if (!a.dims.contains(i))
+    if (!axes_of(a).contains(i))
       out.shape.push_back(in[0].shape[i]);
-    else if (a.flag)
+    else if (a.as<ReduceAttrs>().keepdims)
       out.shape.push_back(1);
   }
   return out;
 }
-Layout reduced_same(Inputs in, const Attrs& a) { return reduced(in, a, in[0].dtype); }
-Layout reduced_index(Inputs in, const Attrs& a) { return reduced(in, a, DType::kInt64); }
+Layout reduced_same(Inputs in, Attrs a) { return reduced(in, a, in[0].dtype); }
+Layout reduced_index(Inputs in, Attrs a) { return reduced(in, a, DType::kInt64); }
 // NumPy sums small integers and bool in 64 bits.
-Layout reduced_sum(Inputs in, const Attrs& a) {
+Layout reduced_sum(Inputs in, Attrs a) {
   const DType d = in[0].dtype;
   return reduced(in, a, is_float(d) ? d : is_unsigned(d) ? DType::kUint64 : DType::kInt64);
 }
 template <ReduceOp op>
-void eval_reduce(Inputs in, const Array& out, const Attrs& a) {
-  reduce(op, in[0], a.dims, out);
+void eval_reduce(Inputs in, const Array& out, Attrs a) {
+  reduce(op, in[0], axes_of(a), out);
 }
 template <ReduceOp op>
-std::function<void()> prepare_reduce(Inputs in, const Array& out, const Attrs& a) {
-  return prepared_reduce(op, in[0], a.dims, out);
+std::function<void()> prepare_reduce(Inputs in, const Array& out, Attrs a) {
+  return prepared_reduce(op, in[0], axes_of(a), out);
 }
 
 // A reduced array with its axes back as length 1, so that it broadcasts against the input.
@@ -44,40 +49,35 @@ Var restored(const Var& y, const Dims& axes, const Dims& in_shape) {
 
 constexpr Primitive kSum =
     primitive("sum", reduced_sum)
-        .vjp([](Pullback& p) { p.gin[0] = broadcast_to(restored(p.g, p.attrs.dims, p.in_shape[0]), p.in_shape[0]); },
-             kReadsNone)
+        .vjp(
+            [](Pullback& p) { p.gin[0] = broadcast_to(restored(p.g, axes_of(p.attrs), p.in_shape[0]), p.in_shape[0]); },
+            kReadsNone)
         .run(eval_reduce<ReduceOp::kSum>)
         .prepared(prepare_reduce<ReduceOp::kSum>);
 
 // Equal extremes share the gradient equally.
 void pull_extreme(Pullback& p) {
   const Dims& shape = p.in_shape[0];
-  const Var chosen = astype(equal(p.in[0], restored(p.out, p.attrs.dims, shape)), p.g.dtype());
-  const Var share = restored(p.g, p.attrs.dims, shape) / sum(chosen, p.attrs.dims, true);
+  const Var chosen = astype(equal(p.in[0], restored(p.out, axes_of(p.attrs), shape)), p.g.dtype());
+  const Var share = restored(p.g, axes_of(p.attrs), shape) / sum(chosen, axes_of(p.attrs), true);
   p.gin[0] = chosen * share;
 }
 constexpr Primitive kMax =
     primitive("max", reduced_same).vjp(pull_extreme, kReadsX | kReadsY).run(eval_reduce<ReduceOp::kMax>);
 constexpr Primitive kMin =
     primitive("min", reduced_same).vjp(pull_extreme, kReadsX | kReadsY).run(eval_reduce<ReduceOp::kMin>);
-constexpr Primitive kLogsumexp =
-    primitive("logsumexp", reduced_same)
-        .vjp(
-            [](Pullback& p) {
-              const Dims& shape = p.in_shape[0];
-              p.gin[0] = restored(p.g, p.attrs.dims, shape) * exp(p.in[0] - restored(p.out, p.attrs.dims, shape));
-            },
-            kReadsX | kReadsY)
-        .run(eval_reduce<ReduceOp::kLogsumexp>);
+constexpr Primitive kLogsumexp = primitive("logsumexp", reduced_same)
+                                     .vjp(
+                                         [](Pullback& p) {
+                                           const Dims& shape = p.in_shape[0];
+                                           p.gin[0] = restored(p.g, axes_of(p.attrs), shape) *
+                                                      exp(p.in[0] - restored(p.out, axes_of(p.attrs), shape));
+                                         },
+                                         kReadsX | kReadsY)
+                                     .run(eval_reduce<ReduceOp::kLogsumexp>);
 constexpr Primitive kArgmax = primitive("argmax", reduced_index).constant().run(eval_reduce<ReduceOp::kArgmax>);
 constexpr Primitive kArgmin = primitive("argmin", reduced_index).constant().run(eval_reduce<ReduceOp::kArgmin>);
 
-Attrs along(const Dims& axes, bool keepdims) {
-  Attrs attrs;
-  attrs.dims = axes;
-  attrs.flag = keepdims;
-  return attrs;
-}
 void check_not_empty(const Var& x, const Dims& axes, const char* op) {
   for (int64_t axis : axes)
     if (x.shape()[static_cast<int>(axis)] == 0)
@@ -93,7 +93,7 @@ Dims all_axes(const Var& x) {
   return axes;
 }
 
-Var sum(const Var& x, const Dims& axes, bool keepdims) { return apply(kSum, {&x}, along(axes, keepdims)); }
+Var sum(const Var& x, const Dims& axes, bool keepdims) { return apply(kSum, {&x}, ReduceAttrs{axes, keepdims}); }
 Var mean(const Var& x, const Dims& axes, bool keepdims) {
   const Var y = to_float(x);
   double n = 1;
@@ -102,22 +102,22 @@ Var mean(const Var& x, const Dims& axes, bool keepdims) {
 }
 Var amax(const Var& x, const Dims& axes, bool keepdims) {
   check_not_empty(x, axes, "max");
-  return apply(kMax, {&x}, along(axes, keepdims));
+  return apply(kMax, {&x}, ReduceAttrs{axes, keepdims});
 }
 Var amin(const Var& x, const Dims& axes, bool keepdims) {
   check_not_empty(x, axes, "min");
-  return apply(kMin, {&x}, along(axes, keepdims));
+  return apply(kMin, {&x}, ReduceAttrs{axes, keepdims});
 }
 Var logsumexp(const Var& x, const Dims& axes, bool keepdims) {
-  return apply(kLogsumexp, {to_float(x)}, along(axes, keepdims));
+  return apply(kLogsumexp, {to_float(x)}, ReduceAttrs{axes, keepdims});
 }
 Var argmax(const Var& x, int axis, bool keepdims) {
   check_not_empty(x, {axis}, "argmax");
-  return apply(kArgmax, {&x}, along({axis}, keepdims));
+  return apply(kArgmax, {&x}, ReduceAttrs{{axis}, keepdims});
 }
 Var argmin(const Var& x, int axis, bool keepdims) {
   check_not_empty(x, {axis}, "argmin");
-  return apply(kArgmin, {&x}, along({axis}, keepdims));
+  return apply(kArgmin, {&x}, ReduceAttrs{{axis}, keepdims});
 }
 
 Var sum_to(const Var& x, const Dims& shape) {

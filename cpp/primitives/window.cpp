@@ -2,28 +2,45 @@
 // from the image on the way back, and has no derivative of its own.
 #include "ops/window.h"
 
-#include "primitives/merged.h"
 #include "primitives/promotion.h"
 #include "ops/conv.h"
 
 namespace fallline {
 namespace {
 
-// dims: the size of a window and of the image, (height, width) each; steps: the stride; starts: the padding.
-Window window_of(const Attrs& a) {
-  return {{a.dims[0], a.dims[1]}, {a.steps[0], a.steps[1]}, {a.starts[0], a.starts[1]}};
+struct PoolAttrs {  // (height, width) each
+  Dims size, stride, padding, image;
+  FL_FIELDS(size, stride, padding, image);
+};
+Window window_of(Attrs attrs) {
+  const PoolAttrs& a = attrs.as<PoolAttrs>();
+  return {{a.size[0], a.size[1]}, {a.stride[0], a.stride[1]}, {a.padding[0], a.padding[1]}};
 }
+bool windows_lie_apart(Attrs attrs) { return lie_apart(window_of(attrs)); }
 Layout image_layout(DType dtype, const Dims& shape) { return {dtype, shape, -1, 0, image_strides(shape)}; }
-Layout windows_layout(Inputs in, const Attrs& a) {
+Layout windows_layout(Inputs in, Attrs attrs) {
+  const PoolAttrs& a = attrs.as<PoolAttrs>();
   Dims shape = in[0].shape;
   for (int axis = 0; axis < 2; ++axis) {
-    shape[2 + axis] = (shape[2 + axis] + 2 * a.starts[axis] - a.dims[axis]) / a.steps[axis] + 1;
+    shape[2 + axis] = (shape[2 + axis] + 2 * a.padding[axis] - a.size[axis]) / a.stride[axis] + 1;
   }
   return image_layout(in[0].dtype, shape);
 }
-Layout images_layout(Inputs in, const Attrs& a) {
-  return image_layout(in[0].dtype, {in[0].shape[0], in[0].shape[1], a.dims[2], a.dims[3]});
+Layout images_layout(Inputs in, Attrs attrs) {
+  const Dims& image = attrs.as<PoolAttrs>().image;
+  return image_layout(in[0].dtype, {in[0].shape[0], in[0].shape[1], image[0], image[1]});
 }
+
+// ----- the largest of relu(x): what plans make of the two, for sums of what overlaps would have another order -----
+
+constexpr Primitive kReluMaxPool =
+    primitive("relu_max_pool2d", windows_layout).no_derivative().run([](Inputs in, const Array& out, Attrs a) {
+      relu_max_pool2d(in[0], window_of(a), out);
+    });
+constexpr Primitive kReluMaxPoolInput =  // g, x
+    primitive("relu_max_pool2d_input", images_layout).no_derivative().run([](Inputs in, const Array& out, Attrs a) {
+      relu_max_pool2d_input(in[0], in[1], window_of(a), out);
+    });
 
 // ----- the largest -----
 
@@ -35,7 +52,8 @@ constexpr Primitive kMaxPoolInput =  // g, x: the gradient of the largest by x
               if (p.wants(0)) p.gin[0] = apply(kMaxPoolPick, {p.g, p.in[1]}, p.attrs);
             },
             kReadsB)
-        .run([](Inputs in, const Array& out, const Attrs& a) { max_pool2d_input(in[0], in[1], window_of(a), out); });
+        .run([](Inputs in, const Array& out, Attrs a) { max_pool2d_input(in[0], in[1], window_of(a), out); })
+        .takes(Role::kRelu, kReluMaxPoolInput, windows_lie_apart);
 
 constexpr Primitive kMaxPoolPick =  // v, x: v where x is the largest
     primitive("max_pool2d_pick", windows_layout)
@@ -44,7 +62,7 @@ constexpr Primitive kMaxPoolPick =  // v, x: v where x is the largest
               if (p.wants(0)) p.gin[0] = apply(kMaxPoolInput, {p.g, p.in[1]}, p.attrs);
             },
             kReadsB)
-        .run([](Inputs in, const Array& out, const Attrs& a) { max_pool2d_pick(in[0], in[1], window_of(a), out); });
+        .run([](Inputs in, const Array& out, Attrs a) { max_pool2d_pick(in[0], in[1], window_of(a), out); });
 
 constexpr Primitive kMaxPool =
     primitive("max_pool2d", windows_layout)
@@ -53,20 +71,8 @@ constexpr Primitive kMaxPool =
               p.gin[0] = apply(kMaxPoolInput, {p.g, p.in[0]}, p.attrs);
             },
             kReadsA)
-        .run([](Inputs in, const Array& out, const Attrs& a) { max_pool2d(in[0], window_of(a), out); });
-
-// ----- the largest of relu(x): what plans make of the two (plan/peephole.h) -----
-
-constexpr Primitive kReluMaxPool =
-    primitive("relu_max_pool2d", windows_layout).no_derivative().run([](Inputs in, const Array& out, const Attrs& a) {
-      relu_max_pool2d(in[0], window_of(a), out);
-    });
-constexpr Primitive kReluMaxPoolInput =  // g, x
-    primitive("relu_max_pool2d_input", images_layout)
-        .no_derivative()
-        .run([](Inputs in, const Array& out, const Attrs& a) {
-          relu_max_pool2d_input(in[0], in[1], window_of(a), out);
-        });
+        .run([](Inputs in, const Array& out, Attrs a) { max_pool2d(in[0], window_of(a), out); })
+        .takes(Role::kRelu, kReluMaxPool, windows_lie_apart);
 
 // ----- the mean -----
 
@@ -74,12 +80,12 @@ extern const Primitive kAvgPool;
 constexpr Primitive kAvgPoolInput =
     primitive("avg_pool2d_input", images_layout)
         .vjp([](Pullback& p) { p.gin[0] = apply(kAvgPool, {p.g}, p.attrs); }, kReadsNone)
-        .run([](Inputs in, const Array& out, const Attrs& a) { avg_pool2d_input(in[0], window_of(a), out); });
+        .run([](Inputs in, const Array& out, Attrs a) { avg_pool2d_input(in[0], window_of(a), out); });
 
 constexpr Primitive kAvgPool =
     primitive("avg_pool2d", windows_layout)
         .vjp([](Pullback& p) { p.gin[0] = apply(kAvgPoolInput, {p.g}, p.attrs); }, kReadsNone)
-        .run([](Inputs in, const Array& out, const Attrs& a) { avg_pool2d(in[0], window_of(a), out); });
+        .run([](Inputs in, const Array& out, Attrs a) { avg_pool2d(in[0], window_of(a), out); });
 
 Var pool(const Primitive& primitive, const Var& object, const Dims& size, const Dims& stride, const Dims& padding) {
   const std::string where = "[" + std::string(primitive.name) + "] ";
@@ -97,18 +103,10 @@ Var pool(const Primitive& primitive, const Var& object, const Dims& size, const 
       throw ShapeError(where + "a window " + to_string(size) + " does not fit into images of shape " +
                        to_string(shape) + " with padding " + to_string(padding));
   }
-  Attrs attrs;
-  attrs.dims = {size[0], size[1], shape[2], shape[3]};
-  attrs.steps = stride;
-  attrs.starts = padding;
-  return apply(primitive, {x}, attrs);
+  return apply(primitive, {x}, PoolAttrs{size, stride, padding, {shape[2], shape[3]}});
 }
 
 }  // namespace
-
-bool windows_lie_apart(const Attrs& attrs) { return lie_apart(window_of(attrs)); }
-const Primitive& relu_max_pool_primitive() { return kReluMaxPool; }
-const Primitive& relu_max_pool_input_primitive() { return kReluMaxPoolInput; }
 
 Var max_pool2d(const Var& x, const Dims& size, const Dims& stride, const Dims& padding) {
   return pool(kMaxPool, x, size, stride, padding);

@@ -63,8 +63,8 @@ int Graph::value_of(const Var& x) {
   return at->second;
 }
 
-int64_t Graph::record(const Primitive& primitive, const Var* const* in, int count, const Attrs& attrs,
-                      const Layout& layout, const NestedPtr& nested) {
+int64_t Graph::record(const Primitive& primitive, const Var* const* in, int count, Attrs attrs, const Layout& layout,
+                      const NestedPtr& nested) {
   Step step{&primitive, {}, 0, attrs, nested, {}, {}};
   for (int i = 0; i < count; ++i) {
     step.in.push_back(value_of(*in[i]));

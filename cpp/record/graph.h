@@ -24,8 +24,8 @@ struct Graph {
     const Primitive* primitive;
     std::vector<int> in;
     int out;
-    Attrs attrs;
-    NestedPtr nested = nullptr;  // what the step runs, `attrs.integer` times
+    OwnAttrs attrs;
+    NestedPtr nested = nullptr;  // what the step runs
     std::vector<bool> recorded;  // inputs through which derivatives pass; empty for none
     std::vector<int> also = {};  // further results, of steps that a plan has merged
   };
@@ -44,7 +44,7 @@ struct Graph {
   bool is_recorded(const Var& x) const;    // whether derivatives by what lies outside pass through x
   bool becomes_input(const Var& x) const;  // whether it comes from outside, and is given anew to each run: dense
   // Returns what Var::value() of the result has to be.
-  int64_t record(const Primitive& primitive, const Var* const* in, int count, const Attrs& attrs, const Layout& layout,
+  int64_t record(const Primitive& primitive, const Var* const* in, int count, Attrs attrs, const Layout& layout,
                  const NestedPtr& nested = nullptr);
 
  private:

@@ -18,9 +18,9 @@ struct Node {
   uint64_t number = 0;                   // creation order over all threads: the tape
   uint64_t oldest = 0;                   // the least number of a leaf that this depends on
   const Primitive* primitive = nullptr;  // null for a leaf
-  std::unique_ptr<const Attrs> attrs;    // null: all default
-  Input few[2];                          // most calls have no more inputs
-  std::unique_ptr<Input[]> many;         // or else
+  OwnAttrs attrs;
+  Input few[2];                   // most calls have no more inputs
+  std::unique_ptr<Input[]> many;  // or else
   Input* inputs = few;
   int input_count = 0;
   Var out;  // the output without its node (which would be a cycle), where vjp reads it

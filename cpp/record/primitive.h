@@ -4,23 +4,14 @@
 
 #include <functional>
 
-#include "record/var.h"
 #include "ops/elementwise.h"
+#include "record/attrs.h"
+#include "record/var.h"
 
 namespace fallline {
 
-// The parameters of one call that are not arrays. What each member means is said beside the primitive.
-struct Attrs {
-  Dims dims, starts, steps;
-  double number = 0;
-  int64_t integer = 0;
-  DType dtype = DType::kFloat32;
-  bool flag = false;
-  friend bool operator==(const Attrs& a, const Attrs& b) {
-    return a.dims == b.dims && a.starts == b.starts && a.steps == b.steps && a.number == b.number &&
-           a.integer == b.integer && a.dtype == b.dtype && a.flag == b.flag;
-  }
-};
+struct MatmulTile;
+struct TileReader;
 
 // The inputs of one call. They may be placeholders in `shape`, never in `eval`.
 struct Inputs {
@@ -35,7 +26,7 @@ struct Pullback {
   const Var& g;    // the gradient of the output
   const Var* in;   // inputs; empty where `keeps` does not name them
   const Var& out;  // likewise
-  const Attrs& attrs;
+  Attrs attrs;
   const Dims* in_shape;  // of every input
   uint32_t wanted;
   Var* gin;
@@ -46,16 +37,39 @@ struct Pullback {
 constexpr uint32_t kReadsNone = 0, kReadsA = 1, kReadsB = 2, kReadsC = 4, kReadsOut = 1u << 31;
 constexpr uint32_t kReadsX = kReadsA, kReadsY = kReadsOut;  // of a unary op: y = f(x)
 
+struct Primitive;
+
+// What a row is to its neighbours in a plan: by this, never by a name, plans find steps that one kernel can do at once.
+enum class Role { kNone, kAdd, kNegative, kRelu, kReluGrad };  // the last: g, y, y
+
+// What a row becomes together with a neighbour of some role.
+struct Merged {
+  Role role = Role::kNone;
+  const Primitive* row = nullptr;
+  bool (*when)(Attrs attrs) = nullptr;  // null: always
+};
+// What the sum of two calls becomes, and with which parameters; false where it must not.
+struct Summed {
+  const Primitive* row = nullptr;
+  bool (*join)(Attrs first, Attrs last, OwnAttrs& both) = nullptr;
+};
+// A row that two calls of the same inputs become, the second of which has one more input.
+struct Paired {
+  const Primitive* other = nullptr;
+  const Primitive* row = nullptr;
+};
+
 // A row. It is written as a chain that begins with `primitive(name, shape)` and first says its derivative:
 //   constexpr Primitive kSine = primitive("sin", like_first).vjp(pull_sine, kReadsA).run(eval_sine);
 // A row that is never run makes nothing but views.
 struct Primitive {
-  using Shape = Layout (*)(Inputs in, const Attrs& attrs);  // or throws ShapeError, DTypeError
-  using Eval = void (*)(Inputs in, const Array& out, const Attrs& attrs);
+  using Shape = Layout (*)(Inputs in, Attrs attrs);  // or throws ShapeError, DTypeError
+  using Eval = void (*)(Inputs in, const Array& out, Attrs attrs);
   using Vjp = void (*)(Pullback& p);  // in recorded functions
-  using Prepare = std::function<void()> (*)(Inputs in, const Array& out, const Attrs& attrs);
-  using Rows = void (*)(Inputs in, Inputs rows, const Attrs& attrs);
+  using Prepare = std::function<void()> (*)(Inputs in, const Array& out, Attrs attrs);
+  using Rows = void (*)(Inputs in, Inputs rows, Attrs attrs);
   using Flat = ElementwiseKernel (*)(DType dtype);
+  using Tiles = void (*)(Inputs in, const TileReader& reader);
   enum class Derivative { kVjp, kZero, kNone };
 
   const char* name;
@@ -73,13 +87,19 @@ struct Primitive {
   Rows rows = nullptr;
   int overwrites = 0;
 
+  Role role = Role::kNone;
+  Merged before = {}, after = {};
+  Summed summed = {};
+  Paired paired = {};
+  Tiles tiles = nullptr;
+
   constexpr Primitive run(Eval f) const {
     Primitive out = *this;
     out.eval = f;
     return out;
   }
-  // Of elementwise functions: the kernel over consecutive elements, all of one float dtype; for groups
-  // (plan/group.h). The inputs `may_repeat` may be one element, repeated.
+  // Of elementwise functions: the kernel over consecutive elements, all of one float dtype; for groups (plan/group.h).
+  // The inputs `may_repeat` may be one element, repeated.
   constexpr Primitive elementwise(Flat kernel, uint32_t may_repeat = 0) const {
     Primitive out = *this;
     out.flat = kernel;
@@ -100,6 +120,39 @@ struct Primitive {
     out.overwrites = first;
     return out;
   }
+  constexpr Primitive is(Role what) const {
+    Primitive out = *this;
+    out.role = what;
+    return out;
+  }
+  // What it becomes where one of its inputs is computed by a step of that role ...
+  constexpr Primitive takes(Role role_before, const Primitive& row, bool (*when)(Attrs) = nullptr) const {
+    Primitive out = *this;
+    out.before = {role_before, &row, when};
+    return out;
+  }
+  // ... and where its result goes into one.
+  constexpr Primitive ends_in(Role role_after, const Primitive& row) const {
+    Primitive out = *this;
+    out.after = {role_after, &row, nullptr};
+    return out;
+  }
+  constexpr Primitive sums_to(const Primitive& row, bool (*join)(Attrs, Attrs, OwnAttrs&)) const {
+    Primitive out = *this;
+    out.summed = {&row, join};
+    return out;
+  }
+  constexpr Primitive pairs_with(const Primitive& other, const Primitive& row) const {
+    Primitive out = *this;
+    out.paired = {&other, &row};
+    return out;
+  }
+  // The same with a result that is handed out tile by tile.
+  constexpr Primitive streams(Tiles f) const {
+    Primitive out = *this;
+    out.tiles = f;
+    return out;
+  }
 };
 
 // A row that has not said its derivative yet: it must.
@@ -118,7 +171,7 @@ struct Underived {
 constexpr Underived primitive(const char* name, Primitive::Shape shape) { return {name, shape}; }
 
 // Shapes that several primitives have: that of the first input, in its memory order where it is dense...
-inline Layout like_first(Inputs in, const Attrs&) {
+inline Layout like_first(Inputs in, Attrs) {
   Layout out = in[0].layout();
   out.strides = is_dense(out.shape, out.strides) ? out.strides : row_major(out.shape);
   return out;
@@ -133,12 +186,12 @@ inline Layout view_of(Inputs in) {
 // Runs a primitive: evaluates it, or adds it to the graph being traced; and remembers it where a derivative may be
 // asked.
 // Pointers are for arguments that stand somewhere: a copy counts owners, which takes as long as a small sum.
-Var apply(const Primitive& primitive, const Var* const* inputs, int count, const Attrs& attrs);
-Var apply(const Primitive& primitive, const Var* inputs, int count, const Attrs& attrs);
-inline Var apply(const Primitive& primitive, std::initializer_list<const Var*> inputs, const Attrs& attrs = {}) {
+Var apply(const Primitive& primitive, const Var* const* inputs, int count, Attrs attrs);
+Var apply(const Primitive& primitive, const Var* inputs, int count, Attrs attrs);
+inline Var apply(const Primitive& primitive, std::initializer_list<const Var*> inputs, Attrs attrs = {}) {
   return apply(primitive, inputs.begin(), static_cast<int>(inputs.size()), attrs);
 }
-inline Var apply(const Primitive& primitive, std::initializer_list<Var> inputs, const Attrs& attrs = {}) {
+inline Var apply(const Primitive& primitive, std::initializer_list<Var> inputs, Attrs attrs = {}) {
   return apply(primitive, inputs.begin(), static_cast<int>(inputs.size()), attrs);
 }
 

@@ -17,11 +17,11 @@ std::atomic<DType> float_dtype{DType::kFloat32};
 
 uint32_t version_of(const Var& x) { return x.array().buffer ? x.array().buffer->version() : 0; }
 
-NodePtr remember(const Primitive& primitive, const Var* const* in, int count, const Attrs& attrs, const Array& out,
+NodePtr remember(const Primitive& primitive, const Var* const* in, int count, Attrs attrs, const Array& out,
                  int64_t value) {
   auto node = std::make_shared<Node>();
   node->primitive = &primitive;
-  if (!(attrs == Attrs{})) node->attrs = std::make_unique<const Attrs>(attrs);
+  node->attrs = attrs;
   node->make_inputs(count);
   node->oldest = UINT64_MAX;
   for (int i = 0; i < count; ++i) {
@@ -112,13 +112,13 @@ class Pointers {
 
 }  // namespace
 
-Var apply(const Primitive& primitive, const Var* in, int count, const Attrs& attrs) {
+Var apply(const Primitive& primitive, const Var* in, int count, Attrs attrs) {
   Pointers<Var> pointers(count);
   for (int i = 0; i < count; ++i) pointers[i] = &in[i];
   return apply(primitive, static_cast<const Var**>(pointers), count, attrs);
 }
 
-Var apply(const Primitive& primitive, const Var* const* in, int count, const Attrs& attrs) {
+Var apply(const Primitive& primitive, const Var* const* in, int count, Attrs attrs) {
   Pointers<Array> arrays(count);
   bool tracked = false;
   for (int i = 0; i < count; ++i) {
@@ -161,7 +161,7 @@ Var apply(const Primitive& primitive, const Var* const* in, int count, const Att
 Var detach(const Var& x) { return x.tracked() || x.weak() ? Var(x.array(), nullptr, x.value()) : x; }
 
 namespace {
-Layout same(Inputs in, const Attrs&) {
+Layout same(Inputs in, Attrs) {
   Layout layout = in[0].layout();
   layout.alias = 0;
   return layout;

@@ -173,6 +173,22 @@ def test_a_plan_can_be_shown_and_profiled() -> None:
     assert rows[0][1] >= rows[-1][1]
 
 
+def test_a_plan_shows_parameters_and_what_its_passes_took_away() -> None:
+    x = fl.asarray(np.ones((2, 3), np.float32))
+
+    def f(x: Any) -> Any:
+        fl.sin(x)
+        return fl.max(x, axis=1) * 2.0 + fl.max(x, axis=1, keepdims=False), fl.relu(
+            fl.linear(x, fl.ones((4, 3)), fl.ones(4))
+        )
+
+    text = str(fl.jit(f).plan(x))
+    assert "max((2, 3)) [axes (1,), keepdims false] -> float32 (2,)" in text
+    assert "taken away: 1 repeated, 1 unread, 1 into products" in text
+    twice = str(fl.jit(lambda x: fl.max(x, axis=1) * fl.max(x, axis=0).sum()).plan(x))
+    assert "axes (0,)" in twice and "axes (1,)" in twice and "repeated" not in twice
+
+
 def test_plans_are_counted() -> None:
     before = fl.info()["counters"]
     f = fl.jit(lambda x: x * 2.0)

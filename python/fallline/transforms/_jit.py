@@ -151,6 +151,8 @@ class Plan:
         rows = self._plan.profile(self._inputs, 5)
         total = sum(seconds for _, seconds in rows)
         head = f"Plan of {self.steps} steps, arena {self.arena_bytes} bytes, {1e6 * total:.2f} us"
+        if self._plan.taken_away:
+            head += f"; taken away: {self._plan.taken_away}"
         return "\n".join([head, *(f"{1e6 * seconds:10.2f} us  {text}" for text, seconds in rows)])
 
 

@@ -1,22 +1,21 @@
-// Which neighbouring steps of a plan have one kernel for all of them?
-#include "plan/peephole.h"
-
+// Which neighbouring steps of a plan have one kernel for all of them?  The rows say so, by roles.
 #include <algorithm>
 #include <iterator>
-#include <string_view>
 #include <unordered_map>
 #include <unordered_set>
 
-#include "primitives/merged.h"
+#include "plan/passes.h"
 
 namespace fallline {
 namespace {
 
 using Step = Graph::Step;
 
-bool name_is(const Step& step, std::string_view name) { return name == step.primitive->name; }
-bool is(const Step& step, std::string_view name, size_t inputs) {
-  return name_is(step, name) && step.in.size() == inputs;
+bool is(const Step& step, Role role) { return step.primitive->role == role; }
+// What the step becomes behind one of that role, or null.
+const Primitive* behind(const Step& step, Role role) {
+  const Merged& merged = step.primitive->before;
+  return merged.role == role && (!merged.when || merged.when(step.attrs)) ? merged.row : nullptr;
 }
 
 template <class Gone>
@@ -47,20 +46,24 @@ class Readers {
 
 // One relu and those who read it, if they are what can be merged.
 struct Pooled {
-  std::vector<Step*> pools;                        // max_pool2d(y)
-  std::vector<std::pair<Step*, Step*>> gradients;  // max_pool2d_input(g, y) and, of that, relu(gy, y, y)
+  std::vector<Step*> pools;                        // pool(y)
+  std::vector<std::pair<Step*, Step*>> gradients;  // pool's gradient of (g, y) and, of that, relu's of (gy, y, y)
 
   bool find(const Step& relu, Readers& readers) {
     size_t pulls = 0;
     for (Step* reader : readers.of(relu.out)) {
-      if (is(*reader, "max_pool2d", 1) && windows_lie_apart(reader->attrs)) {
-        pools.push_back(reader);
-      } else if (is(*reader, "max_pool2d_input", 2) && reader->in[0] != relu.out) {
+      if (behind(*reader, Role::kRelu)) {
+        if (reader->in.size() == 1) {
+          pools.push_back(reader);
+          continue;
+        }
         const auto& next = readers.of(reader->out);
-        if (next.size() != 1 || readers.is_output(reader->out) || !is(*next[0], "relu", 3)) return false;
+        if (reader->in[0] == relu.out || next.size() != 1 || readers.is_output(reader->out) ||
+            !is(*next[0], Role::kReluGrad))
+          return false;
         if (next[0]->in[1] != relu.out || next[0]->in[2] != relu.out) return false;
         gradients.emplace_back(reader, next[0]);
-      } else if (is(*reader, "relu", 3) && reader->in[0] != relu.out) {
+      } else if (is(*reader, Role::kReluGrad) && reader->in[0] != relu.out) {
         ++pulls;
       } else {
         return false;
@@ -70,34 +73,36 @@ struct Pooled {
   }
 };
 
-void merge_relu_into_pooling(std::vector<Step>& steps, const std::vector<int>& outputs) {
-  Readers readers(steps, outputs);
+}  // namespace
+
+void merge_before_pooling(Schedule& schedule) {
+  Readers readers(schedule.steps, schedule.outputs);
   std::vector<const Step*> gone;
-  for (Step& relu : steps) {
+  for (Step& relu : schedule.steps) {
     Pooled found;
-    if (!is(relu, "relu", 1) || readers.is_output(relu.out) || !found.find(relu, readers)) continue;
+    if (!is(relu, Role::kRelu) || readers.is_output(relu.out) || !found.find(relu, readers)) continue;
     gone.push_back(&relu);
     for (Step* pool : found.pools) {
-      pool->primitive = &relu_max_pool_primitive();
+      pool->primitive = behind(*pool, Role::kRelu);
       pool->in = {relu.in[0]};
     }
     for (auto& [pool, pull] : found.gradients) {
       gone.push_back(pool);
-      pull->primitive = &relu_max_pool_input_primitive();
+      pull->primitive = behind(*pool, Role::kRelu);
       pull->in = {pool->in[0], relu.in[0]};
       pull->attrs = pool->attrs;
     }
   }
-  const auto is_gone = [&](const Step& step) { return std::find(gone.begin(), gone.end(), &step) != gone.end(); };
-  drop(steps, is_gone);
+  drop(schedule.steps, [&](const Step& step) { return std::find(gone.begin(), gone.end(), &step) != gone.end(); });
 }
 
 // x + (-y) is x - y.
-void merge_negations(std::vector<Step>& steps, const std::vector<int>& outputs) {
+void merge_negations(Schedule& schedule) {
   std::unordered_map<int, int> negated;  // by the value that holds -y: y
-  for (Step& step : steps) {
-    if (is(step, "negative", 1)) negated[step.out] = step.in[0];
-    if (negated.empty() || !is(step, "add", 2)) continue;
+  for (Step& step : schedule.steps) {
+    if (is(step, Role::kNegative)) negated[step.out] = step.in[0];
+    const Primitive* const difference = negated.empty() ? nullptr : behind(step, Role::kNegative);
+    if (!difference) continue;
     const auto left = negated.find(step.in[0]), right = negated.find(step.in[1]);
     if (right != negated.end()) {
       step.in[1] = right->second;
@@ -106,68 +111,67 @@ void merge_negations(std::vector<Step>& steps, const std::vector<int>& outputs) 
     } else {
       continue;
     }
-    step.primitive = &subtract_primitive();
+    step.primitive = difference;
   }
   if (negated.empty()) return;
-  Readers readers(steps, outputs);
-  const auto unread = [&](const Step& step) {
+  Readers readers(schedule.steps, schedule.outputs);
+  drop(schedule.steps, [&](const Step& step) {
     return negated.count(step.out) && readers.of(step.out).empty() && !readers.is_output(step.out);
-  };
-  drop(steps, unread);
+  });
 }
 
 // Two parts placed among zeros, and added; or some that are added already and one more, for that is the order of sums.
 // What a function that takes its argument apart pulls back is of this kind.
-void merge_unslices(std::vector<Step>& steps, const std::vector<int>& outputs) {
-  Readers readers(steps, outputs);
+void merge_sums(Schedule& schedule) {
+  Readers readers(schedule.steps, schedule.outputs);
   std::unordered_map<int, Step*> placed;  // by the value that they make
   std::unordered_set<int> gone;
-  for (Step& step : steps) {
-    if (name_is(step, "unslice")) placed[step.out] = &step;
-    if (!is(step, "add", 2) || step.in[0] == step.in[1]) continue;
+  for (Step& step : schedule.steps) {
+    if (step.primitive->summed.row) placed[step.out] = &step;
+    if (!is(step, Role::kAdd) || step.in[0] == step.in[1]) continue;
     auto left = placed.find(step.in[0]), right = placed.find(step.in[1]);
     if (left == placed.end() || right == placed.end() || !readers.only(step.in[0]) || !readers.only(step.in[1]))
       continue;
     if (left->second->in.size() == 1) std::swap(left, right);
     const Step &first = *left->second, &last = *right->second;
-    if (last.in.size() != 1 || first.attrs.dims != last.attrs.dims ||
-        first.attrs.starts.size() + last.attrs.starts.size() > kMaxDims)
+    const Summed& summed = first.primitive->summed;
+    OwnAttrs both;
+    if (last.in.size() != 1 || last.primitive->summed.row != summed.row || !summed.join(first.attrs, last.attrs, both))
       continue;
     gone.insert({first.out, last.out});
-    Attrs attrs = first.attrs;
-    for (int64_t start : last.attrs.starts) attrs.starts.push_back(start);
-    for (int64_t by : last.attrs.steps) attrs.steps.push_back(by);
     step.in = first.in;
     step.in.push_back(last.in[0]);
-    step.attrs = attrs;
-    step.primitive = &unslices_primitive();
+    step.attrs = both;
+    step.primitive = summed.row;
     placed[step.out] = &step;
   }
-  drop(steps, [&](const Step& step) { return gone.count(step.out) > 0; });
+  drop(schedule.steps, [&](const Step& step) { return gone.count(step.out) > 0; });
 }
 
-// relu of a dense layer, and on the way back the product times its derivative, while the sums are in registers.
-void merge_relu_into_products(std::vector<Step>& steps, const std::vector<int>& outputs) {
-  Readers readers(steps, outputs);
-  std::unordered_map<int, const Step*> products;
+// While the sums are in registers: relu of a dense layer, and on the way back the product times relu's derivative.
+void merge_ends(Schedule& schedule) {
+  Readers readers(schedule.steps, schedule.outputs);
+  std::unordered_map<int, const Step*> producers;
   std::unordered_set<int> gone;
-  for (Step& step : steps) {
-    if (is(step, "linear", 3) || is(step, "matmul", 2)) products[step.out] = &step;
-    const bool forward = is(step, "relu", 1);
-    if (!forward && !(is(step, "relu", 3) && step.in[1] == step.in[2] && step.in[0] != step.in[1])) continue;
-    const auto found = products.find(step.in[0]);
-    if (found == products.end() || !readers.only(step.in[0])) continue;
-    const Step& product = *found->second;
-    if (is(product, "linear", 3) != forward) continue;
-    gone.insert(product.out);
+  for (Step& step : schedule.steps) {
+    if (step.primitive->after.row) producers[step.out] = &step;
+    const bool pulls = is(step, Role::kReluGrad);
+    if (!is(step, Role::kRelu) && !(pulls && step.in[1] == step.in[2] && step.in[0] != step.in[1])) continue;
+    const auto found = producers.find(step.in[0]);
+    if (found == producers.end() || !readers.only(step.in[0])) continue;
+    const Step& producer = *found->second;
+    if (!is(step, producer.primitive->after.role)) continue;
+    gone.insert(producer.out);
     const int given = step.in.back();
-    step.in = product.in;
-    if (!forward) step.in.push_back(given);
-    step.attrs = product.attrs;
-    step.primitive = forward ? &linear_relu_primitive() : &matmul_relu_grad_primitive();
+    step.in = producer.in;
+    if (pulls) step.in.push_back(given);
+    step.attrs = producer.attrs;
+    step.primitive = producer.primitive->after.row;
   }
-  drop(steps, [&](const Step& step) { return gone.count(step.out) > 0; });
+  drop(schedule.steps, [&](const Step& step) { return gone.count(step.out) > 0; });
 }
+
+namespace {
 
 // Moves what `value` depends on before place `at`, unless that is step `at` itself.
 bool bring_forward(std::vector<Step>& steps, int value, size_t at) {
@@ -190,36 +194,30 @@ bool bring_forward(std::vector<Step>& steps, int value, size_t at) {
   return true;
 }
 
+}  // namespace
+
 // The loss and its gradient at once, where the gradient that comes in does not depend on the loss.
-void merge_cross_entropies(std::vector<Step>& steps) {
+void merge_pairs(Schedule& schedule) {
+  std::vector<Step>& steps = schedule.steps;
   std::vector<Step> losses;
   for (const Step& step : steps)
-    if (is(step, "cross_entropy", 2)) losses.push_back(step);
+    if (step.primitive->paired.row) losses.push_back(step);
   for (const Step& loss : losses) {
     const auto pull = std::find_if(steps.begin(), steps.end(), [&](const Step& step) {
-      return is(step, "cross_entropy_grad", 3) && step.in[0] == loss.in[0] && step.in[1] == loss.in[1];
+      return step.primitive == loss.primitive->paired.other &&
+             std::equal(loss.in.begin(), loss.in.end(), step.in.begin());
     });
     if (pull == steps.end()) continue;
     const Step gradient = *pull;
     const auto is_loss = [&](const Step& step) { return step.out == loss.out; };
     const auto at = std::find_if(steps.begin(), steps.end(), is_loss);
-    if (!bring_forward(steps, gradient.in[2], static_cast<size_t>(at - steps.begin()))) continue;
+    if (!bring_forward(steps, gradient.in.back(), static_cast<size_t>(at - steps.begin()))) continue;
     Step& both = *std::find_if(steps.begin(), steps.end(), is_loss);
-    both.primitive = &cross_entropy_and_grad_primitive();
+    both.primitive = loss.primitive->paired.row;
     both.in = gradient.in;
     both.also = {gradient.out};
     drop(steps, [&](const Step& step) { return step.out == gradient.out; });
   }
-}
-
-}  // namespace
-
-void merge_steps(std::vector<Step>& steps, const std::vector<int>& outputs) {
-  merge_relu_into_pooling(steps, outputs);
-  merge_negations(steps, outputs);
-  merge_unslices(steps, outputs);
-  merge_cross_entropies(steps);
-  merge_relu_into_products(steps, outputs);
 }
 
 }  // namespace fallline
