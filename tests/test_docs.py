@@ -29,8 +29,12 @@ def test_the_new_rule_of_contributing_is_one_of_ours() -> None:
     assert all(line in signs for line in shell.splitlines())
 
 
-@pytest.mark.parametrize("name", ["landscapes.md", "optimizers.md", "plans.md"])
-def test_the_python_of_a_page_runs(name: str) -> None:
+PAGES = ("file-format.md", "landscapes.md", "optimizers.md", "plans.md", "recipes.md")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_python_of_a_page_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     page = (ROOT / "docs" / name).read_text(encoding="utf-8")
     exec(compile("\n".join(blocks(page, "python")), name, "exec"), {"__name__": "page"})
 

@@ -116,6 +116,7 @@ def _checked(o: Options) -> places.Place:
         check.one_of("loss", o.loss, check.LOSSES)
     check.at_least("batch-size", o.batch_size, 1)
     check.at_least("epochs", o.epochs, 1)
+    check.at_most("epochs", o.epochs, 1_000_000)
     check.at_least("seed", o.seed, 0)
     if o.seed >= 2**63:
         raise InputError(f"--seed must be below 2^63, got {o.seed}")

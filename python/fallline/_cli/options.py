@@ -63,6 +63,12 @@ def at_least(option: str, value: float, least: float) -> None:
         raise InputError(f"--{option} must be at least {least:g}, got {value:g}")
 
 
+def at_most(option: str, value: float, most: float) -> None:
+    """Refuse counts that no machine comes to the end of."""
+    if not value <= most:
+        raise InputError(f"--{option} must be at most {most:,}, got {value}")
+
+
 def need(*modules: str) -> None:
     """Say at once which optional libraries are absent."""
     absent = [name for name in modules if not _installed(name)]
