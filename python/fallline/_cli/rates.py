@@ -1,6 +1,6 @@
-"""Which optimizers does the command line offer, and at which rates do they start.
+"""Which optimizers does the command line offer, and at which rates do they start?  See `optim.names`.
 
-Every rule that is made from a name and a rate and trains with `fit`; `benchmarks/optimizer_rates.py` has the figures.
+`benchmarks/optimizer_rates.py` found the rates; `docs/command-line.md` has its figures.
 """
 
 from __future__ import annotations
@@ -8,11 +8,31 @@ from __future__ import annotations
 from fallline import optim
 
 MEASURED: dict[str, float] = {
-    "adagrad": 0.02,
-    "adam": 2e-3,
-    "adamw": 2e-3,
-    "momentum": 0.02,
+    "adabelief": 0.002,
+    "adadelta": 1,
+    "adafactor": 5,
+    "adagrad": 0.1,
+    "adam": 0.002,
+    "adamax": 0.05,
+    "adamw": 0.002,
+    "adan": 0.05,
+    "ademamix": 0.002,
+    "adopt": 0.002,
+    "aggmo": 0.01,
+    "amsgrad": 0.002,
+    "asgd": 0.2,
+    "ftrl": 0.2,
+    "lamb": 0.005,
+    "lars": 5,
+    "lion": 0.001,
+    "madgrad": 0.001,
+    "momentum": 0.05,
+    "muon": 0.005,
+    "nadam": 0.002,
+    "nadamw": 0.002,
     "nesterov": 0.02,
-    "sgd": 0.1,
+    "nesterovlookahead": 0.02,
+    "qhm": 1,
+    "sgd": 0.2,
 }
 RATES = {name: MEASURED.get(name) or optim.get(name).hyperparameters()["lr"] for name in optim.names()}
