@@ -32,7 +32,17 @@ MEASURED: dict[str, float] = {
     "nadamw": 0.002,
     "nesterov": 0.02,
     "nesterovlookahead": 0.02,
+    "novograd": 0.01,
+    "qhadam": 0.002,
     "qhm": 1,
+    "radam": 0.01,
+    "rmsprop": 0.01,
+    "rprop": 0.02,
+    "schedulefreeadamw": 0.002,
+    "schedulefreesgd": 0.2,
     "sgd": 0.2,
+    "signum": 0.001,
+    "sm3": 0.2,
+    "yogi": 0.05,
 }
 RATES = {name: MEASURED.get(name) or optim.get(name).hyperparameters()["lr"] for name in optim.names()}
