@@ -7,6 +7,11 @@ set(FALLLINE_WASM_OUTPUT "${CMAKE_CURRENT_SOURCE_DIR}/python/fallline/playground
   "Where fallline_wasm puts the module")
 
 if(FALLLINE_WASM_CLANG)
+  execute_process(
+    COMMAND "${FALLLINE_WASM_CLANG}" --target=wasm32-wasi -stdlib=libc++ -include cmath -x c++ -fsyntax-only /dev/null
+    RESULT_VARIABLE no_wasm OUTPUT_QUIET ERROR_QUIET)
+endif()
+if(FALLLINE_WASM_CLANG AND no_wasm EQUAL 0)
   # From the source folder with relative paths, so that no path of this machine gets into the file.
   add_custom_target(fallline_wasm
     COMMAND "${FALLLINE_WASM_CLANG}" --target=wasm32-wasi -std=c++17 -O2 -DNDEBUG -stdlib=libc++ -fno-exceptions -fno-rtti

@@ -136,7 +136,7 @@ class Walk {
 
   // The running numbers of the next row, from this one.
   void advance(int64_t t) {
-    double next[16];
+    double next[kMostHypers];
     const size_t width = static_cast<size_t>(rule_.hyper_count);
     std::memcpy(next, hypers_, width * sizeof(double));
     rule_.advance(next, t);
@@ -149,7 +149,7 @@ class Walk {
   bool looks_;
   double* hypers_;  // of the next step
   Terrain terrain_;
-  Two w_, slow_, slots_[8];
+  Two w_, slow_, slots_[kMostSlots];
 };
 
 }  // namespace wasm

@@ -45,8 +45,10 @@ void step(const Coef<Real>& k, const double* g, double* w, Two* slots, std::inde
     ((slots[I][i] = s[I].v), ...);
   }
 }
+constexpr size_t kMostSlots = 8, kMostHypers = 20;
 template <class R>
 void step(const Coef<Real>& k, const double* g, double* w, Two* slots) {
+  static_assert(R::kSlots.size() <= kMostSlots && R::kHypers.size() <= kMostHypers, "raise kMostSlots or kMostHypers");
   step<R>(k, g, w, slots, std::make_index_sequence<R::kSlots.size()>());
 }
 

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,25 +36,23 @@ def decoded(value: Any) -> Any:
 
 
 @pytest.fixture(scope="session")
-def engine() -> Engine:
+def engine() -> Iterator[Engine]:
     """Return a function that takes calls of the engine, lists of a name and arguments, and returns the results."""
     node = shutil.which("node")
     if node is None:
         pytest.skip("no node")
+    command = [node, str(DRIVE), str(FOLDER / "engine.js"), MODULE]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None and process.stdout is not None
+        told, heard = process.stdin, process.stdout
 
-    def ask(*calls: list[Any]) -> list[Any]:
-        run = subprocess.run(
-            [node, str(DRIVE), str(FOLDER / "engine.js"), MODULE],
-            input=json.dumps(calls),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert run.returncode == 0, run.stderr
-        answers = json.loads(run.stdout)
-        return [RuntimeError(a["error"]) if "error" in a else decoded(a["value"]) for a in answers]
+        def ask(*calls: list[Any]) -> list[Any]:
+            told.write(json.dumps(calls) + "\n")
+            told.flush()
+            answers = json.loads(heard.readline())
+            return [RuntimeError(a["error"]) if "error" in a else decoded(a["value"]) for a in answers]
 
-    return ask
+        yield ask
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,8 @@
-// Answers calls of the engine: a list of [function, arguments] on standard input, their results on standard output.
+// Answers calls of the engine: on each line of standard input a list of [function, arguments], on each line of standard
+// output their results.
 // Arrays of numbers go as base64, for JSON has no NaN and no infinity. {made: options} stands for a line.
 import fs from "node:fs";
+import readline from "node:readline";
 import {pathToFileURL} from "node:url";
 
 const [script, module] = process.argv.slice(2);
@@ -23,13 +25,15 @@ function withLines(value) {
   return "made" in found ? engine.line(found.made) : found;
 }
 
-const calls = JSON.parse(fs.readFileSync(0, "utf8"));
-const answers = calls.map(([name, ...given]) => {
+function answer([name, ...given]) {
   try {
     const member = {...engine, presets}[name];
     return {value: encoded(typeof member === "function" ? member(...given.map(withLines)) : member)};
   } catch (error) {
     return {error: error.message};
   }
-});
-process.stdout.write(JSON.stringify(answers));
+}
+
+for await (const line of readline.createInterface({input: process.stdin})) {
+  process.stdout.write(`${JSON.stringify(JSON.parse(line).map(answer))}\n`);
+}
