@@ -50,8 +50,8 @@ def test_the_table_has_every_digit(tab: Tab, address: str, tmp_path: Path) -> No
     assert np.isnan(found[-1, 4])
 
 
-def test_the_link_is_shown_and_closed_by_keys(tab: Tab, address: str) -> None:
-    page = tab().open(address, STATE)
+def test_the_link_is_shown_and_closed_by_keys(tab: Tab, file_address: str) -> None:
+    page = tab().open(file_address, STATE)
     page.tab.locator(".export-link").click()
     link = page.tab.get_by_label("the link").input_value()
     assert set(STATE.split("&")) <= set(link.partition("#")[2].split("&"))

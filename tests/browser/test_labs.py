@@ -49,8 +49,8 @@ def test_the_start_is_dragged_by_mouse_and_paths_follow(tab: Tab, address: str, 
 
 
 @BOTH
-def test_a_click_moves_the_start(tab: Tab, address: str, size: str) -> None:
-    page = tab(size).open(address, "lab=optimizers&landscape=himmelblau&start=-1,-1&run=sgd;lr:0.005")
+def test_a_click_moves_the_start(tab: Tab, file_address: str, size: str) -> None:
+    page = tab(size).open(file_address, "lab=optimizers&landscape=himmelblau&start=-1,-1&run=sgd;lr:0.005")
     box = page.tab.locator(f"{MAP} .edge").bounding_box()
     page.tab.mouse.click(box["x"] + box["width"] * 0.75, box["y"] + box["height"] * 0.25)
     assert np.allclose(start_of(page), [2.5, 2.5], atol=0.05)
@@ -135,8 +135,7 @@ def test_who_wants_less_motion_sees_the_end_at_once(tab: Tab, file_address: str)
     assert page.tab.locator(".told").inner_text() == "300 / 300"
 
 
-@pytest.mark.parametrize("lab", ["optimizers", "line"])
-@BOTH
+@pytest.mark.parametrize(("lab", "size"), [("optimizers", "desktop"), ("line", "phone")])
 def test_every_control_does_something(tab: Tab, file_address: str, lab: str, size: str) -> None:
     """Each native control, one after the other: a key or a click changes the state, the paths or what is shown."""
     page = tab(size).open(file_address, f"lab={lab}")
@@ -169,15 +168,16 @@ def test_every_control_does_something(tab: Tab, file_address: str, lab: str, siz
         assert page.ask(everything) != before, select.evaluate("(e) => e.ariaLabel ?? e.labels[0].textContent")
 
 
-def test_optimizers_are_added_changed_and_removed(tab: Tab, address: str) -> None:
-    page = tab().open(address, "lab=optimizers&landscape=beale&start=-1,2")
+def test_optimizers_are_added_changed_and_removed(tab: Tab, file_address: str) -> None:
+    page = tab().open(file_address, "lab=optimizers&landscape=beale&start=-1,2")
     count = lambda: page.tab.locator(".card").count()  # noqa: E731
     before = count()
     keys = [r["key"] for r in page.ask("page.engine.rules.map(({key}) => ({key}))")]
-    for key in keys[:20]:
+    for key in keys[3::3]:
         page.tab.get_by_label("Add an optimizer").select_option(key)
-    assert count() == before + 20
-    assert len(page.ask("page.labs.optimizers.results().map(({result}) => result.losses.length)")) == before + 20
+    added = len(keys[3::3])
+    assert count() == before + added >= 10
+    assert len(page.ask("page.labs.optimizers.results().map(({result}) => result.losses.length)")) == before + added
     page.tab.get_by_label("Optimizer 1", exact=True).select_option("adam")
     assert page.spec(0)["optimizer"]["rule"] == "adam"
     while count() > 1:
@@ -186,8 +186,8 @@ def test_optimizers_are_added_changed_and_removed(tab: Tab, address: str) -> Non
     assert page.tab.locator(".card .remove").count() == 0
 
 
-def test_the_view_turns_and_zooms(tab: Tab, address: str) -> None:
-    page = tab().open(address, "lab=optimizers&landscape=rosenbrock&run=adam;lr:0.1")
+def test_the_view_turns_and_zooms(tab: Tab, file_address: str) -> None:
+    page = tab().open(file_address, "lab=optimizers&landscape=rosenbrock&run=adam;lr:0.1")
     page.tab.get_by_role("button", name="Zoom in").click()
     assert page.ask("page.state.optimizers.zoom") == [[-2.2, -0.2], [0, 2]]
     page.tab.get_by_role("button", name="The whole map").click()
@@ -248,8 +248,8 @@ def test_every_lesson_ends_as_it_says(tab: Tab, file_address: str) -> None:
     assert not wrong
 
 
-def test_momentum_in_a_ravine_is_there_in_two_clicks(tab: Tab, address: str) -> None:
-    page = tab().open(address)
+def test_momentum_in_a_ravine_is_there_in_two_clicks(tab: Tab, file_address: str) -> None:
+    page = tab().open(file_address)
     page.tab.get_by_role("button", name="Why momentum?").click()
     page.tab.get_by_role("button", name="Reset").click()
     assert "walls" in page.tab.locator(".lesson p").inner_text()

@@ -13,8 +13,10 @@ from fallline import landscapes
 Tab = Callable[..., Page]
 
 
-def test_data_and_landscape_are_the_library_s(tab: Tab, address: str) -> None:
-    page = tab().open(address, "lab=line&points=40&noise=0.3&slope=1.5&intercept=-0.5&sample=2&batch=0&run=sgd;lr:0.1")
+def test_data_and_landscape_are_the_library_s(tab: Tab, file_address: str) -> None:
+    page = tab().open(
+        file_address, "lab=line&points=40&noise=0.3&slope=1.5&intercept=-0.5&sample=2&batch=0&run=sgd;lr:0.1"
+    )
     f = landscapes.line(points=40, noise=0.3, slope=1.5, intercept=-0.5, seed=2)
     assert page.tab.locator(".points").first.get_attribute("d").count("M") == 40
     losses = page.ask("Array.from(page.labs.line.results()[0].result.losses)")
@@ -22,8 +24,8 @@ def test_data_and_landscape_are_the_library_s(tab: Tab, address: str) -> None:
 
 
 @pytest.mark.parametrize(("kind", "axis"), [("start", 0), ("truth", 1)])
-def test_both_dots_are_dragged(tab: Tab, address: str, kind: str, axis: int) -> None:
-    page = tab().open(address, "lab=line")
+def test_both_dots_are_dragged(tab: Tab, file_address: str, kind: str, axis: int) -> None:
+    page = tab().open(file_address, "lab=line")
     dot = page.tab.locator(f".line .handle.{kind}")
     box = dot.locator(".dot").bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
@@ -69,8 +71,8 @@ def test_the_four_parts_of_a_step(tab: Tab, address: str) -> None:
     assert page.tab.locator(".told").inner_text() == "1 / 60"
 
 
-def test_quick_choices_of_rate_batch_and_loss(tab: Tab, address: str) -> None:
-    page = tab().open(address, "lab=line&points=50&noise=0.4")
+def test_quick_choices_of_rate_batch_and_loss(tab: Tab, file_address: str) -> None:
+    page = tab().open(file_address, "lab=line&points=50&noise=0.4")
     for name, lr in (("small", 0.01), ("medium", 0.1), ("large", 0.9)):
         page.tab.get_by_role("button", name=name, exact=True).click()
         assert page.spec(0, "line")["optimizer"]["hypers"]["lr"] == lr
@@ -81,8 +83,8 @@ def test_quick_choices_of_rate_batch_and_loss(tab: Tab, address: str) -> None:
     assert page.ask("page.labs.line.results()[0].spec.line.loss") == "mae"
 
 
-def test_cost_ends_below_that_of_the_ground_truth_and_the_page_says_why(tab: Tab, address: str) -> None:
-    page = tab().open(address, "lab=line&points=10&noise=1&batch=0&steps=400&run=sgd;lr:0.1")
+def test_cost_ends_below_that_of_the_ground_truth_and_the_page_says_why(tab: Tab, file_address: str) -> None:
+    page = tab().open(file_address, "lab=line&points=10&noise=1&batch=0&steps=400&run=sgd;lr:0.1")
     assert "below the ground truth" in page.tab.locator(".card .outcome").inner_text()
     f = landscapes.line(points=10, noise=1.0, slope=2.0, intercept=-1.0, seed=0)
     assert f(*page.points(0, "line")[-1]) < f(2.0, -1.0)

@@ -55,8 +55,8 @@ def steps(optimizer: Any, f: Any, start: list[float], count: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", ["rosenbrock", "himmelblau", "beale"])
-def test_drawn_paths_are_those_of_opt_step(tab: Callable[..., Page], address: str, name: str) -> None:
-    page = tab().open(address, f"lab=optimizers&landscape={name}&start=-1.2,1&steps=120&{RULES}")
+def test_drawn_paths_are_those_of_opt_step(tab: Callable[..., Page], file_address: str, name: str) -> None:
+    page = tab().open(file_address, f"lab=optimizers&landscape={name}&start=-1.2,1&steps=120&{RULES}")
     for i, optimizer in enumerate(CLASSES):
         wanted = steps(optimizer(), getattr(landscapes, name), [-1.2, 1.0], 120)
         assert np.array_equal(page.points(i), wanted, equal_nan=True), i

@@ -66,16 +66,16 @@ def test_a_strange_link_gives_a_page(tab: Tab, file_address: str, link: str) -> 
     assert np.isfinite(page.points(0)).all()
 
 
-def test_a_lesson_hides_what_it_does_not_need(tab: Tab, address: str) -> None:
-    page = tab().open(address, "lab=optimizers&embed=1&hide=presets,runs,more,charts,tabs,exports")
+def test_a_lesson_hides_what_it_does_not_need(tab: Tab, file_address: str) -> None:
+    page = tab().open(file_address, "lab=optimizers&embed=1&hide=presets,runs,more,charts,tabs,exports")
     for hidden in (".presets", ".cards", ".settings", ".chart", ".tabs", ".exports", "footer", "h1"):
         assert not page.tab.locator(hidden).first.is_visible(), hidden
     assert page.tab.locator(".plane").first.is_visible()
     assert page.tab.locator(".player .run").is_visible()
 
 
-def test_light_and_dark(tab: Tab, address: str) -> None:
-    page = tab(color_scheme="dark").open(address)
+def test_light_and_dark(tab: Tab, file_address: str) -> None:
+    page = tab(color_scheme="dark").open(file_address)
     root = page.tab.locator("#playground")
     assert root.get_attribute("data-theme") == "dark"
     dark = page.tab.locator(".plane image").first.get_attribute("href")
