@@ -1,6 +1,6 @@
 // How does a number change from step to step? A small line chart, with a cursor at the step that is shown.
 
-import {change, draw, show} from "./dom.js";
+import {change, draw, identity, show} from "./dom.js";
 import {ticks} from "./plane.js";
 
 const MARGIN = {left: 56, right: 18, top: 24, bottom: 34};
@@ -8,7 +8,7 @@ const MARGIN = {left: 56, right: 18, top: 24, bottom: 34};
 /** A chart in its own SVG; `seek(t)` is called when someone clicks or drags over it. */
 export function chart({label, across = "step", seek, resized = () => {}, height = 200}) {
   const node = draw("svg", {class: "chart", role: "img", "aria-label": label, height});
-  const state = {width: 480, height, last: 1};
+  const state = {width: 480, height, last: 1, clip: identity("clip")};
   new ResizeObserver(() => {
     if (!node.clientWidth || node.clientWidth === state.width) return;
     state.width = node.clientWidth;
@@ -43,13 +43,15 @@ function paint(node, state, {series, log, cursor, levels = [], last, across, xs,
   change(node, {viewBox: `0 0 ${width} ${height}`});
   const text = (px, py, anchor, words, kind = "tick") => draw("text", {x: px, y: py, class: kind, "text-anchor": anchor}, words);
   const marks = log ? decades(low, high) : ticks(low, high, 4);
+  const inside = {x: MARGIN.left, y: MARGIN.top, width: width - MARGIN.left - MARGIN.right, height: height - MARGIN.top - MARGIN.bottom};
   node.replaceChildren(
+    draw("clipPath", {id: state.clip}, draw("rect", inside)),
     ...marks.map((v) => draw("line", {class: "grid", x1: MARGIN.left, x2: width - MARGIN.right, y1: y(v), y2: y(v)})),
     ...marks.map((v) => text(MARGIN.left - 6, y(v) + 4, "end", show(v, 3))),
     ...ticks(x0, x1, Math.max(3, width / 110)).map((v) => text(x(v), height - MARGIN.bottom + 16, "middle", show(v, 4))),
     text(width - MARGIN.right, height - 2, "end", across, "name"),
     ...levels.flatMap((l) => [draw("line", {class: "level", x1: MARGIN.left, x2: width - MARGIN.right, y1: y(l.value), y2: y(l.value)}), text(width - MARGIN.right, y(l.value) - 4, "end", l.title)]),
-    ...series.flatMap((s) => strokes(s, x, y, log, xs ? (x1 - x0) / Math.max(1, s.values.length - 1) : 1, x0)),
+    draw("g", {"clip-path": `url(#${state.clip})`}, series.flatMap((s) => strokes(s, x, y, log, xs ? (x1 - x0) / Math.max(1, s.values.length - 1) : 1, x0))),
     cursor === undefined ? "" : draw("line", {class: "cursor", x1: x(cursor), x2: x(cursor), y1: MARGIN.top, y2: height - MARGIN.bottom}),
     name ? text(MARGIN.left, 13, "start", name, "name") : "",
   );

@@ -71,6 +71,7 @@ export function optimizersLab({engine, lab, root, server, dark, say, saved, link
   function rebuild() {
     view.forget();
     play.length(lab.steps);
+    play.pace(lab.speed);
     bar.set();
     set.set();
     runCards.build();

@@ -57,7 +57,7 @@ export function plane({label, names, resized = () => {}, square = true}) {
     },
     ground: (relief) => layers.ground.replaceChildren(...(relief ? ground(frame, relief) : [])),
     curve: (heights) => layers.ground.replaceChildren(draw("path", {class: "curve", d: trace(frame, heights)})),
-    axes: () => layers.axes.replaceChildren(...axes(frame, names)),
+    axes: (other = names) => layers.axes.replaceChildren(...axes(frame, other)),
     marks: (list) => layers.marks.replaceChildren(...list.map((mark) => sign(frame, mark))),
     paths: (list) => paths(frame, layers.paths, list),
     arrows: (list) => layers.arrows.replaceChildren(...list.flatMap((a) => arrow(frame, a))),
@@ -88,12 +88,12 @@ function geometry() {
 export const inside = ([[x0, x1], [y0, y1]], x, y) => x >= x0 && x <= x1 && y >= y0 && y <= y1;
 
 // relief: {grid, n, shade, map, dark}
-function ground(frame, {grid, n, shade, map, dark}) {
+function ground(frame, {grid, n, shade, map, dark, levels: count = LEVELS}) {
   const {left, top, width, height} = frame.box();
   const picture = draw("image", {x: left, y: top, width, height, preserveAspectRatio: "none", href: image(grid, n, shade, table(map, dark))});
   const x = (i) => left + (i / (n - 1)) * width;
   const y = (j) => top + height - (j / (n - 1)) * height;
-  const levels = Array.from({length: LEVELS}, (_, k) => shade.height((k + 0.5) / LEVELS));
+  const levels = Array.from({length: count}, (_, k) => shade.height((k + 0.5) / count));
   const isolines = levels.map((level) => draw("path", {class: "isoline", d: contour(grid, n, n, level, x, y)}));
   return [picture, ...isolines];
 }

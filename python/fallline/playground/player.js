@@ -55,7 +55,7 @@ export function player({steps, speed, t = steps, at, fast = () => {}}) {
   }
   show();
   const node = make("div", {class: "player"}, make("div", {class: "buttons"}, run, one, back, told), scrub, pace.node);
-  return {node, state, start, pause, to, length: (n, end = true) => {
+  return {node, state, start, pause, to, pace: (v) => { pace.set(v); state.speed = v; }, length: (n, end = true) => {
     state.steps = n;
     if (end || state.t > n) state.t = n;
     show();

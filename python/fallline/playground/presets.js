@@ -21,7 +21,7 @@ export const PRESETS = [
     key: "limit", title: "Stability limit", rows: ["R159"], ends: ["found", "left", "found", "left"],
     question: "How large may the learning rate be, and why does momentum allow a larger one?",
     answer: "The walls have curvature L = 20. Gradient descent is stable below 2 / L = 0.1: 0.098 converges, 0.102 does not. Momentum μ is stable below 2 (1 + μ) / L, with μ = 0.5 below 0.15: 0.147 converges, 0.153 does not. The map of learning rate and momentum below shows the border.",
-    state: {landscape: "ravine", steps: 150, runs: [run("sgd", {lr: 0.098}), run("sgd", {lr: 0.102}), run("momentum", {lr: 0.147, momentum: 0.5}), run("momentum", {lr: 0.153, momentum: 0.5})]},
+    state: {landscape: "ravine", steps: 150, focus: 2, runs: [run("sgd", {lr: 0.098}), run("sgd", {lr: 0.102}), run("momentum", {lr: 0.147, momentum: 0.5}), run("momentum", {lr: 0.153, momentum: 0.5})]},
   },
   {
     key: "pits", title: "Small pits", rows: ["R149"], ends: ["way", "found"],
@@ -74,7 +74,7 @@ export const PRESETS = [
   {
     key: "ahead", title: "Look-ahead", rows: ["R37", "R147"], ends: ["found", "found"],
     question: "What does Nesterov's look-ahead change?",
-    answer: "Nesterov makes the big jump first, along the momentum it has (green, dashed), and then corrects by the gradient where it landed (black). Plain momentum takes the gradient before the jump. The correction comes a step earlier, so it swings less. Press Reset, then Step.",
+    answer: "Nesterov makes the big jump first, along the momentum it has (green, dashed), and then corrects by the gradient where it landed (the solid arrow). Plain momentum takes the gradient before the jump. The correction comes a step earlier, so it swings less. Press Reset, then Step.",
     state: {landscape: "ravine", steps: 40, speed: 4, gradient: true, momentum: true, ahead: true, runs: [run("nesterov_lookahead", {lr: 0.04, momentum: 0.8}), run("momentum", {lr: 0.04, momentum: 0.8})]},
   },
   {

@@ -98,30 +98,32 @@ function ruleOptions(engine, server) {
 }
 
 const scheduleOptions = (engine) => [["constant", "none"], ...usable(engine).map((s) => [s.name, s.label.replaceAll("_", " ")])];
-const usable = (engine) => engine.schedules.filter((s) => s.name !== "constant" && s.parameters.every((p) => typeof p.value === "number" || p.choices));
+const usable = (engine) => engine.schedules.filter((s) => s.name !== "constant" && !s.marks && !s.parts); // those that are numbers alone
 
 const fill = (given, name, value) => {
-  for (const key of [name, "peak", "value"]) if (key in given) return void (given[key] = value);
+  for (const key of [name, "peak", "value", "high"]) if (key in given) return void (given[key] = value);
 };
 
 function begin(engine, name, rate, steps) {
   const known = engine.schedules.find((s) => s.name === name);
   const given = Object.fromEntries(known.parameters.map((p) => [p.name, p.value]));
   fill(given, "initial", rate);
-  if ("steps" in given) given.steps = steps;
-  if ("every" in given) given.every = Math.max(1, Math.round(steps / 4));
+  const lengths = {steps: 1, every: 0.25, period: 0.25, half_period: 0.125, warmup: 0.1, stable: 0.5, decay: 0.4};
+  for (const [key, share] of Object.entries(lengths)) if (key in given) given[key] = Math.max(1, Math.round(steps * share));
+  if ("low" in given) given.low = rate / 10;
+  if ("final" in given && given.final > rate) given.final = rate / 10;
   return given;
 }
 
 function schedule(timed, engine, changed) {
   const known = engine.schedules.find((s) => s.name === timed.name);
-  return known.parameters.filter((p) => !["initial", "peak"].includes(p.name)).map((p) => {
+  return known.parameters.filter((p) => !["initial", "peak", "high"].includes(p.name)).map((p) => {
     const write = (v) => {
       timed.arguments[p.name] = v;
       changed();
     };
     if (p.choices) return choice({label: p.name.replaceAll("_", " "), value: timed.arguments[p.name], options: p.choices.map((c) => [c, c]), onchange: write}).node;
-    const whole = Number.isInteger(p.value) && p.value > 1;
+    const whole = ["length", "duration"].includes(p.range);
     const high = whole ? 500 : Math.max(1, 4 * p.value);
     return slider({label: p.name.replaceAll("_", " "), value: timed.arguments[p.name], low: whole ? 1 : 0, high, whole, onchange: write}).node;
   });

@@ -35,7 +35,7 @@ export function scene({label, names, redraw, dark}) {
     if (view === "contour") {
       if (fresh || memory.drawn !== memory.key) {
         if (content.dimensions !== 1) flat.ground({...memory, ...look});
-        flat.axes();
+        flat.axes(content.dimensions === 1 ? [names[0], "loss"] : names);
         memory.drawn = memory.key;
       }
       flat.marks(marks);

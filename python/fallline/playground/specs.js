@@ -4,7 +4,7 @@
 export function sound(run, engine, odd = []) {
   const rule = ruleOf(engine, run.rule);
   if (!rule) return odd.push(run.rule), null;
-  const fits = ({name, range}, v) => Number.isFinite(v) && {any: true, nonnegative: v >= 0, unit: v >= 0 && v < 1, closed_unit: v >= 0 && v <= 1, flag: v === 0 || v === 1}[range];
+  const fits = ({name, range}, v) => Number.isFinite(v) && ({any: true, nonnegative: v >= 0, unit: v >= 0 && v < 1, closed_unit: v >= 0 && v <= 1, flag: v === 0 || v === 1}[range] ?? true);
   const hypers = {};
   for (const [name, value] of Object.entries(run.hypers)) {
     const hyper = rule.hypers.find((h) => h.name === name);

@@ -43,8 +43,8 @@ export function sweep({engine, run, spec, set, look}) {
     if (!grid) return;
     const share = second();
     view.frame.window = [RATES, SHARES];
-    view.ground({grid, n: COUNT, shade: shading(grid, "log"), ...look()});
-    view.axes();
+    view.ground({grid, n: COUNT, shade: shading(grid, "log"), levels: 0, ...look()});
+    view.axes(["log₁₀ α", share ? share.letter : "(it has none)"]);
     const lr = run().hypers.lr ?? 1e-3;
     handle.place(Math.log10(lr), share ? run().hypers[share.name] ?? share.value : 0);
     const letter = share ? `, ${share.letter} = ${show(best.beta)}` : "";

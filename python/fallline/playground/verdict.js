@@ -1,6 +1,5 @@
 // Where did a path end? In a minimum and since when, still on its way, off the map, or out of the numbers.
 
-import {show} from "./dom.js";
 import {inside} from "./plane.js";
 
 const CLOSE = 0.012; // of the map's diagonal: within this of a minimum a path has arrived
@@ -25,11 +24,11 @@ export function verdict(result, window, minima, drift = [0, 0]) {
     let step = last;
     while (step > 0 && near(step - 1)) step--;
     const global = minimum[2] <= lowest + 1e-6 * (1 + Math.abs(lowest));
-    const place = global ? "the minimum" : "a local minimum, not the lowest";
+    const place = global ? "the minimum" : "a local minimum (not the lowest)";
     return {kind: global ? "found" : "local", step, minimum, text: drift[0] || drift[1] ? `it follows ${place}` : `in ${place} from step ${step} on`};
   }
   const still = Math.hypot(points[2 * last] - points[2 * last - 2], points[2 * last + 1] - points[2 * last - 1]) < radius / 2000;
-  return {kind: "way", step: last, text: still ? `stuck at loss ${show(losses[last])}` : `on its way after ${last} steps`};
+  return {kind: "way", step: last, text: still ? "stuck" : `on its way after ${last} steps`};
 }
 
 /** The step from which on the path stays outside the window, or null. */
