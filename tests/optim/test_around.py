@@ -134,7 +134,7 @@ def test_a_switch_by_epochs_is_at_the_epoch_in_fit() -> None:
         model = fl.nn.Linear(3, 1, rng=fl.random.default_rng(0))
         opt = optim.SwitchTo(optim.Adam(0.1), optim.SGD(0.01), **at)  # type: ignore[arg-type]
         fl.fit(model, x, y, loss="mse", optimizer=opt, epochs=3, batch_size=16, progress=False)
-        assert [part.t for part in opt.parts] == [opt.turn.end(), 12 - (opt.turn.end() or 0)]
+        assert [part.t for part in opt.parts] == [opt._turn.end(), 12 - (opt._turn.end() or 0)]
         paths.append(np.asarray(model.parameters()["weight"]).tobytes())
     assert paths[0] == paths[1]
     assert len({*paths}) == 3  # a step earlier or later is another path

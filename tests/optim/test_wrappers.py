@@ -162,6 +162,7 @@ def test_frozen_parameters_stay() -> None:
 @pytest.mark.parametrize(
     "call, words",
     [
+        (lambda: optim.chain(optim.accumulate(2), optim.accumulate(3), optim.SGD(1.0)), "write accumulate(2 * 3)"),
         (lambda: optim.chain(optim.SGD(1.0), optim.clip_value(1.0)), "then one optimizer"),
         (lambda: optim.chain(optim.clip_value(0.0), optim.SGD(1.0)), "limit must be positive"),
         (lambda: optim.partition({"a": optim.SGD(1.0)}).step({"b": np.ones(1)}, {"b": np.ones(1)}), "no pattern takes"),

@@ -16,7 +16,7 @@ from fallline.optim import schedules
 from fallline.optim._base import Hyper, Optimizer
 from fallline.optim._clock import Clock
 from fallline.optim._kinds import a_transform, an_optimizer, not_negative, patterns
-from fallline.optim.transforms import Transform
+from fallline.optim.transforms import Link, Transform
 
 __all__ = ["SAM", "Chain", "Partition", "SwitchTo", "chain", "partition"]
 
@@ -171,6 +171,12 @@ class Chain(Wrapper):
             check("chain", f"link {i}", a_transform, link)
         super().__init__(check("chain", "the last link", an_optimizer, last))
         self.transforms: list[Any] = transforms
+        gathers = [t.every for t in transforms if isinstance(t, Link) and t.call[0] == "accumulate"]
+        if len(gathers) > 1:  # both would gather in the same sum
+            times = " * ".join(map(str, gathers))
+            raise ValueError(
+                f"[chain] accumulate() may stand in a chain once, got {len(gathers)}; write accumulate({times})"
+            )
 
     def __repr__(self) -> str:
         return f"chain({', '.join(map(repr, [*self.transforms, self.inner]))})"
@@ -329,23 +335,24 @@ class SwitchTo(Wrapper):
         super().__init__(first, then)
         # A schedule that is 0, and 1 from there on: it has the clock, and is checked and filled in as others are.
         self._at = at
-        self.turn = schedules.piecewise([at], [0.0, 1.0], per=per, steps_per_epoch=steps_per_epoch)
+        self._turn = schedules.piecewise([at], [0.0, 1.0], per=per, steps_per_epoch=steps_per_epoch)
 
     def _clocks(self, clock: Clock, total: int | None) -> list[tuple[Clock, int | None]]:
-        self.turn = self.turn.on(clock, total)
-        at = (self.turn.end() or 0) * clock.every
+        self._turn = self._turn.on(clock, total)
+        at = (self._turn.end() or 0) * clock.every
         lengths = (None, None) if total is None else (min(total, at), max(total - at, 0))
         return [(clock, lengths[0]), (clock.since(at), lengths[1])]
 
     def __repr__(self) -> str:
-        return f"SwitchTo({self.parts[0]!r}, {self.parts[1]!r}, at={self._at}, per={self.turn.per!r})"
+        return f"SwitchTo({self.parts[0]!r}, {self.parts[1]!r}, at={self._at}, per={self._turn.per!r})"
 
     @property
     def inner(self) -> Optimizer:
         """The one whose turn it is."""
-        return self.parts[int(self.turn(self.t))]
+        begins = self.t == 0 and self._at > 0  # this is known also where the length of an epoch is not
+        return self.parts[0 if begins else int(self._turn(self.t))]
 
     def step(self, params: Any, grads: Any) -> None:
         """Step with the one whose turn it is."""
-        self.inner.step(params, grads)
+        self.parts[int(self._turn(self.t))].step(params, grads)
         self.t += 1
