@@ -215,33 +215,36 @@ struct QHAdam {
 };
 
 // Adan. Xie et al. 2022, Algorithm 1, with b = 1 - beta for the paper's beta and d = g - p, p the previous gradient:
-// n <- b3 n + (1 - b3) (g + b2 d)^2,  w <- w - lr (m^ + b2 v^) / (sqrt(n^) + eps).  k.d = lr b2 / (1 - b2^t).
+// n <- b3 n + (1 - b3) (g + b2 d)^2,  w <- w - lr (m^ + b2 v^) / (sqrt(n^) + eps).  k.c is the weight of d, b2 or 1 -
+// b2, k.d = lr k.c / (1 - b2^t).
 struct Adan {
   static constexpr const char* kName = "adan";
   static constexpr auto kSlots = slots(mean("m"), mean("v"), square("n"), mean("p"));
-  static constexpr auto kHypers = hypers(nonnegative("lr", 1e-3), unit("beta1", 0.98), unit("beta2", 0.92),
-                                         unit("beta3", 0.99), nonnegative("eps", 1e-8), nonnegative("eps_root", 0));
+  static constexpr auto kHypers =
+      hypers(nonnegative("lr", 1e-3), unit("beta1", 0.98), unit("beta2", 0.92), unit("beta3", 0.99),
+             nonnegative("eps", 1e-8), nonnegative("eps_root", 0), flag("small_difference", 0));
   template <class D>
   static Coef<D> coef(const D* h, int64_t t) {
-    const auto [lr, b1, b2, b3, eps, eps_root] = first<6>(h);
+    const auto [lr, b1, b2, b3, eps, eps_root, small] = first<7>(h);
+    const D weight = mix(small, 1 - b2, b2), later = D(t > 1 ? 1 : 0);
     Coef<D> k;
     k.b1 = b1;
     k.a1 = 1 - b1;
     k.b2 = b2;
-    k.a2 = 1 - b2;
+    k.a2 = later * (1 - b2);
     k.b3 = b3;
     k.a3 = 1 - b3;
     k.s = lr / (1 - power(b1, t));
-    k.d = lr * b2 / (1 - power(b2, t));
+    k.d = lr * weight / (1 - power(b2, t));
     k.q = 1 / (1 - power(b3, t));
-    k.c = D(t > 1 ? 1 : 0);
+    k.c = later * weight;
     k.eps = eps;
     k.eps_root = eps_root;
     return k;
   }
   template <class X, class K>
   FL_FN static void step(const K& k, X g, X& w, X& m, X& v, X& n, X& p) {
-    const X d = k.c * (g - p), u = g + k.b2 * d;
+    const X d = g - p, u = g + k.c * d;
     m = k.b1 * m + k.a1 * g;
     v = k.b2 * v + k.a2 * d;
     n = k.b3 * n + k.a3 * (u * u);

@@ -143,7 +143,7 @@ OPTAX: list[tuple[str, dict[str, Any], Callable[[Any], Any]]] = [
     ("Adamax", {"lr": 0.1}, lambda o: o.adamax(0.1)),
     ("NAdam", {"lr": 0.1}, lambda o: o.nadam(0.1)),
     ("RAdam", {"lr": 0.1}, lambda o: o.radam(0.1)),
-    ("Lion", {"lr": 0.1}, lambda o: o.lion(0.1, weight_decay=0.0)),
+    ("Lion", {"lr": 0.1}, lambda o: o.lion(0.1)),
 ]
 
 

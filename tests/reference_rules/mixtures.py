@@ -60,9 +60,10 @@ def adan(
 ) -> Arrays:
     b1, b2, b3, lr = (h[name] for name in ("beta1", "beta2", "beta3", "lr"))
     d = g - p if t > 1 else T(0) * g
-    u = g + T(b2) * d
+    weight = 1 - b2 if h["small_difference"] else b2
+    u = g + T(weight) * d
     m, v, n = T(b1) * m + T(1 - b1) * g, T(b2) * v + T(1 - b2) * d, T(b3) * n + T(1 - b3) * (u * u)
-    both = T(lr / (1 - power(b1, t))) * m + T(lr * b2 / (1 - power(b2, t))) * v
+    both = T(lr / (1 - power(b1, t))) * m + T(lr * weight / (1 - power(b2, t))) * v
     return w - over(both, np.sqrt(T(1 / (1 - power(b3, t))) * n + T(h["eps_root"])) + T(h["eps"])), m, v, n, g
 
 
@@ -74,5 +75,7 @@ RULES: dict[str, RuleRow] = {
         adopt, ("m", "v"), ({"clip": 0, "eps": 0.1}, {"beta1": 0.5, "beta2": 0.5}), 3e-2, decays_itself=True
     ),
     "qhadam": RuleRow(qhadam, ("m", "v"), (*ROOT, *BETAS, {"nu1": 1.0, "nu2": 0.5}), 1e-2),
-    "adan": RuleRow(adan, ("m", "v", "n", "p"), (*ROOT, {"beta1": 0.5, "beta2": 0.25, "beta3": 0.75}), 1e-2),
+    "adan": RuleRow(
+        adan, ("m", "v", "n", "p"), (*ROOT, {"beta1": 0.5, "beta2": 0.25, "beta3": 0.75}, {"small_difference": 1}), 1e-2
+    ),
 }

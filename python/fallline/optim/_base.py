@@ -87,7 +87,7 @@ class Optimizer(PureUpdates):
         """
         from fallline.optim._like import arguments as of  # only here: a table that few need
 
-        return cls(**{**of(cls.__name__, library), **arguments})
+        return cls(**of(cls.__name__, library, arguments))
 
     # Updates
 

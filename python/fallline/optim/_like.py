@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 Arguments = dict[str, Any]
@@ -10,8 +11,17 @@ Arguments = dict[str, Any]
 _KERAS_EPS: Arguments = {"eps": 1e-7, "eps_hat": True}
 _INSIDE: Arguments = {"eps": 0.0, "lr_in_velocity": True}
 
-# "source": the formulas of the lecture notes that this library began with, where they differ from the papers.
-LIKE: dict[str, dict[str, Arguments]] = {
+_PLAIN: Arguments = {}
+
+
+def _same_rate(own: Arguments) -> Callable[[Arguments], Arguments]:
+    """Return `own` with the learning rate of vectors that of matrices, which may be given."""
+    return lambda given: {**own, **({"vector_lr": given["lr"]} if "lr" in given else {})}
+
+
+# By class and library: arguments, or a function of those that are given. "source": the formulas of the lecture notes
+# that this library began with, where they differ from the papers.
+LIKE: dict[str, dict[str, Arguments | Callable[[Arguments], Arguments]]] = {
     "SGD": {"torch": {}, "keras": {"lr": 1e-2}, "optax": {}, "mlx": {}, "tinygrad": {}, "source": {}},
     "Momentum": {
         "torch": {},
@@ -27,7 +37,9 @@ LIKE: dict[str, dict[str, Arguments]] = {
         "optax": {},
         "mlx": {},
         "tinygrad": {},
+        "source": {},
     },
+    "NesterovLookahead": {"source": {"consistent": False}},
     "Adagrad": {
         "torch": {},
         "keras": {"lr": 1e-3, "eps": 0.0, "eps_root": 1e-7, "initial_accumulator": 0.1},
@@ -58,7 +70,7 @@ LIKE: dict[str, dict[str, Arguments]] = {
         "mlx": {"weight_decay": 1e-2, "bias_correction": False},
         "tinygrad": {"weight_decay": 1e-2},
     },
-    "AMSGrad": {"torch": {}, "keras": _KERAS_EPS},
+    "AMSGrad": {"torch": {}, "keras": _KERAS_EPS, "optax": {"max_of_corrected": True}},
     "Adamax": {
         "torch": {},
         "keras": {"lr": 1e-3, "eps": 0.0, "eps_outside": 1e-7},
@@ -70,23 +82,64 @@ LIKE: dict[str, dict[str, Arguments]] = {
         "keras": {"lr": 1e-3, "eps": 1e-7, "momentum_decay": 1.0},
         "optax": {"momentum_decay": math.inf},
     },
+    "NAdamW": {
+        "torch": {"weight_decay": 0.0},
+        "keras": {"lr": 1e-3, "eps": 1e-7, "momentum_decay": 1.0, "weight_decay": 0.0},
+        "optax": {"momentum_decay": math.inf, "weight_decay": 1e-4},
+    },
     "RAdam": {"torch": {}, "optax": {"eps_hat": False}},
-    "Lion": {"keras": {"lr": 1e-3}, "optax": {}, "mlx": {}},
-    "LAMB": {"keras": {"eps": 1e-7}, "optax": {}},
-    "Adafactor": {"torch": {}},
-    "Muon": {"torch": {}},
-    "Rprop": {"torch": {}},
+    "Lion": {"keras": {"lr": 1e-3}, "optax": {"weight_decay": 1e-3}, "mlx": {}},
+    "Adan": {"optax": {"eps_root": 1e-8, "small_difference": True}},
+    "Rprop": {"torch": {}, "optax": {}},
     "ASGD": {"torch": {}},
     "FTRL": {"keras": {}},
-    **{name: {"optax": {}} for name in ("Signum", "AdaBelief", "Yogi", "AdEMAMix", "ADOPT", "LARS", "NovoGrad", "SM3")},
+    "LAMB": {"keras": {"eps": 1e-7}, "optax": {}, "tinygrad": {}},
+    "LARS": {"optax": {}, "tinygrad": {"l2": 1e-4, "separate_norms": True}},
+    "Adafactor": {
+        "torch": {},
+        "keras": {"lr": 1e-3, "add_eps": True, "eps1": 1e-30},
+        "optax": {"add_eps": True, "eps1": 1e-30, "relative_step": False, "min_factored": 128},
+        "mlx": {"add_eps": True, "eps1": 1e-30},
+    },
+    "Muon": {
+        "torch": {},
+        "keras": _same_rate(
+            {"add_eps": True, "match_rms": True, "weight_decay": 4e-3, "vector_eps": 1e-7, "vector_eps_hat": True}
+        ),
+        "optax": _same_rate({"add_eps": True, "eps": 1e-8, "bias_correction": True, "weight_decay": 0.0}),
+        "mlx": {"add_eps": True, "l2": 1e-2, "weight_decay": 0.0},
+        "tinygrad": {"add_eps": True, "scaled": False},
+    },
+    "LBFGS": {"torch": {"line_search": None}, "optax": {"history_size": 10, "max_iter": 1}},
+    "Sophia": {"optax": {"betas": (0.965, 0.99), "eps": 1e-8, "weight_decay": 1e-4}},
+    "MADGRAD": {"optax": {"eps_in_lr": True}},
+    "ScheduleFreeSGD": {"optax": {}},
+    "ScheduleFreeAdamW": {"keras": {}, "optax": {}},
     "Prodigy": {"optax": {"bias_correction": True}},
+    **{name: {"optax": _PLAIN} for name in ("Signum", "AdaBelief", "Yogi", "AdEMAMix", "ADOPT", "NovoGrad", "SM3")},
+}
+
+# Where the numbers are not those of the library for all that, and why.
+APART: dict[tuple[str, str], str] = {
+    ("LBFGS", "optax"): "another line search (zoom); the memory and one iteration a call are Optax's",
+    ("Sophia", "optax"): "other random vectors; Optax steps before the curvature moves and corrects its mean",
+    (
+        "Muon",
+        "optax",
+    ): "matrices are (in, out) there and (out, in) here; vectors get NAdam there",
+    ("Muon", "keras"): "weights of convolutions get AdamW there",
+    ("Muon", "mlx"): "vectors step along their velocity there; give them another optimizer with `partition`",
+    ("Rprop", "optax"): "every step is made one call late there",
+    ("ScheduleFreeAdamW", "keras"): "equal where Keras runs on JAX; on PyTorch it reads z after z has moved",
+    ("Nesterov", "source"): "the notes take the gradient elsewhere: that is NesterovLookahead",
 }
 
 
-def arguments(name: str, library: str) -> Arguments:
-    """Return the arguments that give a class another library's formula and defaults."""
+def arguments(name: str, library: str, given: Arguments) -> Arguments:
+    """Return the arguments that give a class another library's formula and defaults, with those that are given."""
     known = LIKE.get(name, {})
     if library not in known:
         there = f"it has {', '.join(known)}" if known else "there is none that has it"
         raise ValueError(f"[{name}] like({library!r}) is not known; {there}")
-    return known[library]
+    row = known[library]
+    return {**(row(given) if callable(row) else row), **given}

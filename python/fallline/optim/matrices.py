@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -30,6 +31,11 @@ def orthogonalised(g: Any, least: Any, added: Any = 0.0, steps: int = 5) -> Any:
     return x.T if tall else x
 
 
+def shape_factor(rows: int, columns: int, match_rms: Any) -> float:
+    """Return what steps of matrices of this shape are multiplied by."""
+    return 0.2 * math.sqrt(max(rows, columns)) if match_rms else math.sqrt(max(1.0, rows / max(1, columns)))
+
+
 class Muon(TensorRule):
     r"""Momentum, made orthogonal: every direction of a weight matrix moves equally far.
 
@@ -47,10 +53,14 @@ class Muon(TensorRule):
     momentum, nesterov, eps
         :math:`\mu`; whether u looks ahead as above or is NS(v); the least length that NS divides by.
     add_eps
-        Divide by the length + eps, as the authors do.
+        Divide by the length + eps, as the authors do, and all libraries but PyTorch.
+    bias_correction
+        Correct both terms of u for their start at zero, as Optax does.
+    scaled
+        Whether there is a factor for the shape at all; tinygrad has none.
     match_rms
         Scale by :math:`0.2 \sqrt{\max(m, n)}` instead, so that AdamW's learning rates fit (Liu et al. 2025, eq. (4)).
-    vector_lr, betas, vector_eps
+    vector_lr, betas, vector_eps, vector_eps_hat
         AdamW's, for the rest.
     weight_decay, l2, maximize
         As in :class:`SGD`; the decay is 0.1 as in PyTorch.
@@ -73,11 +83,14 @@ class Muon(TensorRule):
         ("nesterov", 1.0, "flag"),
         ("eps", 1e-7, "nonnegative"),
         ("add_eps", 0.0, "flag"),
+        ("bias_correction", 0.0, "flag"),
+        ("scaled", 1.0, "flag"),
         ("match_rms", 0.0, "flag"),
         ("vector_lr", 1e-3, "nonnegative"),
         ("beta1", 0.9, "unit"),
         ("beta2", 0.999, "unit"),
         ("vector_eps", 1e-8, "nonnegative"),
+        ("vector_eps_hat", 0.0, "flag"),
         ("weight_decay", 0.1, "nonnegative"),
     )
     decays_first = False
@@ -96,12 +109,13 @@ class Muon(TensorRule):
             m = h["beta1"] * s["m"] + (1 - h["beta1"]) * g
             v = mean_square(h["beta2"], s["v"], g)
             w = (1 - h["vector_lr"] * h["weight_decay"]) * w
-            return w - h["vector_lr"] * adam(h, t, m, v, h["vector_eps"]), {"m": m, "v": v}
-        v = h["momentum"] * s["v"] + (1 - h["momentum"]) * g
-        u = (1 - h["momentum"]) * g + h["momentum"] * v if h["nesterov"] else v
-        rows = w.shape[0]
-        u = np.reshape(u, (rows, -1))
-        long = 0.2 * max(u.shape) ** 0.5 if h["match_rms"] else max(1.0, rows / max(1, u.shape[1])) ** 0.5
+            return w - h["vector_lr"] * adam(h, t, m, v, h["vector_eps"], eps_hat=h["vector_eps_hat"]), {"m": m, "v": v}
+        b = h["momentum"]
+        v = b * s["v"] + (1 - b) * g
+        now, following = (1 - b**t, 1 - b ** (t + 1)) if h["bias_correction"] else (1.0, 1.0)
+        u = (1 - b) * g / now + b * v / following if h["nesterov"] else v / now
+        u = np.reshape(u, (w.shape[0], -1))
+        long = shape_factor(u.shape[0], u.shape[1], h["match_rms"]) if h["scaled"] else 1.0
         least, added = (0.0, h["eps"]) if h["add_eps"] else (h["eps"], 0.0)
         u = np.reshape(orthogonalised(u, least, added), w.shape)
         return (1 - h["lr"] * h["weight_decay"]) * w - h["lr"] * long * u, {"v": v}

@@ -165,6 +165,8 @@ class Adan(Optimizer):
         The learning rate :math:`\alpha`.
     betas
         :math:`\beta_1, \beta_2, \beta_3`, the shares that are kept; the paper's are one minus these.
+    small_difference
+        Weigh d, and its mean in the step, by :math:`1 - \beta_2` instead of :math:`\beta_2`, as Optax does.
     eps, eps_root, l2, weight_decay, maximize, state_dtype
         As in :class:`Adam`.
 
@@ -172,7 +174,7 @@ class Adan(Optimizer):
     -----
     As in the authors' code the means are corrected for their start at zero, which the paper's Algorithm 1 leaves out.
     The paper divides by :math:`1 + \alpha\lambda` for weight decay; here w is multiplied by
-    :math:`1 - \alpha\lambda`, as everywhere. Optax weighs d by :math:`1 - \beta_2`.
+    :math:`1 - \alpha\lambda`, as everywhere.
 
     References
     ----------

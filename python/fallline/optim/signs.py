@@ -97,7 +97,8 @@ class Rprop(Optimizer):
 
     Notes
     -----
-    The paper steps back after a turn; this rests once, as PyTorch does. Optax rests, and then forgets the turn.
+    The paper steps back after a turn; this rests once, as PyTorch does. Optax rests too, and makes every step one call
+    later.
 
     References
     ----------
