@@ -28,12 +28,18 @@ log = unary("log", r"\ln x", "The natural logarithm; -inf at 0, NaN below.")
 log1p = unary("log1p", r"\ln(1 + x)", "The logarithm of one plus x, exact near 0.")
 sin = unary("sin", r"\sin x", "The sine of x in radians.")
 cos = unary("cos", r"\cos x", "The cosine of x in radians.")
-tanh = unary("tanh", r"\tanh x", "The hyperbolic tangent.")
+tanh = unary(
+    "tanh", r"\tanh x", "The hyperbolic tangent; its derivative 1 - y^2 is right to a digit of 1, not of itself."
+)
 erf = unary("erf", r"\frac{2}{\sqrt\pi} \int_0^x e^{-t^2} dt", "The error function.")
-sigmoid = unary("sigmoid", r"\frac{1}{1 + e^{-x}}", "The logistic function.")
+sigmoid = unary(
+    "sigmoid", r"\frac{1}{1 + e^{-x}}", "The logistic function; its derivative y (1 - y) is right to a digit of 1."
+)
 softplus = unary("softplus", r"\ln(1 + e^x)", "A smooth relu, stable for large x.")
 relu = unary("relu", r"\max(x, 0)", "The rectifier; its derivative at 0 is 0.")
-gelu = unary("gelu", r"x \Phi(x)", "Gaussian error linear unit (Hendrycks & Gimpel 2016), exact, by erf.")
+gelu = unary(
+    "gelu", r"x \Phi(x)", "Gaussian error linear unit (Hendrycks & Gimpel 2016), by erf: right to digits of x."
+)
 silu = unary("silu", r"x \sigma(x)", "Sigmoid linear unit, or swish (Elfwing et al. 2018).")
 floor = unary("floor", r"\lfloor x \rfloor", "The largest whole number not above x.")
 ceil = unary("ceil", r"\lceil x \rceil", "The smallest whole number not below x.")
@@ -129,7 +135,11 @@ def min(x: Any, /, axis: Axis = None, out: None = None, *, keepdims: bool = Fals
 
 
 def logsumexp(x: Any, /, axis: Axis = None, *, keepdims: bool = False) -> Array:
-    r"""Return :math:`\ln \sum e^x` over axes, or over all, without overflow."""
+    r"""Return :math:`\ln \sum e^x` over axes, or over all, without overflow.
+
+    Right to a few units of the last place, also where next to nothing is added to a 0; of its derivative, the softmax,
+    an element that is x below the sum is right to x of them.
+    """
     return _core.logsumexp(x, axis, keepdims)
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import copy
 import pickle
 import warnings
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import fallline as fl
 from fallline import optim
@@ -131,6 +134,20 @@ def test_epochs_are_counted_on_after_saving(make: Any, tmp_path: Path) -> None:
     fl.load(tmp_path / "a.safetensors", again, other)
     assert other.epochs == opt.epochs and other.hyperparameters() == opt.hyperparameters()
     assert rates(other, 2, 5, again) == rates(opt, 2, 5, model) == [0.1 / 8] * 4 + [0.1 / 16] * 4
+
+
+@given(fits=st.lists(st.tuples(st.lists(st.integers(1, 6), min_size=1, max_size=4), st.integers(0, 8)), max_size=5))
+def test_the_clock_of_many_fits_is_what_a_list_of_batches_says(fits: list[tuple[list[int], int]]) -> None:
+    """Each fit has epochs of its own lengths; some are broken off, and the next begins that epoch anew."""
+    clock, epochs = Clock.constant(3), list[int]()
+    for lengths, lost in fits:
+        clock = clock.then(len(epochs), lengths)
+        whole = [clock.epoch(len(epochs)) + i for i, length in enumerate(lengths) for _ in range(length)]
+        epochs += whole[: max(len(whole) - lost, 1)]
+        assert [clock.epoch(t) for t in range(len(epochs))] == epochs
+        assert all(a[2] != b[2] for a, b in pairwise(clock.rows))
+    counted = s.piecewise(range(1, 30), range(30), per="epoch").on(clock, None).values(0, len(epochs))
+    assert counted.tolist() == epochs
 
 
 @pytest.mark.parametrize(

@@ -100,8 +100,10 @@ class Sizes:
         if self.constant:
             return Clock.constant(self.steps(0))
         lengths = [self.steps(0)]
-        while sum(lengths) <= t:
+        done = lengths[0]
+        while done <= t:
             lengths.append(self.steps(len(lengths)))
+            done += lengths[-1]
         return Clock.constant(lengths[0]).then(0, lengths)
 
 
