@@ -140,3 +140,59 @@ def test_a_switch_by_epochs_is_at_the_epoch_in_fit() -> None:
     assert len({*paths}) == 3  # a step earlier or later is another path
     with pytest.raises(ValueError, match="steps_per_epoch"):
         optim.SwitchTo(optim.Adam(0.1), optim.SGD(0.01), at=2, per="epoch").step(np.ones(1), np.ones(1))
+
+
+def torch_averages(torch: Any, make: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Ours and PyTorch's average of the same path."""
+    from torch.optim.swa_utils import AveragedModel
+
+    layer = torch.nn.Linear(3, 1, bias=False, dtype=torch.float64)
+    inner = torch.optim.SGD(layer.parameters(), lr=0.1)
+    opt, options, before = make(torch)
+    theirs, w = AveragedModel(layer, **options), layer.weight.detach().numpy().copy()
+    gradient = random_gradients()
+    for t in range(20):
+        if before:
+            theirs.update_parameters(layer)
+        g = gradient(t, {})["b"][None]
+        opt.step(w, g)
+        layer.weight.grad = torch.tensor(g)
+        inner.step()
+        if not before:
+            theirs.update_parameters(layer)
+    if before:
+        theirs.update_parameters(layer)
+    return opt.averaged(w), theirs.module.weight.detach().numpy()
+
+
+@pytest.mark.parametrize("name", ["SWA", "EMA"])
+def test_averages_are_pytorchs(name: str) -> None:
+    torch = pytest.importorskip("torch")
+
+    def swa(torch: Any) -> Any:
+        return optim.SWA(optim.SGD(0.1)), {}, True
+
+    def ema(torch: Any) -> Any:
+        from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+        return optim.EMA(optim.SGD(0.1), decay=0.9), {"multi_avg_fn": get_ema_multi_avg_fn(0.9)}, False
+
+    ours, theirs = torch_averages(torch, swa if name == "SWA" else ema)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+
+
+def test_lookahead_is_optaxs() -> None:
+    jax, optax = pytest.importorskip("jax"), pytest.importorskip("optax")
+    with jax.enable_x64(True):
+        w, gradient = start(), random_gradients()
+        opt = optim.Lookahead(optim.Adam(LR), k=4, alpha=0.3)
+        theirs = optax.lookahead(optax.adam(LR), sync_period=4, slow_step_size=0.3)
+        params = optax.LookaheadParams.init_synced({p: jax.numpy.asarray(a) for p, a in start().items()})
+        state = theirs.init(params)
+        for t in range(18):
+            opt.step(w, gradient(t, w))
+            updates, state = theirs.update(gradient(t, w), state, params)
+            params = optax.apply_updates(params, updates)
+        for p in w:
+            np.testing.assert_allclose(w[p], np.asarray(params.fast[p]), rtol=1e-10)
+            np.testing.assert_allclose(opt.averaged(w)[p], np.asarray(params.slow[p]), rtol=1e-10)

@@ -74,6 +74,27 @@ def test_the_line_search_meets_both_conditions(shift: float, wave: float, trial:
     assert abs(found.slope) <= 0.9 * abs(origin.slope)
 
 
+@pytest.mark.parametrize("unit", [1e-13, 1.0, 1e13])
+def test_the_line_search_does_not_depend_on_the_unit_of_the_step(unit: float) -> None:
+    def look(step: float) -> Point:
+        x = step / unit - 3
+        return Point(step, x**4, np.array([4 * x**3 / unit]), 4 * x**3 / unit)
+
+    found = strong_wolfe(look, look(0.0), 20 * unit)
+    assert found is not None
+    np.testing.assert_allclose(found.step / unit, strong_wolfe_at_one().step, rtol=1e-6)
+    assert abs(found.slope) <= 0.9 * abs(look(0.0).slope)
+
+
+def strong_wolfe_at_one() -> Point:
+    def look(step: float) -> Point:
+        return Point(step, (step - 3) ** 4, np.array([4 * (step - 3) ** 3]), 4 * (step - 3) ** 3)
+
+    found = strong_wolfe(look, look(0.0), 20.0)
+    assert found is not None
+    return found
+
+
 def test_the_minimum_is_pytorchs() -> None:
     torch = pytest.importorskip("torch")
     rng = np.random.default_rng(0)

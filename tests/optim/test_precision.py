@@ -33,11 +33,23 @@ def test_gradients_of_low_rank_make_the_steps_of_float64(name: str, rank: int) -
         w, opt, path = np.zeros((20, 20), dtype), RULES[name](), []
         for a, b in zip(*sides, strict=True):
             before = w.copy()
-            opt.step(w, (a @ b.T / 20).astype(np.float32).astype(dtype))
+            opt.step(w, (a @ b.T).astype(np.float32).astype(dtype))
             path.append(w - before)
         runs.append(np.array(path, np.float64))
     largest = np.abs(runs[0]).max()
     assert np.abs(runs[1] - runs[0]).max() < NEAR[name] * largest
+
+
+@pytest.mark.parametrize("size", [1e-6, 1.0, 1e8])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_no_step_of_shampoo_is_longer_than_the_rate(dtype: Any, size: float) -> None:
+    """The singular values of L^-1/4 G R^-1/4 are at most 1, also where rounding is larger than eps."""
+    rng = np.random.default_rng(0)
+    w, opt = np.zeros((20, 20), dtype), optim.Shampoo(1.0)
+    for _ in range(30):
+        before = w.astype(np.float64)
+        opt.step(w, (size * rng.normal(size=(20, 1)) @ rng.normal(size=(1, 20))).astype(dtype))
+        assert np.linalg.norm(w - before, 2) < 1 + 1e-5
 
 
 def last_losses(name: str, x: np.ndarray, y: np.ndarray, batch: int, seed: int) -> list[float]:
