@@ -41,18 +41,35 @@ function paint(node, state, {series, log, cursor, levels = [], last, across, xs,
   const [low, high] = range.map(scale);
   const y = (v) => MARGIN.top + ((high - scale(v)) / (high - low || 1)) * (height - MARGIN.top - MARGIN.bottom);
   change(node, {viewBox: `0 0 ${width} ${height}`});
-  const text = (px, py, anchor, words, kind = "tick") => draw("text", {x: px, y: py, class: kind, "text-anchor": anchor}, words);
+  const text = (px, py, anchor, words, kind = "tick") =>
+    draw("text", {x: px, y: py, class: kind, "text-anchor": anchor}, words);
   const marks = log ? decades(low, high) : ticks(low, high, 4);
-  const inside = {x: MARGIN.left, y: MARGIN.top, width: width - MARGIN.left - MARGIN.right, height: height - MARGIN.top - MARGIN.bottom};
+  const inside = {
+    x: MARGIN.left,
+    y: MARGIN.top,
+    width: width - MARGIN.left - MARGIN.right,
+    height: height - MARGIN.top - MARGIN.bottom,
+  };
   node.replaceChildren(
     draw("clipPath", {id: state.clip}, draw("rect", inside)),
     ...marks.map((v) => draw("line", {class: "grid", x1: MARGIN.left, x2: width - MARGIN.right, y1: y(v), y2: y(v)})),
     ...marks.map((v) => text(MARGIN.left - 6, y(v) + 4, "end", show(v, 3))),
-    ...ticks(x0, x1, Math.max(3, width / 110)).map((v) => text(x(v), height - MARGIN.bottom + 16, "middle", show(v, 4))),
+    ...ticks(x0, x1, Math.max(3, width / 110)).map((v) =>
+      text(x(v), height - MARGIN.bottom + 16, "middle", show(v, 4)),
+    ),
     text(width - MARGIN.right, height - 2, "end", across, "name"),
-    ...levels.flatMap((l) => [draw("line", {class: "level", x1: MARGIN.left, x2: width - MARGIN.right, y1: y(l.value), y2: y(l.value)}), text(width - MARGIN.right, y(l.value) - 4, "end", l.title)]),
-    draw("g", {"clip-path": `url(#${state.clip})`}, series.flatMap((s) => strokes(s, x, y, log, xs ? (x1 - x0) / Math.max(1, s.values.length - 1) : 1, x0))),
-    cursor === undefined ? "" : draw("line", {class: "cursor", x1: x(cursor), x2: x(cursor), y1: MARGIN.top, y2: height - MARGIN.bottom}),
+    ...levels.flatMap((l) => [
+      draw("line", {class: "level", x1: MARGIN.left, x2: width - MARGIN.right, y1: y(l.value), y2: y(l.value)}),
+      text(width - MARGIN.right, y(l.value) - 4, "end", l.title),
+    ]),
+    draw(
+      "g",
+      {"clip-path": `url(#${state.clip})`},
+      series.flatMap((s) => strokes(s, x, y, log, xs ? (x1 - x0) / Math.max(1, s.values.length - 1) : 1, x0)),
+    ),
+    cursor === undefined
+      ? ""
+      : draw("line", {class: "cursor", x1: x(cursor), x2: x(cursor), y1: MARGIN.top, y2: height - MARGIN.bottom}),
     name ? text(MARGIN.left, 13, "start", name, "name") : "",
   );
 }
@@ -65,11 +82,22 @@ function strokes({values, colour, dash, title, dots}, x, y, log, stride, x0) {
       pen = "M";
       continue;
     }
-    d += `${pen}${x(x0 + t * stride).toFixed(1)},${Math.max(-4000, Math.min(4000, y(values[t]))).toFixed(1)}`;
+    d +=
+      pen +
+      Math.round(10 * x(x0 + t * stride)) / 10 +
+      "," +
+      Math.round(10 * Math.max(-4000, Math.min(4000, y(values[t])))) / 10;
     pen = "L";
   }
-  const line = draw("path", {class: "series", d, stroke: colour, "stroke-dasharray": dash || undefined}, draw("title", {}, title));
-  return [line, ...(dots ?? []).map(([v, h]) => draw("circle", {class: "ball", cx: x(v), cy: y(h), r: 5, fill: colour}))];
+  const line = draw(
+    "path",
+    {class: "series", d, stroke: colour, "stroke-dasharray": dash || undefined},
+    draw("title", {}, title),
+  );
+  return [
+    line,
+    ...(dots ?? []).map(([v, h]) => draw("circle", {class: "ball", cx: x(v), cy: y(h), r: 5, fill: colour})),
+  ];
 }
 
 function decades(low, high) {

@@ -36,7 +36,10 @@ export function table(name, dark = false) {
   if (!tables.has(key)) {
     const stops = (MAPS[name] ?? MAPS.sea).stops;
     const dim = ([l, c, h]) => [dark ? 0.17 + 0.42 * ((l - 0.55) / 0.435) : l, c * (dark ? 0.8 : 1), h];
-    tables.set(key, Array.from({length: 256}, (_, i) => rgb(dim(stops(i / 255)))));
+    tables.set(
+      key,
+      Array.from({length: 256}, (_, i) => rgb(dim(stops(i / 255)))),
+    );
   }
   return tables.get(key);
 }
@@ -57,5 +60,10 @@ export function shading(grid, kind, share = 0.04) {
     return {low, high, place: (v) => (v - low) / (high - low), height: (p) => low + p * (high - low)};
   }
   const top = Math.log1p((high - low) / soft);
-  return {low, high, place: (v) => Math.log1p(Math.max(0, v - low) / soft) / top, height: (p) => low + soft * Math.expm1(p * top)};
+  return {
+    low,
+    high,
+    place: (v) => Math.log1p(Math.max(0, v - low) / soft) / top,
+    height: (p) => low + soft * Math.expm1(p * top),
+  };
 }

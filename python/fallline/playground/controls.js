@@ -23,13 +23,18 @@ export function slider({label, value, low, high, scale = "linear", whole = false
   const id = identity("field");
   const {value: at, place} = SCALES[scale];
   const round = (v) => (whole ? Math.round(v) : Number(v.toPrecision(3)));
-  const range = make("input", {type: "range", min: 0, max: whole && scale === "linear" ? high - low : NOTCHES, step: 1});
+  const range = make("input", {
+    type: "range",
+    min: 0,
+    max: whole && scale === "linear" ? high - low : NOTCHES,
+    step: 1,
+  });
   const notch = (v) => Math.round(Math.min(1, Math.max(0, place(v, low, high) || 0)) * Number(range.max));
   const field = make("input", {type: "number", id, step: "any", inputmode: "decimal"});
   const told = (v) => change(range, {"aria-valuetext": `${label} ${show(v, 4)}${unit && " " + unit}`});
   const set = (v) => {
     range.value = notch(v);
-    field.value = v;
+    if (!field.matches(":focus")) field.value = v; // what is being typed stays
     told(v);
   };
   const good = (v) => Number.isFinite(v) && (!whole || Number.isInteger(v)) && (allowed ? allowed(v) : v >= low);
@@ -61,7 +66,11 @@ export function choice({label, value, options, onchange, hint, bare = false}) {
   const list = options.map((entry) =>
     Array.isArray(entry) ? one(entry) : make("optgroup", {label: entry.group}, ...entry.options.map(one)),
   );
-  const select = make("select", {id, onchange: () => onchange(select.value), "aria-label": bare ? label : undefined}, ...list);
+  const select = make(
+    "select",
+    {id, onchange: () => onchange(select.value), "aria-label": bare ? label : undefined},
+    ...list,
+  );
   const set = (v) => {
     select.value = v;
   };
@@ -91,5 +100,8 @@ export function segments({label, value, options, onchange}) {
     if (tell) onchange(key);
   };
   choose(value, false);
-  return {node: make("div", {class: "segments", role: "group", "aria-label": label}, ...buttons), set: (v) => choose(v, false)};
+  return {
+    node: make("div", {class: "segments", role: "group", "aria-label": label}, ...buttons),
+    set: (v) => choose(v, false),
+  };
 }

@@ -5,7 +5,11 @@ import {plane} from "./plane.js";
 
 /** A plane with the data: `show({line, now, truth, rows, errors})`; `now` and `truth` are [slope, intercept]. */
 export function dataPlot({redraw}) {
-  const view = plane({label: "The data, the line it was drawn from and the line now", names: ["x", "y"], resized: redraw});
+  const view = plane({
+    label: "The data, the line it was drawn from and the line now",
+    names: ["x", "y"],
+    resized: redraw,
+  });
   const points = draw("path", {class: "points"});
   const batch = draw("path", {class: "points batch"});
   const residuals = draw("path", {class: "residuals"});
@@ -24,7 +28,12 @@ export function dataPlot({redraw}) {
   };
   const straight = ([slope, intercept]) => {
     const [[x0, x1]] = view.frame.window;
-    const ends = [x0, x1].map((x) => view.frame.toPixel(x, Math.max(-1e6, Math.min(1e6, slope * x + intercept))).map((v) => Number.isFinite(v) ? v.toFixed(1) : 0).join(","));
+    const ends = [x0, x1].map((x) =>
+      view.frame
+        .toPixel(x, Math.max(-1e6, Math.min(1e6, slope * x + intercept)))
+        .map((v) => (Number.isFinite(v) ? v.toFixed(1) : 0))
+        .join(","),
+    );
     return `M${ends.join("L")}`;
   };
   const errors = (line, rows, [slope, intercept]) => {
@@ -32,7 +41,8 @@ export function dataPlot({redraw}) {
     for (const i of rows) {
       const [px, py] = view.frame.toPixel(line.x[i], line.y[i]);
       const [, qy] = view.frame.toPixel(line.x[i], slope * line.x[i] + intercept);
-      if (Number.isFinite(qy)) d += `M${px.toFixed(1)},${py.toFixed(1)}V${Math.max(-9e3, Math.min(9e3, qy)).toFixed(1)}`;
+      if (Number.isFinite(qy))
+        d += `M${px.toFixed(1)},${py.toFixed(1)}V${Math.max(-9e3, Math.min(9e3, qy)).toFixed(1)}`;
     }
     return d;
   };

@@ -3,7 +3,21 @@
 import {button} from "./controls.js";
 import {make} from "./dom.js";
 
-const PROPERTIES = ["fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linecap", "stroke-linejoin", "stroke-opacity", "fill-opacity", "opacity", "font-family", "font-size", "visibility", "paint-order"];
+const PROPERTIES = [
+  "fill",
+  "stroke",
+  "stroke-width",
+  "stroke-dasharray",
+  "stroke-linecap",
+  "stroke-linejoin",
+  "stroke-opacity",
+  "fill-opacity",
+  "opacity",
+  "font-family",
+  "font-size",
+  "visibility",
+  "paint-order",
+];
 
 /** An SVG element as a text that stands alone: the page's styles are written into it. */
 export function svgText(node) {
@@ -11,7 +25,8 @@ export function svgText(node) {
   const from = node.querySelectorAll("*");
   copy.querySelectorAll("*").forEach((element, i) => {
     const style = getComputedStyle(from[i]);
-    for (const name of ["stroke", "fill"]) if (element.getAttribute(name)?.startsWith("var(")) element.removeAttribute(name);
+    for (const name of ["stroke", "fill"])
+      if (element.getAttribute(name)?.startsWith("var(")) element.removeAttribute(name);
     element.setAttribute("style", PROPERTIES.map((name) => `${name}:${style.getPropertyValue(name)}`).join(";"));
   });
   const [, , width, height] = node.getAttribute("viewBox").split(" ");
@@ -35,7 +50,10 @@ export async function png(text) {
 
 /** Numbers with all their digits: a row for each step, a group of columns for each run. */
 export function csv(runs, names) {
-  const heads = ["step", ...runs.flatMap(({title}) => [...names, "loss"].map((n) => `"${title.replaceAll('"', "'")}: ${n}"`))];
+  const heads = [
+    "step",
+    ...runs.flatMap(({title}) => [...names, "loss"].map((n) => `"${title.replaceAll('"', "'")}: ${n}"`)),
+  ];
   const count = Math.max(...runs.map(({result}) => result.losses.length));
   const rows = Array.from({length: count}, (_, t) =>
     [t, ...runs.flatMap(({result: {points, losses}}) => [points[2 * t], points[2 * t + 1], losses[t]])].join(","),
@@ -64,17 +82,36 @@ export function exports({root, picture, runs, names, python, link, say}) {
   const address = make("input", {class: "address", readonly: true, "aria-label": "the link"});
   const dialog = make("dialog", {class: "paper", "aria-label": "Export"});
   const open = (title, ...content) => {
-    dialog.replaceChildren(make("h2", {}, title), ...content, button("Close", () => dialog.close(), {class: "close"}));
+    dialog.replaceChildren(
+      make("h2", {}, title),
+      ...content,
+      button("Close", () => dialog.close(), {class: "close"}),
+    );
     dialog.showModal();
   };
   const showPython = () => {
     code.textContent = python();
-    open("The same path in Python", code, button("Copy", () => copy(code.textContent, "the code"), {class: "primary"}), button("Save as descent.py", () => save("descent.py", code.textContent, "text/x-python")));
+    open(
+      "The same path in Python",
+      code,
+      button("Copy", () => copy(code.textContent, "the code"), {class: "primary"}),
+      button("Save as descent.py", () => save("descent.py", code.textContent, "text/x-python")),
+    );
   };
   const showLink = () => {
     address.value = link();
     const frame = `<iframe src="${link()}&embed=1" width="100%" height="760" style="border:0" title="fallline playground"></iframe>`;
-    open("A link to exactly this", make("p", {}, "Everything that is set here stands in the address. With &embed=1 the page shows without its frame, and &hide=presets,runs,landscape,player,more,charts leaves out what a lesson does not need."), address, button("Copy link", () => copy(link(), "the link"), {class: "primary"}), button("Copy for embedding", () => copy(frame, "the frame")));
+    open(
+      "A link to exactly this",
+      make(
+        "p",
+        {},
+        "Everything that is set here stands in the address. With &embed=1 the page shows without its frame, and &hide=presets,runs,landscape,player,more,charts leaves out what a lesson does not need.",
+      ),
+      address,
+      button("Copy link", () => copy(link(), "the link"), {class: "primary"}),
+      button("Copy for embedding", () => copy(frame, "the frame")),
+    );
   };
   root.append(dialog);
   return make(

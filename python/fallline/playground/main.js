@@ -8,7 +8,10 @@ import {optimizersLab} from "./lab_optimizers.js";
 import {sound} from "./specs.js";
 import {decode, encode} from "./state.js";
 
-const TABS = [["optimizers", "Optimizers"], ["line", "Line fit"]];
+const TABS = [
+  ["optimizers", "Optimizers"],
+  ["line", "Line fit"],
+];
 const THEMES = ["auto", "light", "dark"];
 
 /**
@@ -26,55 +29,89 @@ export async function mount(root, {bytes, server = null, address = location_()})
   const say = (text, quietly = false) => {
     clearTimeout(quietly ? hush : timer);
     if (quietly) {
-      hush = setTimeout(() => { voice.textContent = text; }, 600); // one sentence after a drag, not a hundred
+      hush = setTimeout(() => {
+        voice.textContent = text;
+      }, 600); // one sentence after a drag, not a hundred
       return;
     }
     toast.textContent = text;
-    timer = setTimeout(() => { toast.textContent = ""; }, 6000);
+    timer = setTimeout(() => {
+      toast.textContent = "";
+    }, 6000);
   };
   let written = 0;
   const saved = () => {
     clearTimeout(written);
     written = setTimeout(() => address.write(encode(state)), 150);
   };
-  const dark = () => state.page.theme === "dark" || (state.page.theme === "auto" && matchMedia("(prefers-color-scheme: dark)").matches);
+  const dark = () =>
+    state.page.theme === "dark" || (state.page.theme === "auto" && matchMedia("(prefers-color-scheme: dark)").matches);
   const link = () => address.link(encode(state));
   const shared = {engine, root, server, dark, say, saved, link};
   const made = {};
   const body = make("div", {class: "stage"});
-  const tabs = TABS.map(([key, text]) => button(text, () => open(key), {role: "tab", id: `tab-${key}`, "aria-controls": "stage"}));
+  const tabs = TABS.map(([key, text]) =>
+    button(text, () => open(key), {role: "tab", id: `tab-${key}`, "aria-controls": "stage"}),
+  );
   function open(key) {
     state.lab = key;
-    tabs.forEach((tab, i) => change(tab, {"aria-selected": String(TABS[i][0] === key), tabindex: TABS[i][0] === key ? 0 : -1}));
+    tabs.forEach((tab, i) =>
+      change(tab, {"aria-selected": String(TABS[i][0] === key), tabindex: TABS[i][0] === key ? 0 : -1}),
+    );
     change(body, {id: "stage", role: "tabpanel", "aria-labelledby": `tab-${key}`});
-    made[key] ??= key === "line" ? lineLab({...shared, lab: state.line}) : optimizersLab({...shared, lab: state.optimizers});
+    made[key] ??=
+      key === "line" ? lineLab({...shared, lab: state.line}) : optimizersLab({...shared, lab: state.optimizers});
     body.replaceChildren(made[key].node);
     made[key].begin();
     saved();
   }
-  const theme = button("", () => {
-    state.page.theme = THEMES[(THEMES.indexOf(state.page.theme) + 1) % THEMES.length];
-    themed();
-    made[state.lab].redraw();
-    saved();
-  }, {class: "theme"});
+  const theme = button(
+    "",
+    () => {
+      state.page.theme = THEMES[(THEMES.indexOf(state.page.theme) + 1) % THEMES.length];
+      themed();
+      made[state.lab].redraw();
+      saved();
+    },
+    {class: "theme"},
+  );
   function themed() {
     change(root, {"data-theme": dark() ? "dark" : "light"});
     theme.textContent = {auto: "◐ auto", light: "○ light", dark: "● dark"}[state.page.theme];
     theme.setAttribute("aria-label", `Colours: ${state.page.theme}`);
   }
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { themed(); made[state.lab].redraw(); });
-  const list = make("div", {class: "tabs", role: "tablist", "aria-label": "Labs", onkeydown: (event) => {
-    if (!["ArrowLeft", "ArrowRight"].includes(event.key)) return;
-    const next = TABS[(TABS.findIndex(([key]) => key === state.lab) + 1) % TABS.length][0];
-    open(next);
-    tabs[TABS.findIndex(([key]) => key === next)].focus();
-  }}, ...tabs);
-  change(root, {class: ["playground", state.page.embed ? "embed" : "", ...state.page.hide.map((part) => `hide-${part}`)].join(" ")});
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    themed();
+    made[state.lab].redraw();
+  });
+  const list = make(
+    "div",
+    {
+      class: "tabs",
+      role: "tablist",
+      "aria-label": "Labs",
+      onkeydown: (event) => {
+        if (!["ArrowLeft", "ArrowRight"].includes(event.key)) return;
+        const next = TABS[(TABS.findIndex(([key]) => key === state.lab) + 1) % TABS.length][0];
+        open(next);
+        tabs[TABS.findIndex(([key]) => key === next)].focus();
+      },
+    },
+    ...tabs,
+  );
+  change(root, {
+    class: ["playground", state.page.embed ? "embed" : "", ...state.page.hide.map((part) => `hide-${part}`)].join(" "),
+  });
   root.replaceChildren(
     make("header", {class: "top"}, make("h1", {}, "fallline ", make("span", {}, "playground")), list, theme),
     make("main", {}, body),
-    make("footer", {}, "Every path here is computed by the library's own formulas, compiled to WebAssembly: ", make("code", {}, "pip install fallline"), " gives the same bits."),
+    make(
+      "footer",
+      {},
+      "Every path here is computed by the library's own formulas, compiled to WebAssembly: ",
+      make("code", {}, "pip install fallline"),
+      " gives the same bits.",
+    ),
     toast,
     voice,
   );

@@ -2,7 +2,14 @@
 
 import {change, draw, show} from "./dom.js";
 
-const KEYS = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1], PageUp: [0, 10], PageDown: [0, -10]};
+const KEYS = {
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+  ArrowUp: [0, 1],
+  ArrowDown: [0, -1],
+  PageUp: [0, 10],
+  PageDown: [0, -10],
+};
 
 /**
  * A handle inside `surface` (an SVG element). `frame` has `toPixel(x, y)`, `toValue(px, py)` and `window` [[x0, x1], [y0, y1]];
@@ -11,7 +18,13 @@ const KEYS = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown
 export function handle({surface, frame, label, names, kind, move, value = [0, 0]}) {
   const node = draw(
     "g",
-    {class: `handle ${kind}`, tabindex: 0, role: "slider", "aria-label": label, "aria-roledescription": "point in the plane"},
+    {
+      class: `handle ${kind}`,
+      tabindex: 0,
+      role: "slider",
+      "aria-label": label,
+      "aria-roledescription": "point in the plane",
+    },
     draw("circle", {class: "reach", r: 22}),
     draw("circle", {class: "ring", r: 9}),
     draw("circle", {class: "dot", r: 7}),

@@ -22,7 +22,12 @@ export function plane({label, names, resized = () => {}, square = true}) {
     arrows: layer("arrows", inner),
     handles: layer("handles"),
   };
-  const node = draw("svg", {class: "plane", role: "group", "aria-label": label}, draw("clipPath", {id: clip}, area), ...Object.values(layers));
+  const node = draw(
+    "svg",
+    {class: "plane", role: "group", "aria-label": label},
+    draw("clipPath", {id: clip}, area),
+    ...Object.values(layers),
+  );
   const frame = geometry();
   const handles = [];
   node.addEventListener("pointerdown", (event) => {
@@ -68,7 +73,10 @@ export function plane({label, names, resized = () => {}, square = true}) {
 function geometry() {
   const frame = {
     size: [480, 480],
-    window: [[0, 1], [0, 1]],
+    window: [
+      [0, 1],
+      [0, 1],
+    ],
     box: () => ({left: 38, top: 20, width: frame.size[0] - 46, height: frame.size[1] - 46}),
     toPixel: (x, y) => {
       const {left, top, width, height} = frame.box();
@@ -90,7 +98,14 @@ export const inside = ([[x0, x1], [y0, y1]], x, y) => x >= x0 && x <= x1 && y >=
 // relief: {grid, n, shade, map, dark}
 function ground(frame, {grid, n, shade, map, dark, levels: count = LEVELS}) {
   const {left, top, width, height} = frame.box();
-  const picture = draw("image", {x: left, y: top, width, height, preserveAspectRatio: "none", href: image(grid, n, shade, table(map, dark))});
+  const picture = draw("image", {
+    x: left,
+    y: top,
+    width,
+    height,
+    preserveAspectRatio: "none",
+    href: image(grid, n, shade, table(map, dark)),
+  });
   const x = (i) => left + (i / (n - 1)) * width;
   const y = (j) => top + height - (j / (n - 1)) * height;
   const levels = Array.from({length: count}, (_, k) => shade.height((k + 0.5) / count));
@@ -120,7 +135,8 @@ export function ticks(low, high, count) {
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough);
   const found = [];
-  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; k++) found.push(Number((k * step).toPrecision(6)));
+  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; k++)
+    found.push(Number((k * step).toPrecision(6)));
   return found;
 }
 
@@ -128,8 +144,12 @@ function axes(frame, names) {
   const {left, top, width, height} = frame.box();
   const [[x0, x1], [y0, y1]] = frame.window;
   const text = (x, y, anchor, words, kind = "tick") => draw("text", {x, y, class: kind, "text-anchor": anchor}, words);
-  const across = ticks(x0, x1, Math.max(3, width / 90)).map((v) => text(frame.toPixel(v, y0)[0], top + height + 16, "middle", show(v, 4)));
-  const up = ticks(y0, y1, Math.max(3, height / 80)).map((v) => text(left - 5, frame.toPixel(x0, v)[1] + 4, "end", show(v, 3)));
+  const across = ticks(x0, x1, Math.max(3, width / 90)).map((v) =>
+    text(frame.toPixel(v, y0)[0], top + height + 16, "middle", show(v, 4)),
+  );
+  const up = ticks(y0, y1, Math.max(3, height / 80)).map((v) =>
+    text(left - 5, frame.toPixel(x0, v)[1] + 4, "end", show(v, 3)),
+  );
   return [
     draw("rect", {class: "edge", x: left, y: top, width, height}),
     ...across.slice(0, -1),
@@ -146,17 +166,25 @@ function sign(frame, {x, y, kind, title}) {
     saddle: "M-5,-5L5,5M-5,5L5,-5",
     truth: "M0,-6L6,0L0,6L-6,0Z",
   };
-  return draw("path", {class: `sign ${kind}`, d: shapes[kind], transform: `translate(${px} ${py})`}, draw("title", {}, title));
+  return draw(
+    "path",
+    {class: `sign ${kind}`, d: shapes[kind], transform: `translate(${px} ${py})`},
+    draw("title", {}, title),
+  );
 }
 
-const near = (v) => Math.max(-FAR, Math.min(FAR, v)).toFixed(1);
+const near = (v) => Math.round(10 * Math.max(-FAR, Math.min(FAR, v))) / 10;
 
+// The `d` of a path; this is most of the work of a drag, so it goes without arrays.
 function trace(frame, points, count = points.length / 2) {
+  const [left, top] = frame.toPixel(0, 0);
+  const [right, bottom] = frame.toPixel(1, 1);
   let d = "";
   for (let t = 0; t < count; t++) {
-    const [px, py] = frame.toPixel(points[2 * t], points[2 * t + 1]);
-    if (Number.isNaN(px) || Number.isNaN(py)) break;
-    d += (t ? "L" : "M") + near(px) + "," + near(py);
+    const px = near(left + points[2 * t] * (right - left));
+    const py = near(top + points[2 * t + 1] * (bottom - top));
+    if (px !== px || py !== py) break; // NaN: the path ends here
+    d += (t ? "L" : "M") + px + "," + py;
   }
   return d;
 }
@@ -167,7 +195,14 @@ function paths(frame, layer, list) {
   list.forEach(({points, upTo, colour, dash, strong}, i) => {
     let group = layer.children[i];
     if (!group) {
-      group = draw("g", {}, draw("path", {class: "halo"}), draw("path", {class: "path"}), draw("g", {class: "steps"}), draw("circle", {class: "ball", r: 6}));
+      group = draw(
+        "g",
+        {},
+        draw("path", {class: "halo"}),
+        draw("path", {class: "path"}),
+        draw("g", {class: "steps"}),
+        draw("circle", {class: "ball", r: 6}),
+      );
       layer.append(group);
     }
     const [halo, path, , ball] = group.children;
@@ -177,7 +212,12 @@ function paths(frame, layer, list) {
     const last = [points[2 * upTo], points[2 * upTo + 1]];
     const [px, py] = frame.toPixel(...last);
     const seen = Number.isFinite(px) && Number.isFinite(py);
-    change(ball, {cx: seen ? near(px) : 0, cy: seen ? near(py) : 0, fill: colour, visibility: seen ? undefined : "hidden"});
+    change(ball, {
+      cx: seen ? near(px) : 0,
+      cy: seen ? near(py) : 0,
+      fill: colour,
+      visibility: seen ? undefined : "hidden",
+    });
   });
 }
 

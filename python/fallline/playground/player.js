@@ -11,14 +11,50 @@ export function player({steps, speed, t = steps, at, fast = () => {}}) {
   let begun = 0;
   let from = 0;
   const run = button("Run", () => (state.playing ? pause() : start()), {class: "primary run"});
-  const one = button("Step", () => { pause(); to(state.t >= state.steps ? 0 : state.t + 1); }, {class: "step", title: "One update"});
-  const back = button("Reset", () => { pause(); to(0); }, {class: "reset", title: "Back to the start point"});
-  const scrub = make("input", {type: "range", min: 0, max: steps, step: 1, "aria-label": "step shown", oninput: () => { const t = Number(scrub.value); pause(); to(t); }});
+  const one = button(
+    "Step",
+    () => {
+      pause();
+      to(state.t >= state.steps ? 0 : state.t + 1);
+    },
+    {class: "step", title: "One update"},
+  );
+  const back = button(
+    "Reset",
+    () => {
+      pause();
+      to(0);
+    },
+    {class: "reset", title: "Back to the start point"},
+  );
+  const scrub = make("input", {
+    type: "range",
+    min: 0,
+    max: steps,
+    step: 1,
+    "aria-label": "step shown",
+    oninput: () => {
+      const t = Number(scrub.value);
+      pause();
+      to(t);
+    },
+  });
   const told = make("output", {class: "told"});
-  const pace = slider({label: "speed", value: speed, low: 1, high: 500, scale: "log", whole: true, unit: "steps per second", onchange: (v) => {
-    restart(() => { state.speed = v; });
-    fast(v);
-  }});
+  const pace = slider({
+    label: "speed",
+    value: speed,
+    low: 1,
+    high: 500,
+    scale: "log",
+    whole: true,
+    unit: "steps per second",
+    onchange: (v) => {
+      restart(() => {
+        state.speed = v;
+      });
+      fast(v);
+    },
+  });
   function show() {
     change(scrub, {max: state.steps, "aria-valuetext": `step ${state.t} of ${state.steps}`});
     scrub.value = state.t;
@@ -38,7 +74,9 @@ export function player({steps, speed, t = steps, at, fast = () => {}}) {
   function start() {
     if (state.t >= state.steps) to(0);
     if (calm()) return to(state.steps);
-    restart(() => { state.playing = true; });
+    restart(() => {
+      state.playing = true;
+    });
     show();
     requestAnimationFrame(tick);
   }
@@ -55,9 +93,20 @@ export function player({steps, speed, t = steps, at, fast = () => {}}) {
   }
   show();
   const node = make("div", {class: "player"}, make("div", {class: "buttons"}, run, one, back, told), scrub, pace.node);
-  return {node, state, start, pause, to, pace: (v) => { pace.set(v); state.speed = v; }, length: (n, end = true) => {
-    state.steps = n;
-    if (end || state.t > n) state.t = n;
-    show();
-  }};
+  return {
+    node,
+    state,
+    start,
+    pause,
+    to,
+    pace: (v) => {
+      pace.set(v);
+      state.speed = v;
+    },
+    length: (n, end = true) => {
+      state.steps = n;
+      if (end || state.t > n) state.t = n;
+      show();
+    },
+  };
 }

@@ -8,7 +8,9 @@ export const QUESTIONS = [
     title: "Why does the landscape look like this?",
     answer: ({points, loss}) =>
       `Every place of the map is a line: its slope to the right, its intercept upwards. Its height is the mean ${loss === "mae" ? "absolute" : "squared"} error of that line over the ${points} points. ${
-        loss === "mae" ? "Absolute errors add up to a bowl with straight, creased walls: far away it is no steeper than near." : "Squares add up to one bowl with one minimum; it is narrower along the intercept, because every point feels the intercept fully and the slope only as far as its x is from 0."
+        loss === "mae"
+          ? "Absolute errors add up to a bowl with straight, creased walls: far away it is no steeper than near."
+          : "Squares add up to one bowl with one minimum; it is narrower along the intercept, because every point feels the intercept fully and the slope only as far as its x is from 0."
       }`,
   },
   {
@@ -39,7 +41,24 @@ export const QUESTIONS = [
 
 export function questions() {
   const answers = QUESTIONS.map(() => make("p", {}));
-  const node = make("section", {class: "questions panel", "aria-label": "Five questions"}, make("h2", {}, "Five questions"),
-    ...QUESTIONS.map((q, i) => make("details", {open: i === 2}, make("summary", {}, q.title), answers[i])));
-  return {node, tell: (facts) => QUESTIONS.forEach((q, i) => { answers[i].textContent = q.answer(facts); })};
+  const node = make(
+    "section",
+    {class: "questions panel", "aria-label": "Five questions"},
+    make("h2", {}, "Five questions"),
+    ...QUESTIONS.map((q, i) => make("details", {open: i === 2}, make("summary", {}, q.title), answers[i])),
+  );
+  return {
+    node,
+    tell: (facts) =>
+      QUESTIONS.forEach((q, i) => {
+        answers[i].textContent = q.answer(facts);
+      }),
+  };
+}
+
+/** The largest second derivative of the mean square: the larger eigenvalue of 2 (mean x², mean x; mean x, 1). */
+export function curvature({x}) {
+  let [first, second] = [0, 0];
+  for (const v of x) [first, second] = [first + v / x.length, second + (v * v) / x.length];
+  return second + 1 + Math.sqrt((second - 1) ** 2 + 4 * first * first);
 }

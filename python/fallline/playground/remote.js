@@ -34,12 +34,28 @@ export function remote(address, arrived) {
 
 async function fetched(address, spec) {
   try {
-    const answer = await fetch(address, {method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(spec)});
+    const answer = await fetch(address, {
+      method: "POST",
+      headers: {"Content-Type": "application/json"},
+      body: JSON.stringify(spec),
+    });
     const content = await answer.json();
     if (!answer.ok) return Error(content.error);
     const [points, losses, gradients] = ["points", "losses", "gradients"].map((name) => numbers(content[name]));
-    const broke = losses.findIndex((v, t) => !Number.isFinite(v) || !Number.isFinite(points[2 * t]) || !Number.isFinite(points[2 * t + 1]));
-    return {points, losses, gradients, raw: gradients, ahead: points, slots: {}, hypers: {}, left_at: null, broke_at: broke < 0 ? null : broke};
+    const broke = losses.findIndex(
+      (v, t) => !Number.isFinite(v) || !Number.isFinite(points[2 * t]) || !Number.isFinite(points[2 * t + 1]),
+    );
+    return {
+      points,
+      losses,
+      gradients,
+      raw: gradients,
+      ahead: points,
+      slots: {},
+      hypers: {},
+      left_at: null,
+      broke_at: broke < 0 ? null : broke,
+    };
   } catch {
     return Error("the local server does not answer");
   }

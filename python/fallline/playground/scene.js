@@ -11,7 +11,10 @@ const COARSE = 81; // of ground that moves
 /** Both views of a landscape; `shown()` says what to draw: see `draw`. */
 export function scene({label, names, redraw, dark}) {
   const flat = plane({label, names, resized: () => redraw()});
-  const hills = surface({label: `${label}, as hills and valleys: drag or use the arrow keys to turn it`, resized: () => redraw(true)});
+  const hills = surface({
+    label: `${label}, as hills and valleys: drag or use the arrow keys to turn it`,
+    resized: () => redraw(true),
+  });
   const memory = {key: "", grid: null, shade: null, n: 0};
   let last = null;
   function relief({engine, f, window: [[x0, x1], [y0, y1]], scale, map, drift = [0, 0], key = f}) {
@@ -61,8 +64,21 @@ export function scene({label, names, redraw, dark}) {
   const picture = () =>
     last.view === "contour"
       ? svgText(flat.node)
-      : surfaceSvg(hills.node, hills.view, {...memory, map: last.map, dark: dark(), window: last.window, paths: last.paths, spots: last.spots}, 720);
-  return {flat, hills, draw, picture, forget: () => { memory.key = ""; }};
+      : surfaceSvg(
+          hills.node,
+          hills.view,
+          {...memory, map: last.map, dark: dark(), window: last.window, paths: last.paths, spots: last.spots},
+          720,
+        );
+  return {
+    flat,
+    hills,
+    draw,
+    picture,
+    forget: () => {
+      memory.key = "";
+    },
+  };
 }
 
 /** What `draw` needs of a run. `shape` maps its points to where they are shown. */
@@ -85,11 +101,32 @@ export function arrows(result, t, {gradient, momentum, ahead}, window) {
   // where the step is -α (g + β v), arrows have its length; elsewhere only their directions and proportion are meant
   const rate = velocity ? result.hypers.lr[t] : fitted([g, mean], window);
   const carried = mean && (velocity ? mean.map((v) => v * result.hypers.momentum[t]) : mean);
-  const from = velocity && (result.ahead[2 * t] !== here[0] || result.ahead[2 * t + 1] !== here[1]) ? point(result.ahead, t) : here;
+  const from =
+    velocity && (result.ahead[2 * t] !== here[0] || result.ahead[2 * t + 1] !== here[1])
+      ? point(result.ahead, t)
+      : here;
   const along = (start, vector) => [start[0] - rate * vector[0], start[1] - rate * vector[1]];
-  if (momentum && carried) found.push({from: here, to: along(here, carried), kind: "momentum", title: "momentum: what is carried on from the steps before"});
-  if (ahead && from !== here) found.push({from: here, to: from, kind: "ahead", title: "look-ahead: the big jump first; the gradient is taken there"});
-  if (gradient) found.push({from: ahead ? from : here, to: along(ahead ? from : here, g), kind: "gradient", title: "minus the gradient"});
+  if (momentum && carried)
+    found.push({
+      from: here,
+      to: along(here, carried),
+      kind: "momentum",
+      title: "momentum: what is carried on from the steps before",
+    });
+  if (ahead && from !== here)
+    found.push({
+      from: here,
+      to: from,
+      kind: "ahead",
+      title: "look-ahead: the big jump first; the gradient is taken there",
+    });
+  if (gradient)
+    found.push({
+      from: ahead ? from : here,
+      to: along(ahead ? from : here, g),
+      kind: "gradient",
+      title: "minus the gradient",
+    });
   return found;
 }
 

@@ -3,8 +3,13 @@
 /** A run as the user has it, with what the engine does not know left out; `odd` names that. */
 export function sound(run, engine, odd = []) {
   const rule = ruleOf(engine, run.rule);
-  if (!rule) return odd.push(run.rule), null;
-  const fits = ({name, range}, v) => Number.isFinite(v) && ({any: true, nonnegative: v >= 0, unit: v >= 0 && v < 1, closed_unit: v >= 0 && v <= 1, flag: v === 0 || v === 1}[range] ?? true);
+  if (!rule) return (odd.push(run.rule), null);
+  const fits = ({name, range}, v) =>
+    Number.isFinite(v) &&
+    ({any: true, nonnegative: v >= 0, unit: v >= 0 && v < 1, closed_unit: v >= 0 && v <= 1, flag: v === 0 || v === 1}[
+      range
+    ] ??
+      true);
   const hypers = {};
   for (const [name, value] of Object.entries(run.hypers)) {
     const hyper = rule.hypers.find((h) => h.name === name);
@@ -33,7 +38,17 @@ export function ruleOf(engine, key) {
   const here = engine.rules.find((r) => r.key === key);
   if (here) return here;
   const far = engine.wholeTensor.find((r) => r.name === key);
-  return far && {key: far.name, slots: [], arguments: {}, lookahead: false, server: true, ...far, hypers: far.hypers.length ? far.hypers : RATE};
+  return (
+    far && {
+      key: far.name,
+      slots: [],
+      arguments: {},
+      lookahead: false,
+      server: true,
+      ...far,
+      hypers: far.hypers.length ? far.hypers : RATE,
+    }
+  );
 }
 
 const optimizer = (run) => ({rule: run.rule, hypers: run.hypers, schedules: run.schedules});
@@ -48,13 +63,22 @@ export function landscapeSpec(lab, run, start) {
 }
 
 export function lineSpec(lab, line, run) {
-  const spec = {line, start: lab.start, steps: lab.steps, optimizer: optimizer(run), batch: lab.batch >= lab.points ? 0 : lab.batch, seed: lab.seed, dtype: "float64"};
+  const spec = {
+    line,
+    start: lab.start,
+    steps: lab.steps,
+    optimizer: optimizer(run),
+    batch: lab.batch >= lab.points ? 0 : lab.batch,
+    seed: lab.seed,
+    dtype: "float64",
+  };
   if (run.wrap !== "none") spec.wrap = WRAPS[run.wrap];
   return spec;
 }
 
 /** The learning rate that a run begins with. */
-export const rateOf = (run, rule) => run.schedules.lr?.arguments.initial ?? run.hypers.lr ?? rule.hypers.find((h) => h.name === "lr")?.value;
+export const rateOf = (run, rule) =>
+  run.schedules.lr?.arguments.initial ?? run.hypers.lr ?? rule.hypers.find((h) => h.name === "lr")?.value;
 
 /** Of 51 learning rates the one whose path ends lowest: a first guess for a landscape. */
 export function bestRate(engine, spec, run) {
@@ -71,7 +95,9 @@ export function bestRate(engine, spec, run) {
 export function pythonOf(engine, spec) {
   const {rule, hypers} = spec.optimizer;
   if (!ruleOf(engine, rule).server) return engine.python(spec);
-  const given = Object.entries(hypers).map(([name, value]) => `${name}=${value}`).join(", ");
+  const given = Object.entries(hypers)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(", ");
   const links = [
     ...(spec.noise ? [`fl.optim.add_noise(eta=${spec.noise.sigma ** 2}, gamma=0.0, seed=${spec.noise.seed})`] : []),
     ...(spec.clip ? [`fl.optim.clip_${spec.clip.kind}(${spec.clip.value})`] : []),

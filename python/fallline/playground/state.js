@@ -51,9 +51,14 @@ const safe = (text) => String(text).replace(/[^\w.,:;()\-~]/g, encodeURIComponen
 
 // A run: sgd;lr:0.1;momentum:cosine(initial:0.9,steps:100);wrap:sam
 function runText({rule, hypers, schedules, wrap}) {
-  const numbers = Object.entries(hypers).filter(([name]) => !schedules[name]).map(([name, value]) => `${name}:${value}`);
-  const timed = Object.entries(schedules).map(([name, {name: schedule, arguments: given}]) =>
-    `${name}:${schedule}(${Object.entries(given).map(([key, value]) => `${key}:${value}`).join(",")})`,
+  const numbers = Object.entries(hypers)
+    .filter(([name]) => !schedules[name])
+    .map(([name, value]) => `${name}:${value}`);
+  const timed = Object.entries(schedules).map(
+    ([name, {name: schedule, arguments: given}]) =>
+      `${name}:${schedule}(${Object.entries(given)
+        .map(([key, value]) => `${key}:${value}`)
+        .join(",")})`,
   );
   return [rule, ...numbers, ...timed, ...(wrap !== "none" ? [`wrap:${wrap}`] : [])].join(";");
 }
@@ -66,8 +71,16 @@ function runOf(text, complain) {
     const timed = /^(\w+)\((.*)\)$/.exec(value ?? "");
     if (name === "wrap") run.wrap = value;
     else if (timed) {
-      const given = timed[2].split(",").filter(Boolean).map((pair) => pair.split(":"));
-      run.schedules[name] = {name: timed[1], arguments: Object.fromEntries(given.map(([k, v]) => [k, v !== undefined && Number.isFinite(Number(v)) ? Number(v) : v]))};
+      const given = timed[2]
+        .split(",")
+        .filter(Boolean)
+        .map((pair) => pair.split(":"));
+      run.schedules[name] = {
+        name: timed[1],
+        arguments: Object.fromEntries(
+          given.map(([k, v]) => [k, v !== undefined && Number.isFinite(Number(v)) ? Number(v) : v]),
+        ),
+      };
     } else if (name && Number.isFinite(Number(value))) run.hypers[name] = Number(value);
     else complain(`${part} of ${rule}`);
   }
@@ -97,15 +110,19 @@ export function encode(state) {
 export function decode(text) {
   const state = fresh();
   const odd = [];
-  const pairs = text.replace(/^#/, "").split("&").filter(Boolean).map((pair) => {
-    const at = pair.indexOf("=");
-    try {
-      return [pair.slice(0, at), decodeURIComponent(pair.slice(at + 1))];
-    } catch {
-      odd.push(pair);
-      return ["", ""];
-    }
-  });
+  const pairs = text
+    .replace(/^#/, "")
+    .split("&")
+    .filter(Boolean)
+    .map((pair) => {
+      const at = pair.indexOf("=");
+      try {
+        return [pair.slice(0, at), decodeURIComponent(pair.slice(at + 1))];
+      } catch {
+        odd.push(pair);
+        return ["", ""];
+      }
+    });
   const named = pairs.find(([name]) => name === "lab")?.[1];
   if (named === "line" || named === "optimizers") state.lab = named;
   const lab = state[state.lab];
@@ -124,7 +141,16 @@ export function decode(text) {
 
 const PLACES = {start: 2, zoom: 4, shift: 2};
 // What a value may be, so that a broken link gives a page and not an error.
-const BOUNDS = {steps: [1, 5000], points: [2, 5000], batch: [0, 5000], noise: [0, 1e3], speed: [1, 500], seed: [0, 2 ** 31], sample: [0, 2 ** 31], limit: [1e-9, 1e9]};
+const BOUNDS = {
+  steps: [1, 5000],
+  points: [2, 5000],
+  batch: [0, 5000],
+  noise: [0, 1e3],
+  speed: [1, 500],
+  seed: [0, 2 ** 31],
+  sample: [0, 2 ** 31],
+  limit: [1e-9, 1e9],
+};
 
 function parsed(value, model, name) {
   if (PLACES[name]) {

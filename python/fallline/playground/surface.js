@@ -29,7 +29,8 @@ export function surface({label, resized}) {
       [x, y] = [e.clientX, e.clientY];
     };
     node.addEventListener("pointermove", follow);
-    for (const end of ["pointerup", "pointercancel"]) node.addEventListener(end, () => node.removeEventListener("pointermove", follow), {once: true});
+    for (const end of ["pointerup", "pointercancel"])
+      node.addEventListener(end, () => node.removeEventListener("pointermove", follow), {once: true});
   });
   new ResizeObserver(() => node.clientWidth && resized()).observe(node);
   return {node, view, turn, show: (scene) => paint(node, view, scene)};
@@ -38,7 +39,8 @@ export function surface({label, resized}) {
 function paint(node, view, scene) {
   const size = node.clientWidth || 480;
   const dots = Math.min(2, window.devicePixelRatio || 1);
-  if (node.width !== Math.round(size * dots)) change(node, {width: Math.round(size * dots), height: Math.round(size * 0.82 * dots)});
+  if (node.width !== Math.round(size * dots))
+    change(node, {width: Math.round(size * dots), height: Math.round(size * 0.82 * dots)});
   const context = node.getContext("2d");
   context.setTransform(dots, 0, 0, dots, 0, 0);
   context.clearRect(0, 0, size, size);
@@ -46,7 +48,10 @@ function paint(node, view, scene) {
 }
 
 // Colours of lines are names of the style.
-const named = (node) => (colour) => getComputedStyle(node).getPropertyValue(/var\((.*)\)/.exec(colour)[1]).trim();
+const named = (node) => (colour) =>
+  getComputedStyle(node)
+    .getPropertyValue(/var\((.*)\)/.exec(colour)[1])
+    .trim();
 
 // What draws polygons, lines and balls: a canvas now, an SVG text for the export.
 function canvasPen(context) {
@@ -93,10 +98,14 @@ export function surfaceSvg(node, view, scene, size) {
   const out = [];
   const at = (points) => points.map(([x, y]) => `${x.toFixed(1)},${y.toFixed(1)}`).join(" ");
   const pen = {
-    tile: (points, colour) => out.push(`<polygon points="${at(points)}" fill="${colour}" stroke="${colour}" stroke-width=".7"/>`),
+    tile: (points, colour) =>
+      out.push(`<polygon points="${at(points)}" fill="${colour}" stroke="${colour}" stroke-width=".7"/>`),
     line: (points, colour, width, dash) =>
-      out.push(`<polyline points="${at(points)}" fill="none" stroke="${colour}" stroke-width="${width}" stroke-dasharray="${dash || "none"}"/>`),
-    ball: ([x, y], r, colour) => out.push(`<circle cx="${x.toFixed(1)}" cy="${y.toFixed(1)}" r="${r}" fill="${colour}" stroke="#0008"/>`),
+      out.push(
+        `<polyline points="${at(points)}" fill="none" stroke="${colour}" stroke-width="${width}" stroke-dasharray="${dash || "none"}"/>`,
+      ),
+    ball: ([x, y], r, colour) =>
+      out.push(`<circle cx="${x.toFixed(1)}" cy="${y.toFixed(1)}" r="${r}" fill="${colour}" stroke="#0008"/>`),
   };
   render(pen, view, scene, size, size * 0.82, named(node));
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${size} ${size * 0.82}" width="${size}">${out.join("")}</svg>`;
@@ -116,7 +125,10 @@ function render(pen, view, scene, width, height, colour) {
   for (const j of order(Math.cos(view.turned) < 0)) {
     for (const i of across) {
       const c = j * (TILES + 1) + i;
-      pen.tile([corners[c], corners[c + 1], corners[c + TILES + 2], corners[c + TILES + 1]], tint(scene, colours, pick, i, j));
+      pen.tile(
+        [corners[c], corners[c + 1], corners[c + TILES + 2], corners[c + TILES + 1]],
+        tint(scene, colours, pick, i, j),
+      );
     }
   }
   const [[x0, x1], [y0, y1]] = scene.window;

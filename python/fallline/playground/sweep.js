@@ -11,17 +11,25 @@ const SHARES = [0, 0.99];
 
 /** `run()` is the run that is mapped, `spec(run)` what the engine computes, `set(values)` writes into the run. */
 export function sweep({engine, run, spec, set, look}) {
-  const view = plane({label: "Final loss over learning rate and momentum", names: ["log₁₀ α", "β"], resized: () => shown && draw()});
+  const view = plane({
+    label: "Final loss over learning rate and momentum",
+    names: ["log₁₀ α", "β"],
+    resized: () => shown && draw(),
+  });
   const told = make("p", {class: "note", "aria-live": "polite"});
   let shown = false;
   let grid = null;
   let best = null;
   const second = () => ruleOf(engine, run().rule).hypers.find((h) => h.kind === "share" && !h.common);
-  const handle = view.add({label: "learning rate and momentum of the run", kind: "start", move: (x, y) => {
-    const values = {lr: Number((10 ** x).toPrecision(3))};
-    if (second()) values[second().name] = Number(y.toFixed(3));
-    set(values);
-  }});
+  const handle = view.add({
+    label: "learning rate and momentum of the run",
+    kind: "start",
+    move: (x, y) => {
+      const values = {lr: Number((10 ** x).toPrecision(3))};
+      if (second()) values[second().name] = Number(y.toFixed(3));
+      set(values);
+    },
+  });
   function compute() {
     const share = second();
     const base = run();
@@ -46,11 +54,17 @@ export function sweep({engine, run, spec, set, look}) {
     view.ground({grid, n: COUNT, shade: shading(grid, "log"), levels: 0, ...look()});
     view.axes(["log₁₀ α", share ? share.letter : "(it has none)"]);
     const lr = run().hypers.lr ?? 1e-3;
-    handle.place(Math.log10(lr), share ? run().hypers[share.name] ?? share.value : 0);
+    handle.place(Math.log10(lr), share ? (run().hypers[share.name] ?? share.value) : 0);
     const letter = share ? `, ${share.letter} = ${show(best.beta)}` : "";
     told.textContent = `Best of ${COUNT * COUNT}: α = ${show(best.lr)}${letter} ends at loss ${show(best.loss)}. Darker ended higher; the darkest overflowed.`;
   }
-  const node = make("details", {class: "panel sweep"}, make("summary", {}, "Map of learning rate and momentum"), view.node, told);
+  const node = make(
+    "details",
+    {class: "panel sweep"},
+    make("summary", {}, "Map of learning rate and momentum"),
+    view.node,
+    told,
+  );
   node.addEventListener("toggle", () => {
     shown = node.open;
     if (!shown) return;

@@ -11,7 +11,11 @@ export function verdict(result, window, minima, drift = [0, 0]) {
   if (result.broke_at !== null && result.broke_at !== undefined) {
     const out = leaves(points, window, result.broke_at - 1);
     const gone = out === null ? "" : `left the map at step ${out}, `;
-    return {kind: "broke", step: result.broke_at, text: `${gone}overflow at step ${result.broke_at}: no number any more`};
+    return {
+      kind: "broke",
+      step: result.broke_at,
+      text: `${gone}overflow at step ${result.broke_at}: no number any more`,
+    };
   }
   const out = leaves(points, window, last);
   if (out !== null) return {kind: "left", step: out, text: `it left the map at step ${out}`};
@@ -19,15 +23,22 @@ export function verdict(result, window, minima, drift = [0, 0]) {
   const radius = CLOSE * Math.hypot(x1 - x0, y1 - y0);
   const lowest = Math.min(...minima.map((m) => m[2]));
   for (const minimum of minima) {
-    const near = (t) => Math.hypot(points[2 * t] - minimum[0] - t * drift[0], points[2 * t + 1] - minimum[1] - t * drift[1]) < radius;
+    const near = (t) =>
+      Math.hypot(points[2 * t] - minimum[0] - t * drift[0], points[2 * t + 1] - minimum[1] - t * drift[1]) < radius;
     if (!near(last)) continue;
     let step = last;
     while (step > 0 && near(step - 1)) step--;
     const global = minimum[2] <= lowest + 1e-6 * (1 + Math.abs(lowest));
     const place = global ? "the minimum" : "a local minimum (not the lowest)";
-    return {kind: global ? "found" : "local", step, minimum, text: drift[0] || drift[1] ? `it follows ${place}` : `in ${place} from step ${step} on`};
+    return {
+      kind: global ? "found" : "local",
+      step,
+      minimum,
+      text: drift[0] || drift[1] ? `it follows ${place}` : `in ${place} from step ${step} on`,
+    };
   }
-  const still = Math.hypot(points[2 * last] - points[2 * last - 2], points[2 * last + 1] - points[2 * last - 1]) < radius / 2000;
+  const still =
+    Math.hypot(points[2 * last] - points[2 * last - 2], points[2 * last + 1] - points[2 * last - 1]) < radius / 2000;
   return {kind: "way", step: last, text: still ? "stuck" : `on its way after ${last} steps`};
 }
 

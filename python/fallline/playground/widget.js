@@ -1,4 +1,3 @@
-
 // The page as a notebook's widget: its state is the model's, in a shadow root that keeps the styles apart.
 export default {
   async render({model, el}) {
@@ -17,7 +16,8 @@ export default {
     };
     let page = await main_js.mount(root, {bytes: main_js.decoded(WASM), address});
     model.on("change:state", async () => {
-      if (model.get("state") !== page.encode()) page = await main_js.mount(root, {bytes: main_js.decoded(WASM), address});
+      if (model.get("state") !== page.encode())
+        page = await main_js.mount(root, {bytes: main_js.decoded(WASM), address});
     });
   },
 };
