@@ -11,7 +11,6 @@ import types
 import warnings
 from collections.abc import Callable, Sequence
 from functools import cache, wraps
-from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -24,7 +23,7 @@ __all__ = [
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
-HERE = str(Path(__file__).parent) + os.sep
+HERE = __file__.rpartition(os.sep)[0] + os.sep
 
 
 class Kind(NamedTuple):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 from functools import cache
-from pathlib import Path
 
 __all__ = ["Absent", "did_you_mean", "elsewhere", "module_names"]
 
@@ -26,6 +25,8 @@ def did_you_mean(name: object, known: Iterable[str], *, otherwise: str = "") -> 
 @cache
 def table() -> dict[tuple[str, str], tuple[str, str]]:
     """Read the names of other libraries: from (owner, theirs) to ours and a remark."""
+    from pathlib import Path  # only here, and not when fallline is imported
+
     found, owner = {}, ""
     for line in Path(__file__).with_name("_elsewhere.txt").read_text("utf-8").splitlines():
         if line.startswith("["):

@@ -140,6 +140,17 @@ def test_what_a_rule_of_ones_own_keeps_may_be_assigned() -> None:
         opt.cals = 1
 
 
+def test_what_a_wrapper_keeps_comes_before_what_it_wraps() -> None:
+    for opt in (fl.optim.EMA(SGD(1.0), decay=0.5), fl.optim.SwitchTo(SGD(1.0), Adam(), at=1, per="epoch")):
+        kept = dict(vars(opt))
+        for name in kept:
+            if name[0] != "_":
+                setattr(opt, name, kept[name])  # also where the optimizer inside is not known yet
+        assert {name: value for name, value in vars(opt).items() if name != "_clock"} == {
+            name: value for name, value in kept.items() if name != "_clock"
+        }
+
+
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda opt: pickle.loads(pickle.dumps(opt))])
 def test_copies_are_watched_too(copied: Callable[[Any], Any]) -> None:
     for opt in (Adam(0.1), fl.optim.EMA(Adam(0.1)), fl.optim.get("soap", lr=0.1)):

@@ -107,14 +107,20 @@ class Attributes(metaclass=Made):
     def __setattr__(self, name: str, value: Any) -> None:
         if name[0] == "_":
             object.__setattr__(self, name, value)
-        elif name in (names := self._names()) or name in groups(names):
+        elif hasattr(self, "_hypers") and self._shows(name):
             self.set_hyperparameters(**{name: value})
         elif not self._made or hasattr(getattr(type(self), name, None), "__set__") or name in self.__dict__:
             kinds = getattr(type(self).__init__, "kinds", {}) if self._made else {}
             value = check(type(self).__name__, name, kinds[name], value) if name in kinds else value
             object.__setattr__(self, name, value)
+        elif self._shows(name):  # through a wrapper, whose own attributes come before
+            self.set_hyperparameters(**{name: value})
         else:
             raise AttributeError(self._refusal(name))
+
+    def _shows(self, name: str) -> bool:
+        names = self._names()
+        return name in names or name in groups(names)
 
     def __dir__(self) -> list[str]:
         mine = self._names()
