@@ -66,11 +66,12 @@ struct NAdam {
 };
 
 // Rectified Adam. Liu et al. 2020, Algorithm 2: momentum alone (k.c) until the variance of 1 / sqrt(v) is known to be
-// finite (rho_t > 5; the paper has 4), then Adam's step times r_t (k.s).
+// finite (rho_t > 5, as in its authors' code; the paper has 4), then Adam's step times r_t (k.s).
 struct RAdam {
   static constexpr const char* kName = "radam";
   static constexpr auto kSlots = slots(mean("m"), square("v"));
-  static constexpr auto kHypers = moments_hypers(1e-3, 0.9, 0.999, 1e-8, 0, flag("eps_hat", 1));
+  static constexpr auto kHypers =
+      moments_hypers(1e-3, 0.9, 0.999, 1e-8, 0, flag("eps_hat", 1), nonnegative("threshold", 5));
   template <class D>
   static Coef<D> coef(const D* h, int64_t t) {
     using std::sqrt;
@@ -78,7 +79,7 @@ struct RAdam {
     const D b2 = h[2], power_t = power(b2, t);
     const D most = 2 / (1 - b2) - 1;
     const D rho = most - 2 * static_cast<double>(t) * power_t / (1 - power_t);
-    const auto known = rho > 5;
+    const auto known = rho > choose(h[7] < 4, D(4), h[7]);
     const D r = choose(known, (rho - 4) * (rho - 2) * most / ((most - 4) * (most - 2) * rho), D(1));
     k.c = choose(known, D(0), k.s);
     k.s = choose(known, k.s * sqrt(r), D(0));

@@ -61,7 +61,7 @@ def radam(T: Any, h: Hypers, t: int, g: np.ndarray, w: np.ndarray, m: np.ndarray
     most = 2 / (1 - h["beta2"]) - 1
     rho = most - 2.0 * t * b2 / (1 - b2)
     s, c = 0.0, first_scale(h, t)
-    if rho > 5:
+    if rho > max(4.0, h["threshold"]):
         s, c = c * math.sqrt((rho - 4) * (rho - 2) * most / ((most - 4) * (most - 2) * rho)), 0.0
     m, v = two_moments(T, h, g, m, v)
     return w - m * (over(np.full_like(m, s), moment_root(T, h, t, v)) + T(c)), m, v
@@ -86,7 +86,9 @@ RULES: dict[str, RuleRow] = {
         adamax, ("m", "u"), ({"eps": 0.0, "eps_outside": 1e-3, "bias_correction": 0},), 1e-2, squares=False
     ),
     "nadam": RuleRow(nadam, ("m", "v"), (*ROOT, *BETAS, {"rate": 0.5}, {"rate": 0.0}), 1e-2),
-    "radam": RuleRow(radam, ("m", "v"), (*ROOT, {"beta2": 0.5}, {"beta2": 0.9, "eps_hat": 0}), 1e-3),
+    "radam": RuleRow(
+        radam, ("m", "v"), (*ROOT, {"beta2": 0.5}, {"beta2": 0.9, "eps_hat": 0}, {"beta2": 0.9, "threshold": 4.0}), 1e-3
+    ),
     "adabelief": RuleRow(adabelief, ("m", "v"), (*ROOT, *BETAS), 1e-2),
     "yogi": RuleRow(yogi, ("m", "v"), (*ROOT, *BETAS, {"initial_accumulator": 0.1}), 1e-2),
 }

@@ -21,17 +21,21 @@ def signum(T: Any, h: Hypers, t: int, g: np.ndarray, w: np.ndarray, m: np.ndarra
 
 def rprop(T: Any, h: Hypers, t: int, g: np.ndarray, w: np.ndarray, p: np.ndarray, d: np.ndarray) -> Arrays:
     d = d if t > 1 else np.full_like(w, h["lr"])
-    turn = np.sign(g) * np.sign(p)
+    turn, back = np.sign(g) * np.sign(p), w + T(h["backtrack"]) * d * np.sign(p)
     d = np.where(turn > 0, T(h["eta_plus"]) * d, np.where(turn < 0, T(h["eta_minus"]) * d, d))
     d = np.minimum(T(h["largest_step"]), np.maximum(T(h["smallest_step"]), d))
     g = np.where(turn < 0, T(0), g)
-    return w - d * np.sign(g), g, d
+    return np.where(turn < 0, back, w - d * np.sign(g)), g, d
 
 
 RULES: dict[str, RuleRow] = {
     "lion": RuleRow(lion, ("m",), ({"beta1": 0.5, "beta2": 0.75},), 1e-3, squares=False),
     "signum": RuleRow(signum, ("m",), ({"momentum": 0.0},), 1e-3, squares=False),
     "rprop": RuleRow(
-        rprop, ("p", "d"), ({"eta_minus": 0.25, "eta_plus": 2.0, "largest_step": 0.03},), 1e-2, squares=False
+        rprop,
+        ("p", "d"),
+        ({"eta_minus": 0.25, "eta_plus": 2.0, "largest_step": 0.03}, {"backtrack": 1}),
+        1e-2,
+        squares=False,
     ),
 }

@@ -186,7 +186,12 @@ TWINS: dict[str, tuple[Twin, ...]] = {
     "RAdam": (
         Twin("authors", "torch/optim/radam.py", radam, (*PLAIN, ({"betas": (0.9, 0.9)}, {"beta2": 0.9}))),
         Twin(
-            "paper", "Liu et al. 2020, Algorithm 2", None, why="switches at rho > 4 without an epsilon; its code at 5"
+            "paper",
+            "Liu et al. 2020, Algorithm 2",
+            radam,
+            (({}, {"least": 4, "eps": 0.0}), ({"betas": (0.9, 0.9)}, {"beta2": 0.9, "least": 4, "eps": 0.0})),
+            needs={"threshold": 4.0, "eps": 0.0},
+            why="its authors' code, PyTorch and Optax switch at 5, and add an epsilon",
         ),
     ),
     "AdaBelief": (

@@ -41,6 +41,21 @@ def rprop(
         before = g
 
 
+def rprop_of_the_paper(
+    w: Any, lr: float, etas: tuple[float, float] = (0.5, 1.2), step_sizes: tuple[float, float] = (1e-6, 50.0)
+) -> Path:
+    """After a turn the step before it is taken back, and counts as without a gradient."""
+    delta, before, step = np.full_like(w, lr), np.zeros_like(w), np.zeros_like(w)
+    while True:
+        g = yield w
+        same_sign, turn = before * g > 0, before * g < 0
+        delta = np.where(same_sign, np.minimum(delta * etas[1], step_sizes[1]), delta)
+        delta = np.where(turn, np.maximum(delta * etas[0], step_sizes[0]), delta)
+        step = np.where(turn, -step, -np.sign(g) * delta)
+        w = w + step
+        before = np.where(turn, 0.0, g)
+
+
 TWINS: dict[str, tuple[Twin, ...]] = {
     "Lion": (
         Twin(
@@ -63,8 +78,10 @@ TWINS: dict[str, tuple[Twin, ...]] = {
         Twin(
             "paper",
             "Riedmiller & Braun 1993, eq. (4) to (6)",
-            None,
-            why="steps back after a turn; this rests once (iRprop-), as PyTorch does",
+            rprop_of_the_paper,
+            (same(), same(etas=(0.25, 2.0), step_sizes=(1e-3, 0.03))),
+            needs={"backtrack": True},
+            why="PyTorch rests after a turn (iRprop-)",
         ),
     ),
 }

@@ -149,12 +149,15 @@ class RAdam(Optimizer):
         The learning rate :math:`\alpha`.
     eps_hat
         Add :math:`\epsilon` to the root before it is corrected, as in PyTorch; Optax adds it after.
+    threshold
+        What :math:`\rho_t` has to pass: 5, or 4 as in the paper, at least.
     betas, eps, eps_root, bias_correction, l2, weight_decay, maximize, state_dtype
         As in :class:`Adam`.
 
     Notes
     -----
-    The paper switches at :math:`\rho_t > 4` and has no epsilon; PyTorch and Optax switch at 5.
+    The paper switches at :math:`\rho_t > 4` and has no epsilon (``threshold=4, eps=0``); its authors' code, PyTorch and
+    Optax switch at 5.
 
     References
     ----------
@@ -176,9 +179,11 @@ class RAdam(Optimizer):
         betas: Pair = (0.9, 0.999),
         eps: Hyper = 1e-8,
         eps_hat: bool = True,
+        threshold: Hyper = 5.0,
         **common: Any,
     ) -> None:
-        super().__init__("radam", lr=lr, beta1=betas[0], beta2=betas[1], eps=eps, eps_hat=eps_hat, **common)
+        own: dict[str, Any] = {"eps": eps, "eps_hat": eps_hat, "threshold": threshold}
+        super().__init__("radam", lr=lr, beta1=betas[0], beta2=betas[1], **own, **common)
 
 
 class AdaBelief(Optimizer):

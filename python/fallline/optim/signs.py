@@ -92,13 +92,15 @@ class Rprop(Optimizer):
         :math:`\eta^-, \eta^+`.
     step_sizes
         The smallest and the largest d.
+    backtrack
+        After a turn take the step before it back, as the paper does.
     **common
         `l2`, `weight_decay`, `maximize`, `state_dtype`, as in :class:`SGD`.
 
     Notes
     -----
-    The paper steps back after a turn; this rests once, as PyTorch does. Optax rests too, and makes every step one call
-    later.
+    The paper steps back after a turn (`backtrack`); this rests once, as PyTorch does. Optax rests too, and makes every
+    step one call later.
 
     References
     ----------
@@ -121,7 +123,8 @@ class Rprop(Optimizer):
         *,
         etas: Pair = (0.5, 1.2),
         step_sizes: Pair = (1e-6, 50.0),
+        backtrack: bool = False,
         **common: Any,
     ) -> None:
-        own: dict[str, Any] = {"smallest_step": step_sizes[0], "largest_step": step_sizes[1]}
+        own: dict[str, Any] = {"smallest_step": step_sizes[0], "largest_step": step_sizes[1], "backtrack": backtrack}
         super().__init__("rprop", lr=lr, eta_minus=etas[0], eta_plus=etas[1], **own, **common)
