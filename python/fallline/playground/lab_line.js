@@ -242,13 +242,28 @@ export function lineLab({engine, lab, root, dark, say, saved, link}) {
     make(
       "div",
       {class: "columns even"},
-      make("figure", {class: "left"}, make("figcaption", {}, "The data"), plot.node),
+      make(
+        "figure",
+        {class: "left"},
+        make("figcaption", {}, "The data"),
+        plot.node,
+        make(
+          "p",
+          {class: "note"},
+          "Red: the line now. Blue, dashed: the ground truth, from which the points were drawn.",
+        ),
+      ),
       make(
         "figure",
         {class: "right"},
         make("figcaption", {}, "The loss over slope and intercept", controls.view),
         view.flat.node,
         view.hills.node,
+        make(
+          "p",
+          {class: "note"},
+          "Red dot: the start. Blue dot: the ground truth. Star: the best line for these points. Drag both dots.",
+        ),
       ),
     ),
     make(
