@@ -289,3 +289,19 @@ def test_soap_is_adam_in_the_eigenbasis() -> None:
         opt.step(w, g)
         adam.step(rotated, ql.T @ g @ qr)  # the same in coordinates of the basis, which stays
         np.testing.assert_allclose(w, ql @ rotated @ qr.T, rtol=1e-9, atol=1e-12)
+
+
+def test_soap_is_pytorch_optimizers() -> None:
+    """To the float32 in which it brings the bases up to date; before that, to the last bits."""
+    torch, other = pytest.importorskip("torch"), pytest.importorskip("pytorch_optimizer")
+    rng = np.random.default_rng(0)
+    w = rng.normal(size=(5, 5))  # square, so that the first gradient leaves no direction out
+    tensor = torch.tensor(w.copy(), requires_grad=True)
+    opt = optim.SOAP(1e-2, betas=(0.8, 0.9), eps=1e-3, frequency=3)
+    theirs = other.SOAP([tensor], lr=1e-2, betas=(0.8, 0.9), eps=1e-3, weight_decay=1e-2, precondition_frequency=3)
+    for t in range(40):
+        g = rng.normal(size=(5, 5))
+        opt.step(w, g)
+        tensor.grad = torch.tensor(g)
+        theirs.step()
+        np.testing.assert_allclose(w, tensor.detach().numpy(), rtol=0, atol=1e-15 if t < 4 else 1e-6)
