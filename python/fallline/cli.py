@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(str(error))
     except OSError as error:
         _write_no_more()
-        return _complain(f"{error.filename or 'this'} failed: {error.strerror or error}", 1)
+        return _complain(f"{error.filename or 'standard output'} failed: {error.strerror or error}", 1)
     except MemoryError:
         return _complain("there is not enough memory for this; take fewer rows or a smaller --hidden")
     except (KeyboardInterrupt, typer.Abort):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 from commands import Run, npz, results, table
 
 import fallline as fl
+from fallline._cli import fit as fitting
 from fallline._cli import places
 from fallline.train._writing import write_atomically
 
@@ -230,6 +233,28 @@ def test_a_model_that_cannot_go_to_its_place_is_kept_elsewhere(
         f"it was saved as {kept} instead\n"
     )
     assert isinstance(fl.load(kept), fl.train.Predictor)
+
+
+def test_ctrl_c_while_scoring_keeps_the_model(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fitting, "evaluate", interrupted)
+    done = fit(run)
+    assert (done.returncode, done.stderr) == (130, "")
+    assert done.stdout.endswith("stopped by Ctrl-C while scoring\nwrote model.safetensors and model.png\n")
+    assert isinstance(fl.load("model.safetensors"), fl.train.Predictor)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_behind_standard_output_is_one_sentence(run: Run, tmp_path: Path) -> None:
+    path = table(tmp_path)
+    run("fit", path, *QUICK)
+    command = [sys.executable, "-m", "fallline", "predict", "model.safetensors", str(path)]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "fallline: standard output failed: No space left on device\n"
 
 
 def test_a_full_disk_everywhere_loses_the_model_in_one_sentence(

@@ -72,7 +72,11 @@ def run(o: Options) -> int:
     history = _train(o, predictor.network, opt, problem, loss)
     if history.interrupted:
         print(f"stopped by Ctrl-C after {history.epochs} of {o.epochs} epochs; the parameters so far are kept")
-    show_results(evaluate(predictor.network, problem, loss))
+    try:
+        show_results(evaluate(predictor.network, problem, loss))
+    except KeyboardInterrupt:  # a person in a hurry keeps the model all the same
+        history.interrupted = True
+        print("stopped by Ctrl-C while scoring")
     failed = _save(place, to_bytes(predictor, opt, history), history)
     return INTERRUPTED if history.interrupted else int(failed)
 
