@@ -33,7 +33,8 @@ MEASURED: dict[str, float] = {
     "nesterov": 0.02,
     "nesterovlookahead": 0.02,
     "novograd": 0.01,
-    "qhadam": 0.002,
+    "prodigy": 0.2,
+    "qhadam": 0.05,
     "qhm": 1,
     "radam": 0.01,
     "rmsprop": 0.01,
@@ -43,6 +44,8 @@ MEASURED: dict[str, float] = {
     "sgd": 0.2,
     "signum": 0.001,
     "sm3": 0.2,
+    "sophia": 0.002,
+    "swats": 0.01,
     "yogi": 0.05,
 }
 RATES = {name: MEASURED.get(name) or optim.get(name).hyperparameters()["lr"] for name in optim.names()}
