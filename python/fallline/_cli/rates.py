@@ -1,6 +1,7 @@
 """Which optimizers does the command line offer, and at which rates do they start?  See `optim.names`.
 
-`benchmarks/optimizer_rates.py` found the rates; `docs/command-line.md` has its figures.
+`benchmarks/optimizer_rates.py` found the rates; `docs/command-line.md` has its figures. L-BFGS and Shampoo take long,
+and start at the defaults of their classes.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ MEASURED: dict[str, float] = {
     "sgd": 0.2,
     "signum": 0.001,
     "sm3": 0.2,
+    "soap": 0.002,
     "sophia": 0.002,
     "swats": 0.01,
     "yogi": 0.05,
