@@ -52,28 +52,41 @@ def _layer_way_out(value: Any) -> str:
     return "PyTorch's layers have namesakes in fl.nn" if type(value).__module__.startswith("torch.") else ""
 
 
-def _pair(least: int) -> Kind:
+def _each(least: int, axes: int | None = None) -> Kind:
     one = whole(least)
 
     def accept(value: Any) -> Any:
         if not isinstance(value, tuple | list):
             return one.accept(value)
-        if len(value) != 2:
+        if axes is not None and len(value) not in (1, axes):
             raise ValueError
         return tuple(map(one.accept, value))
 
-    return Kind(f"{one.words}, or two of them", accept, one.way_out)
+    several = {None: "one for each axis", 1: "one in a tuple", 2: "two of them", 3: "three of them"}[axes]
+    return Kind(f"{one.words}, or {several}", accept, one.way_out)
+
+
+def window(axes: int) -> Kind:
+    """Return the kind of sizes of windows over so many axes."""
+    return _each(1, axes)
+
+
+def margin(axes: int) -> Kind:
+    """Return the kind of numbers of elements beside so many axes."""
+    return _each(0, axes)
+
+
+def padding(axes: int) -> Kind:
+    """Return the kind of a convolution's padding: margins, or a word."""
+    beside = margin(axes)
+    words = f"{beside.words}, or {_words.words}"
+    return Kind(words, lambda x: (_words if isinstance(x, str) else beside).accept(x), _words.way_out)
 
 
 size = whole(1)
 axis = Kind("a whole number", whole(-64, 63).accept, whole(-64, 63).way_out)
-window, margin = _pair(1), _pair(0)
+windows, margins = _each(1), _each(0)
 _words = one_of("same", "valid")
-padding = Kind(
-    f"{margin.words}, or {_words.words}",
-    lambda value: (_words if isinstance(value, str) else margin).accept(value),
-    _words.way_out,
-)
 finite = number("a finite number", lambda x: True)
 at_least_zero = number("at least 0", lambda x: x >= 0)
 share = number("in [0, 1]", lambda x: 0 <= x <= 1)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from fallline import _core, _ops, random
-from fallline._arguments import check, flag, optional, takes, whole
+from fallline._arguments import check, flag, optional, takes
 from fallline._array import Array, aligned, asarray
 from fallline.nn import init
-from fallline.nn._kinds import a_layer, axis, below_one, finite, float_dtype, generator, initializer, size
+from fallline.nn._kinds import a_layer, axis, below_one, float_dtype, generator, initializer, size
 from fallline.nn._module import Module
 from fallline.nn._place import passed_through, shape_of
 from fallline.transforms._effects import next_draw
@@ -117,25 +117,29 @@ class Linear(Module):
         self.weight = _core.wrap(aligned(np.asarray(weight), "F"))
         self.bias = init.get(bias_init)((out_features,), rng=rng, dtype=dtype) if bias else None
 
-    def forward(self, x: Any) -> Array:
+    def forward(self, input: Any) -> Array:
         """Map the last axis."""
-        return _core.linear(x, self.weight, self.bias)
+        return _core.linear(input, self.weight, self.bias)
 
     def _describe(self) -> str:
         return f"{self.in_features}, {self.out_features}" + ("" if self.bias is not None else ", bias=False")
 
 
 class Flatten(Module):
-    """All axes from `start_dim` on as one; a view."""
+    """The axes from `start_dim` to `end_dim` as one; a view."""
 
-    @takes(start_dim=whole(0))
-    def __init__(self, start_dim: int = 1) -> None:
+    @takes(start_dim=axis, end_dim=axis)
+    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         super().__init__()
-        self.start_dim = start_dim
+        self.start_dim, self.end_dim = start_dim, end_dim
 
     def forward(self, x: Any) -> Array:
         """Flatten."""
-        return _ops.reshape(x, (*x.shape[: self.start_dim], -1))
+        first, last = self.start_dim % max(x.ndim, 1), self.end_dim % max(x.ndim, 1)
+        return _ops.reshape(x, (*x.shape[:first], -1, *x.shape[last + 1 :]))
+
+    def _describe(self) -> str:
+        return f"{self.start_dim}, {self.end_dim}"
 
 
 class Dropout(Module):
@@ -144,10 +148,10 @@ class Dropout(Module):
     Srivastava et al. 2014, in the inverted form. In ``fit`` the choice depends on (seed, epoch, step) alone.
     """
 
-    @takes(p=below_one)
-    def __init__(self, p: float = 0.5) -> None:
+    @takes(p=below_one, inplace=flag)
+    def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         super().__init__()
-        self.p = p
+        self.p, self.inplace = p, inplace
 
     def forward(self, x: Any) -> Any:
         """Drop, in training."""
@@ -161,86 +165,11 @@ class Dropout(Module):
 
 
 class Identity(Module):
-    """The input itself."""
+    """The input itself; arguments of the constructor are ignored, so that it can stand for another layer."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__()
 
     def forward(self, x: Any) -> Any:
         """Return x."""
         return x
-
-
-class _Activation(Module):
-    function: Callable[[Any], Array]
-
-    def forward(self, x: Any) -> Array:
-        """Apply the function elementwise."""
-        return type(self).function(x)
-
-
-def _activation(name: str, function: Callable[..., Array]) -> type[Module]:
-    summary = (function.__doc__ or "").split("\n")[0]
-    body = {
-        "function": staticmethod(function),
-        "__doc__": f"{summary} See ``fl.{function.__name__}``.",
-        "__module__": "fallline.nn",
-    }
-    return type(name, (_Activation,), body)
-
-
-ReLU = _activation("ReLU", _ops.relu)
-Tanh = _activation("Tanh", _ops.tanh)
-Sigmoid = _activation("Sigmoid", _ops.sigmoid)
-GELU = _activation("GELU", _ops.gelu)
-SiLU = _activation("SiLU", _ops.silu)
-Softplus = _activation("Softplus", _ops.softplus)
-
-
-class LeakyReLU(Module):
-    r"""x where it is positive, else ``negative_slope * x``. Maas et al. 2013."""
-
-    @takes(negative_slope=finite)
-    def __init__(self, negative_slope: float = 0.01) -> None:
-        super().__init__()
-        self.negative_slope = negative_slope
-
-    def forward(self, x: Any) -> Array:
-        """Apply."""
-        return _ops.where(x > 0, x, self.negative_slope * x)
-
-
-class ELU(Module):
-    r"""x where it is positive, else :math:`\alpha (e^x - 1)`. Clevert et al. 2016."""
-
-    @takes(alpha=finite)
-    def __init__(self, alpha: float = 1.0) -> None:
-        super().__init__()
-        self.alpha = alpha
-
-    def forward(self, x: Any) -> Array:
-        """Apply."""
-        return _ops.where(x > 0, x, self.alpha * _ops.expm1(_ops.minimum(x, 0.0)))
-
-
-class Softmax(Module):
-    """``fl.softmax`` along an axis. Losses take logits: do not put it before ``cross_entropy``."""
-
-    @takes(dim=axis)
-    def __init__(self, dim: int = -1) -> None:
-        super().__init__()
-        self.dim = dim
-
-    def forward(self, x: Any) -> Array:
-        """Apply."""
-        return _ops.softmax(x, self.dim)
-
-
-class LogSoftmax(Module):
-    """``fl.log_softmax`` along an axis."""
-
-    @takes(dim=axis)
-    def __init__(self, dim: int = -1) -> None:
-        super().__init__()
-        self.dim = dim
-
-    def forward(self, x: Any) -> Array:
-        """Apply."""
-        return _ops.log_softmax(x, self.dim)

@@ -145,7 +145,7 @@ class Module:
         missing, unknown = sorted(mine.keys() - state.keys()), sorted(state.keys() - mine.keys())
         if missing or unknown:
             raise ValueError(f"[load_state_dict] missing: {missing}; unknown: {unknown}")
-        arrays = {path: np.array(state[path]) for path in mine}  # copies: they may be views of what is written
+        arrays = {path: np.asarray(state[path]).copy() for path in mine}  # copies: they may be views of what is written
         wrong = [f"{p} is {arrays[p].shape}, expected {a.shape}" for p, a in mine.items() if arrays[p].shape != a.shape]
         if wrong:
             raise _core.ShapeError(f"[load_state_dict] {'; '.join(wrong)}")

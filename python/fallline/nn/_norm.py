@@ -24,6 +24,7 @@ class _BatchNorm(Module):
         momentum=optional(share),
         affine=flag,
         track_running_stats=flag,
+        bias=flag,
         dtype=optional(float_dtype),
     )
     def __init__(
@@ -33,6 +34,7 @@ class _BatchNorm(Module):
         momentum: float | None = 0.1,
         affine: bool = True,
         track_running_stats: bool = True,
+        bias: bool = True,
         *,
         dtype: Any = None,
     ) -> None:
@@ -40,7 +42,7 @@ class _BatchNorm(Module):
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         self.weight = init.ones((num_features,), dtype=dtype) if affine else None
-        self.bias = init.zeros((num_features,), dtype=dtype) if affine else None
+        self.bias = init.zeros((num_features,), dtype=dtype) if affine and bias else None
         if track_running_stats:
             self.running_mean: Any = Buffer(init.zeros((num_features,), dtype=dtype))
             self.running_var: Any = Buffer(init.ones((num_features,), dtype=dtype))
@@ -54,6 +56,9 @@ class _BatchNorm(Module):
                 f"[{type(self).__name__}] expected (n, {self.num_features}, ...) with "
                 f"{' or '.join(map(str, self._ndims))} axes, got {x.shape}"
             )
+        if x.size == 0:
+            y: Array = x
+            return y
         if self.training or not self.track_running_stats:
             mean, var = self._batch_statistics(x)
         else:
@@ -111,6 +116,8 @@ _TEXT = r"""Batch normalisation of {what}, channel by channel.
         Whether there are :math:`\gamma` (``weight``) and :math:`\beta` (``bias``).
     track_running_stats
         Whether to keep running statistics; without them evaluation uses the batch's own.
+    bias
+        Whether there is :math:`\beta`, where there is :math:`\gamma`.
     dtype
         float32 or float64; None takes the default dtype.
 
@@ -126,6 +133,11 @@ _TEXT = r"""Batch normalisation of {what}, channel by channel.
 class BatchNorm1d(_BatchNorm):
     __doc__ = _TEXT.format(what="features, (n, c) or (n, c, length)")
     _ndims = (2, 3)
+
+
+class BatchNorm3d(_BatchNorm):
+    __doc__ = _TEXT.format(what="volumes, (n, c, d, h, w)")
+    _ndims = (5,)
 
 
 class BatchNorm2d(_BatchNorm):
