@@ -154,87 +154,93 @@ def in_float64() -> Iterator[None]:
         fl.set_default_dtype(before)
 
 
-def check(case: Case, tolerance: float = 1e-6) -> None:
-    """Compare outputs, and gradients of a weighted sum of them by inputs and parameters."""
+class Pair(NamedTuple):
+    """PyTorch's module and ours, with the same weights, and what both are called with."""
+
+    theirs: Any
+    mine: Any  # None for losses
+    call: Any  # ours, of a model and the float inputs
+    starts: list[Any]  # their float inputs
+    inputs: list[Any]  # ours
+
+
+def pair(case: Case) -> Pair:
+    """Make both modules and copies of the inputs."""
     import torch
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.manual_seed(0)
         theirs = case.kind(*case.arguments, **case.settings).double().train(case.training)
-    kind = ours(case.name)
+    kind, is_loss = ours(case.name), case.name in LOSSES
     with in_float64():
         arguments, settings = plain(case.arguments), plain(case.settings)
-    inputs, named = plain(case.inputs), plain(case.named)
-    is_loss = case.name in LOSSES
-    mine = None
-    if not is_loss:
-        with in_float64():
-            mine = kind(*arguments, **settings)
+        mine = None if is_loss else kind(*arguments, **settings)
+    if mine is not None:
         mine.train(case.training)
         mine.load_state_dict(theirs.state_dict())
+    inputs, named = plain(case.inputs), plain(case.named)
 
     def call(model: Any, *given: Any) -> Any:
         rest = iter(given)
-        args = refill(inputs, rest)
-        more = refill(named, rest)
-        if is_loss:
-            return kind(*args, *arguments, **more, **settings)
-        return model(*args, **more)
+        args, more = refill(inputs, rest), refill(named, rest)
+        return kind(*args, *arguments, **more, **settings) if is_loss else model(*args, **more)
 
     given = [x for x in [*leaves(case.inputs), *leaves(case.named)] if x.is_floating_point()]
     # PyTorch refuses the derivative by these targets.
     known = 1 if case.name in ("SoftMarginLoss", "MarginRankingLoss") else len(given)
     starts = [x.detach().clone().requires_grad_(place < known) for place, x in enumerate(given)]
-    rest = iter(starts)
+    return Pair(theirs, mine, call, starts, [x for x in [*leaves(inputs), *leaves(named)] if x.dtype.kind == "f"])
+
+
+def check(case: Case, tolerance: float = 1e-6) -> None:
+    """Compare outputs, gradients of a weighted sum of them by inputs and parameters, and running statistics."""
+    both = pair(case)
+    rest = iter(both.starts)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        expected = theirs(*torch_refill(case.inputs, rest), **torch_refill(case.named, rest))
-    outputs = [x for x in leaves(expected) if x.is_floating_point()]
-    rng = np.random.default_rng(0)
-    weights = [rng.normal(size=tuple(x.shape)) for x in outputs]
-    loss = sum((x * torch.from_numpy(np.asarray(w))).sum() for x, w in zip(outputs, weights, strict=True))
-
-    mine_inputs = [x for x in [*leaves(inputs), *leaves(named)] if x.dtype.kind == "f"]
-    found = call(mine, *mine_inputs)
+        expected = both.theirs(*torch_refill(case.inputs, rest), **torch_refill(case.named, rest))
+    found = both.call(both.mine, *both.inputs)
     for ours_, theirs_ in zip(leaves(found), leaves(expected), strict=True):
         assert ours_.shape == tuple(theirs_.shape), f"shape {ours_.shape} for {tuple(theirs_.shape)}"
         close(ours_, theirs_, tolerance, "output")
+    if both.mine is not None:
+        for name, value in both.mine.state_dict().items():
+            if "running" in name:
+                close(value, both.theirs.state_dict()[name], tolerance, name)
+    check_gradients(case, both, [x for x in leaves(expected) if x.is_floating_point()], tolerance)
+
+
+def check_gradients(case: Case, both: Pair, outputs: list[Any], tolerance: float) -> None:
+    """Compare the gradients of a weighted sum of outputs."""
+    import torch
+
+    rng = np.random.default_rng(0)
+    weights = [rng.normal(size=tuple(x.shape)) for x in outputs]
+    loss = sum((x * torch.from_numpy(np.asarray(w))).sum() for x, w in zip(outputs, weights, strict=True))
+    parameters = dict(both.theirs.named_parameters())
+    asked = [x for x in [*both.starts, *parameters.values()] if x.requires_grad]
+    if not asked or not isinstance(loss, torch.Tensor) or not loss.requires_grad:
+        return
+    gradients = dict(zip(map(id, asked), torch.autograd.grad(loss, asked, allow_unused=True), strict=True))
 
     def scalar(model: Any, *given: Any) -> Any:
-        out = [x for x in leaves(call(model, *given)) if x.dtype.kind == "f"]
-        total = (out[0] * weights[0]).sum()
-        for x, w in zip(out[1:], weights[1:], strict=True):
-            total = total + (x * w).sum()
-        return total
+        out = [x for x in leaves(both.call(model, *given)) if x.dtype.kind == "f"]
+        return sum((x * w).sum() for x, w in zip(out, weights, strict=True))
 
-    parameters = dict(theirs.named_parameters())
-    if not (starts or parameters) or not loss.requires_grad:
-        return
-    # Running statistics moved in the first call on both sides; batch statistics are what gradients use.
-    asked = [x for x in [*starts, *parameters.values()] if x.requires_grad]
-    found_gradients = dict(zip(map(id, asked), torch.autograd.grad(loss, asked, allow_unused=True), strict=True))
-    gradients = [found_gradients.get(id(x)) for x in [*starts, *parameters.values()]]
-    numbers = tuple(range(0 if mine is not None and parameters else 1, 1 + len(mine_inputs)))
-    if not numbers:
-        return
-    ours_g = fl.grad(scalar, argnums=numbers)(mine, *mine_inputs)
-    per_input = ours_g[1:] if numbers[0] == 0 else ours_g
-    for place, (g, t) in enumerate(zip(per_input, gradients[: len(starts)], strict=True)):
-        if not starts[place].requires_grad:
+    first = 0 if both.mine is not None and parameters else 1
+    numbers = tuple(range(first, 1 + len(both.inputs)))
+    found = fl.grad(scalar, argnums=numbers)(both.mine, *both.inputs)
+    for place, (g, start) in enumerate(zip(found[1 - first :], both.starts, strict=True)):
+        if not start.requires_grad:
             continue
         if case.name == "CTCLoss" and place == 0:  # PyTorch's is that by the logits below: sums over classes are zero
-            g = g - fl.exp(mine_inputs[0]) * g.sum(axis=-1, keepdims=True)
-        close(g, torch.zeros_like(starts[place]) if t is None else t, tolerance, f"gradient of input {place}")
-    if numbers[0] == 0:
-        for (name, parameter), t in zip(parameters.items(), gradients[len(starts) :], strict=True):
-            close(ours_g[0][name], torch.zeros_like(parameter) if t is None else t, tolerance, f"gradient of {name}")
-    state = theirs.state_dict()
-    if mine is not None:
-        for name, value in mine.state_dict().items():
-            if name in parameters or "running" not in name:
-                continue
-            close(value, state[name], 10, name)
+            g = g - fl.exp(both.inputs[0]) * g.sum(axis=-1, keepdims=True)
+        t = gradients[id(start)]
+        close(g, torch.zeros_like(start) if t is None else t, tolerance, f"gradient of input {place}")
+    for name, parameter in parameters.items():
+        t = gradients[id(parameter)]
+        close(found[0][name], torch.zeros_like(parameter) if t is None else t, tolerance, f"gradient of {name}")
 
 
 def refill(tree: Any, arrays: Iterator[Any]) -> Any:

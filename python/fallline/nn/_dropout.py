@@ -47,14 +47,13 @@ class _ChannelDropout(_Choosing):
 class _AlphaDropout(_Choosing):
     def forward(self, x: Any) -> Array:
         """Drop to the value where SELU ends, in training, and scale so that mean 0 and variance 1 stay."""
-        x = asarray(x)
+        given: Array = asarray(x)
         if not self.training or not self.p:
-            y: Array = x
-            return y
+            return given
         low, p = -SELU_SCALE * SELU_ALPHA, self.p
         a = ((1 - p) * (1 + p * low * low)) ** -0.5
-        kept = self._kept(x) * (1 - p)
-        y: Array = a * (x * kept + low * (1 - kept)) - a * low * p
+        kept = self._kept(given) * (1 - p)
+        y: Array = a * (given * kept + low * (1 - kept)) - a * low * p
         return y
 
 

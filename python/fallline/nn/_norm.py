@@ -57,8 +57,7 @@ class _BatchNorm(Module):
                 f"{' or '.join(map(str, self._ndims))} axes, got {x.shape}"
             )
         if x.size == 0:
-            y: Array = x
-            return y
+            return _ops.copy(x)
         if self.training or not self.track_running_stats:
             mean, var = self._batch_statistics(x)
         else:

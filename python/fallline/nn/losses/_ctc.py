@@ -58,34 +58,7 @@ def ctc(
         raise _core.ShapeError(f"[ctc] expected {n} lengths, got {len(spoken)} and {len(lengths)}")
     if spoken.max(initial=0) > steps or labels.max(initial=0) >= classes or labels.min(initial=0) < 0:
         raise ValueError(f"[ctc] lengths must be at most {steps} and labels in [0, {classes})")
-    # Blanks between all labels and at both ends; two steps at once are allowed between different labels.
-    places = np.full((n, 2 * labels.shape[1] + 1), blank)
-    places[:, 1::2] = labels
-    jumps = np.zeros(places.shape, bool)
-    jumps[:, 2:] = (places[:, 2:] != blank) & (places[:, 2:] != places[:, :-2])
-    rows = np.broadcast_to(np.arange(n)[:, None], places.shape)
-    spelled = logs[:, rows, places]  # (length, n, places)
-    column = _ops.full((n, 2), NOTHING, dtype=logs.dtype)
-    first = np.where(np.arange(places.shape[1]) < 2, 0.0, NOTHING).astype(logs.dtype)
-    first = np.where(np.arange(places.shape[1]) <= 2 * lengths[:, None], first, NOTHING).astype(logs.dtype)
-    jump = asarray(jumps)
-    running = asarray(np.arange(1, steps)[:, None, None] < spoken[:, None])
-
-    def step(alpha: Array, row: tuple[Array, Array]) -> tuple[Array, None]:
-        one = _ops.concat([column[:, :1], alpha[:, :-1]], axis=1)
-        two = _ops.concat([column, alpha[:, :-2]], axis=1)[:, : alpha.shape[1]] if alpha.shape[1] > 1 else one
-        two = _ops.where(jump, two, _ops.full((), NOTHING, dtype=alpha.dtype))
-        new = _ops.logsumexp(_ops.stack([alpha, one, two]), axis=0) + row[0]
-        return _ops.where(row[1], new, alpha), None
-
-    alpha, _ = (
-        scan(step, asarray(first) + spelled[0], (spelled[1:], running))
-        if steps > 1
-        else (
-            asarray(first) + spelled[0],
-            None,
-        )
-    )
+    alpha = _spelled(logs, labels, lengths, spoken, blank)
     ends = np.zeros((n, 2), np.int64)
     ends[:, 0], ends[:, 1] = 2 * lengths, np.maximum(2 * lengths - 1, 0)
     last = alpha[np.arange(n)[:, None], ends]
@@ -96,6 +69,34 @@ def ctc(
     if reduction == "mean":
         losses = losses / asarray(np.maximum(lengths, 1).astype(logs.dtype))
     return reduced(losses[0] if alone else losses, reduction, None)
+
+
+def _spelled(logs: Array, labels: np.ndarray, lengths: np.ndarray, spoken: np.ndarray, blank: int) -> Array:
+    """Return the log-probability of having spelled each label and each blank between them by the end."""
+    steps, n, _ = logs.shape
+    # Blanks between all labels and at both ends; two steps at once are allowed between different labels.
+    places = np.full((n, 2 * labels.shape[1] + 1), blank)
+    places[:, 1::2] = labels
+    jumps = np.zeros(places.shape, bool)
+    jumps[:, 2:] = (places[:, 2:] != blank) & (places[:, 2:] != places[:, :-2])
+    spelled = logs[:, np.broadcast_to(np.arange(n)[:, None], places.shape), places]  # (length, n, places)
+    place = np.arange(places.shape[1])
+    begins = (place < 2) & (place <= 2 * lengths[:, None])
+    alpha = asarray(np.where(begins, 0.0, NOTHING).astype(logs.dtype)) + spelled[0]
+    if steps == 1:
+        return alpha
+    column, jump = _ops.full((n, 2), NOTHING, dtype=logs.dtype), asarray(jumps)
+    nothing = _ops.full((), NOTHING, dtype=logs.dtype)
+    running = asarray(np.arange(1, steps)[:, None, None] < spoken[:, None])
+
+    def step(alpha: Array, row: tuple[Array, Array]) -> tuple[Array, None]:
+        one = _ops.concat([column[:, :1], alpha[:, :-1]], axis=1)
+        two = _ops.concat([column, alpha[:, :-2]], axis=1)[:, : alpha.shape[1]]
+        new = _ops.logsumexp(_ops.stack([alpha, one, _ops.where(jump, two, nothing)]), axis=0) + row[0]
+        return _ops.where(row[1], new, alpha), None
+
+    last: Array = scan(step, alpha, (spelled[1:], running))[0]
+    return last
 
 
 def _table(targets: np.ndarray, lengths: np.ndarray, n: int) -> np.ndarray:
