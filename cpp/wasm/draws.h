@@ -38,11 +38,12 @@ T normal(uint64_t key, uint64_t counter, int64_t i) {
 inline void shuffle(uint64_t seed, int64_t epoch, int64_t n, int64_t* rows) {
   const uint64_t key = derive_key(seed, 0), counter = static_cast<uint64_t>(epoch) << 32;
   for (int64_t i = 0; i < n; ++i) rows[i] = i;
+  uint32_t out[4];
   for (int64_t i = 0; i < n; ++i) {
-    uint32_t out[4];
-    block(key, counter + static_cast<uint64_t>(i / 2), out);
-    const auto product = static_cast<unsigned __int128>(word_of(out + 2 * (i % 2))) * static_cast<uint64_t>(n - i);
-    std::swap(rows[i], rows[i + static_cast<int64_t>(product >> 64)]);
+    if (i % 2 == 0) block(key, counter + static_cast<uint64_t>(i / 2), out);
+    const uint64_t left = static_cast<uint64_t>(n - i);  // below 2^32, so that half products will do
+    const uint64_t distance = (out[2 * (i % 2)] * left + (out[2 * (i % 2) + 1] * left >> 32)) >> 32;
+    std::swap(rows[i], rows[i + static_cast<int64_t>(distance)]);
   }
 }
 
