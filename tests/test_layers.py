@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,6 +95,61 @@ def test_a_python_file_imports_lower_layers_only(path: Path) -> None:
 
 def test_every_layer_of_cpp_is_known() -> None:
     assert {p.name for p in (ROOT / "cpp").iterdir() if p.is_dir()} - {"cmake"} <= set(CPP)
+
+
+def objects() -> list[tuple[str, Path]]:
+    """Return the layers and object files of the newest build that is at hand, of sources that exist."""
+    builds = sorted(ROOT.glob("build/**/fallline_core.dir/cpp"), key=lambda p: p.stat().st_mtime)
+    found = [(layer, path) for layer in CPP for path in (builds[-1] / layer).glob("*.o")] if builds else []
+    return [(layer, path) for layer, path in found if (ROOT / "cpp" / layer / path.name.removesuffix(".o")).exists()]
+
+
+def symbols(path: Path, *options: str) -> set[str]:
+    """Return the names that nm finds in an object file."""
+    done = subprocess.run(["nm", "-P", *options, str(path)], capture_output=True, text=True, check=True)
+    rows = (line.split() for line in done.stdout.splitlines())
+    return {row[0] for row in rows if len(row) > 1 and row[1] not in "wWvVu"}
+
+
+def upward_symbols(needs: dict[str, set[str]], has: dict[str, set[str]]) -> list[tuple[str, str, str]]:
+    """Return which layer needs what from a layer above; what it can have from below, too, is no fault."""
+    return [
+        (layer, name, above)
+        for layer, names in needs.items()
+        for above in CPP[CPP.index(layer) + 1 :]
+        for name in sorted(names & has.get(above, set()))
+        if not any(name in has.get(below, set()) for below in CPP[: CPP.index(layer) + 1])
+    ]
+
+
+@pytest.mark.skipif(shutil.which("nm") is None or not objects(), reason="no nm, or no object files under build/")
+def test_an_object_file_needs_symbols_of_lower_layers_only() -> None:
+    needs, has = {layer: set[str]() for layer in CPP}, {layer: set[str]() for layer in CPP}
+    for layer, path in objects():
+        needs[layer] |= symbols(path, "-u")
+        has[layer] |= symbols(path, "-g", "--defined-only")
+    assert sum(map(len, has.values())) > 100, "nm found next to nothing"
+    assert upward_symbols(needs, has) == []
+
+
+def test_the_check_of_symbols_sees_what_it_should() -> None:
+    needs, has = {"ops": {"f", "g"}}, {"record": {"f"}, "plan": {"g"}, "tensor": {"g"}}
+    assert upward_symbols(needs, has) == [("ops", "f", "record")]
+
+
+def finds_by_name(text: str) -> bool:
+    """Return whether C++ compares something with a string, as who looks for an op by its name would."""
+    code = re.sub(r"//.*", "", text)
+    return re.search(r'[!=]=\s*"|"\s*[!=]=|strcmp|string_view\([^)]*name', code) is not None
+
+
+def test_rows_are_found_by_what_they_say_never_by_their_names() -> None:
+    for path in CPP_FILES:
+        if path.relative_to(ROOT / "cpp").parts[0] in {"record", "primitives", "plan", "optim", "nn", "train"}:
+            assert not finds_by_name(path.read_text()), f"{path.name} compares a name"
+    assert finds_by_name('if (std::string_view(step.primitive->name) == "matmul") return;')
+    assert finds_by_name('return "relu" == name;')
+    assert not finds_by_name('throw ShapeError("[matmul] inner sizes differ: "); // == "matmul"')
 
 
 def test_ops_and_tape_stay_behind_their_walls() -> None:

@@ -80,13 +80,18 @@ Var one_hot(const Var& labels, int64_t classes, DType dtype) {
 }
 
 constexpr Primitive kCrossEntropyAndGrad =  // of scores, labels and the gradient of the losses: losses, gradient
-    primitive("cross_entropy_and_grad", one_per_row).no_derivative().run_rows([](Inputs in, Inputs out, Attrs) {
-      const Array x = contiguous(in[0]), labels = contiguous(in[1]);
-      const Rows r(x);
-      check_indices(labels, r.classes, "cross_entropy");
-      softmax_kernels().cross_entropy[float_index(x.dtype)](x.data, labels.as<int64_t>(), in[2].data, in[2].strides[0],
-                                                            out[0].data, out[1].data, r.rows, r.classes);
-    });
+    primitive("cross_entropy_and_grad",
+              [](Inputs in, Attrs attrs) {
+                return Layouts{one_per_row(in, attrs), row_major_like(in, attrs)};
+              })
+        .no_derivative()
+        .run([](Inputs in, Inputs out, Attrs) {
+          const Array x = contiguous(in[0]), labels = contiguous(in[1]);
+          const Rows r(x);
+          check_indices(labels, r.classes, "cross_entropy");
+          softmax_kernels().cross_entropy[float_index(x.dtype)](
+              x.data, labels.as<int64_t>(), in[2].data, in[2].strides[0], out[0].data, out[1].data, r.rows, r.classes);
+        });
 
 constexpr Primitive kCrossEntropy =
     primitive("cross_entropy", one_per_row)

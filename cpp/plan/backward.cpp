@@ -7,59 +7,44 @@
 #include <unordered_set>
 
 #include "primitives/functions.h"
-#include "plan/nested.h"
+#include "record/few.h"
 #include "record/node.h"
 
 namespace fallline {
 namespace {
 
-// The gradients that have arrived so far, and the nodes that still have to pass theirs on.
+// The gradients of one node's outputs that have arrived so far.
+struct Arrived {
+  NodePtr node;
+  Var first;
+  Vars all;  // of a row with several outputs, instead
+  Var& of(int output) {
+    if (!node->primitive || !node->primitive->shapes) return first;
+    if (all.empty()) all.resize(node->outs.size());
+    return all[static_cast<size_t>(output)];
+  }
+};
+
+// The nodes that still have to pass theirs on.
 class Walk {
  public:
-  void add(const NodePtr& node, Var g) {
+  void add(const NodePtr& node, int output, Var g) {
     Arrived& arrived = waiting_[node->number];
     if (!arrived.node) arrived.node = node;
-    arrived.g = arrived.g ? arrived.g + g : std::move(g);
+    Var& sum = arrived.of(output);
+    sum = sum ? sum + g : std::move(g);
   }
-  // Result number i of a call with several.
-  void add_result(const NodePtr& call, size_t i, const Var& g) {
-    Vars& results = results_[call.get()];
-    if (results.empty()) {
-      results.resize(call->nested->body->outputs.size());
-      add(call, g);
-    }
-    results[i] = results[i] ? results[i] + g : g;  // each way back gives a result another node
-  }
-  Vars take_results(const Node& call) {
-    const auto at = results_.find(&call);
-    Vars results = std::move(at->second);
-    results_.erase(at);
-    return results;
-  }
-  bool next(NodePtr& node, Var& g) {
+  bool next(Arrived& arrived) {
     if (waiting_.empty()) return false;
     const auto newest = std::prev(waiting_.end());
-    node = std::move(newest->second.node);
-    g = std::move(newest->second.g);
+    arrived = std::move(newest->second);
     waiting_.erase(newest);
     return true;
   }
 
  private:
-  struct Arrived {
-    NodePtr node;
-    Var g;
-  };
   std::map<uint64_t, Arrived> waiting_;  // by the node's number
-  std::unordered_map<const Node*, Vars> results_;
 };
-
-void check_version(const Node& node, const Var& kept, uint32_t version) {
-  if (kept && kept.array().buffer && kept.array().buffer->version() != version)
-    throw TapeError("[backward] " + std::string(node.primitive->name) + " needs an array of shape " +
-                    to_string(kept.shape()) +
-                    " that was written to after it was recorded; copy it before writing, or write after backward");
-}
 
 void check_has_derivative(const Primitive& primitive) {
   if (primitive.derivative == Primitive::Derivative::kNone)
@@ -69,76 +54,53 @@ void check_has_derivative(const Primitive& primitive) {
 }
 
 // Calls the primitive's vjp and hands the results to the inputs, summed over the axes that were broadcast.
-void pull_back(const Node& node, const Var& out, const Var& g, uint64_t oldest_target, Walk& walk) {
+void pull_back(const Node& node, const Var& out, const Vars& outs, const Arrived& arrived, uint64_t oldest_target,
+               Walk& walk) {
   check_has_derivative(*node.primitive);
-  constexpr int kFew = 4;
-  Var few_in[kFew], few_gin[kFew];
-  Dims few_shapes[kFew];
-  const size_t count = static_cast<size_t>(node.input_count);
-  std::vector<Var> many_in, many_gin;
-  std::vector<Dims> many_shapes;
-  Var *in = few_in, *gin = few_gin;
-  Dims* shapes = few_shapes;
-  if (node.input_count > kFew) {
-    many_in.resize(count);
-    many_gin.resize(count);
-    many_shapes.resize(count);
-    in = many_in.data();
-    gin = many_gin.data();
-    shapes = many_shapes.data();
-  }
-  uint32_t wanted = 0;
-  for (size_t i = 0; i < count; ++i) {
+  const int count = node.input_count;
+  Few<Var, 4> in(count), gin(count);
+  Few<Dims, 4> shapes(count);
+  Few<bool, 4> wanted(count);
+  const char* const name = node.primitive->name;
+  for (int i = 0; i < count; ++i) {
     const Node::Input& input = node.inputs[i];
     shapes[i] = input.shape;
-    if (input.node && input.node->number >= oldest_target) wanted |= i < 32 ? 1u << i : 0;
+    wanted[i] = input.node && input.node->number >= oldest_target;
     if (!input.kept) continue;
-    check_version(node, input.kept, input.version);
+    check_version(name, input.kept, input.version);
     in[i] = input.kept;
   }
-  check_version(node, node.out, node.out_version);
-  Pullback p{g, in, out, node.attrs, shapes, wanted, gin};
+  check_version(name, node.out, node.out_version);
+  for (const auto& [kept, version] : node.outs) check_version(name, kept, version);
+  Pullback p{arrived.first, in, out, node.attrs, shapes, wanted, gin, count, arrived.all, outs};
   node.primitive->pull(p);
-  for (size_t i = 0; i < count; ++i) {
+  for (int i = 0; i < count; ++i) {
     const Node::Input& input = node.inputs[i];
-    if (!gin[i] || !input.node || input.node->number < oldest_target) continue;
+    if (!gin[i] || !wanted[i]) continue;
     if (gin[i].shape() != shapes[i]) gin[i] = sum_to(gin[i], shapes[i]);
-    walk.add(input.node, std::move(gin[i]));
+    walk.add(input.node, input.output, std::move(gin[i]));
   }
-}
-
-void pull_back_nested(const NodePtr& node, uint64_t oldest_target, Walk& walk) {
-  std::vector<bool> wanted;
-  for (int i = 0; i < node->input_count; ++i) {
-    const Node::Input& input = node->inputs[static_cast<size_t>(i)];
-    check_version(*node, input.kept, input.version);
-    wanted.push_back(input.node && input.node->number >= oldest_target);
-  }
-  for (const auto& [kept, version] : node->nested->constants) check_version(*node, kept, version);
-  const Vars gin = pull_nested(node, walk.take_results(*node), wanted);
-  for (size_t i = 0; i < gin.size(); ++i)
-    if (gin[i]) walk.add(node->inputs[i].node, gin[i]);
 }
 
 // In a record of the way back, an output must again know where it came from.
-Var with_node(const Var& out, const NodePtr& node) { return out ? Var(out.array(), node, out.value()) : out; }
+Var with_node(const Var& out, const NodePtr& node, bool record, int output = 0) {
+  return out && record ? Var(out.array(), node, out.value(), false, output) : out;
+}
 
 template <class Arrive>
 void walk_back(Walk& walk, bool record, uint64_t oldest_target, Arrive&& arrive) {
   NoRecord scope(record);
-  NodePtr node;
-  Var g;
-  while (walk.next(node, g)) {
-    if (arrive(*node, g) || !node->primitive) continue;
-    if (node->nested) {
-      pull_back_nested(node, oldest_target, walk);
-    } else if (node->primitive == &result_primitive()) {
-      const NodePtr& call = node->inputs[0].node;
-      if (call->number >= oldest_target) walk.add_result(call, node->attrs.as<ResultAttrs>().number, g);
-    } else if (record) {
-      pull_back(*node, with_node(node->out, node), g, oldest_target, walk);
+  Arrived arrived;
+  while (walk.next(arrived)) {
+    const NodePtr& node = arrived.node;
+    if (arrive(*node, arrived.first) || !node->primitive) continue;
+    Vars outs;
+    for (const auto& [kept, version] : node->outs)
+      outs.push_back(with_node(kept, node, record, static_cast<int>(outs.size())));
+    if (record) {
+      pull_back(*node, with_node(node->out, node, record), outs, arrived, oldest_target, walk);
     } else {
-      pull_back(*node, node->out, g, oldest_target, walk);
+      pull_back(*node, node->out, outs, arrived, oldest_target, walk);
     }
   }
 }
@@ -174,7 +136,7 @@ Vars gradients(const Vars& outputs, const Vars& cotangents, const Vars& targets)
     check_cotangent(outputs[i], cotangents[i]);
     if (!outputs[i].tracked()) continue;
     record |= outputs[i].node()->oldest < oldest_target || cotangents[i].tracked();
-    if (outputs[i].node()->number >= oldest_target) walk.add(outputs[i].node(), cotangents[i]);
+    if (outputs[i].node()->number >= oldest_target) walk.add(outputs[i].node(), outputs[i].output(), cotangents[i]);
   }
   std::unordered_map<const Node*, size_t> place;
   for (size_t i = 0; i < targets.size(); ++i) place[targets[i].node().get()] = i;
@@ -213,7 +175,7 @@ void backward(const Var& output, const Var& cotangent, bool record) {
   if (!output.tracked())
     throw TapeError("[backward] nothing was recorded: no input was made with requires_grad=True, or it ran in no_grad");
   Walk walk;
-  walk.add(output.node(), cotangent);
+  walk.add(output.node(), output.output(), cotangent);
   // The node is shared by all handles on the leaf, hence the cast.
   walk_back(walk, record, 0, [&](const Node& node, const Var& g) {
     if (!node.wants_gradient) return false;

@@ -5,53 +5,22 @@
 
 namespace fallline {
 
-Rows find_rows(const std::vector<Graph::Step>& steps, const std::vector<Graph::Value>& values,
-               const std::vector<int>& outputs) {
-  const auto layout = [&](int value) -> const Layout& { return values[static_cast<size_t>(value)].layout; };
-  Rows found;
-  for (const Graph::Step& step : steps)
-    if (step.primitive->rows && step.also.empty())
-      found[step.out].assign(static_cast<size_t>(layout(step.out).shape[0]), -1);
-  for (int output : outputs) found.erase(output);
-  for (const Graph::Step& step : steps) {
-    for (int value : step.in) {
-      const auto stack = found.find(value);
-      if (stack == found.end()) continue;
-      const Layout& row = layout(step.out);
-      const int64_t length = layout(value).shape[1];
-      const bool whole = row.alias >= 0 && length > 0 && count(row.shape) == length && row.offset % length == 0 &&
-                         is_row_major(row.shape, row.strides);
-      if (whole) {
-        stack->second[static_cast<size_t>(row.offset / length)] = step.out;
-      } else {
-        found.erase(stack);
-      }
-    }
-  }
-  for (auto at = found.begin(); at != found.end();)
-    at = std::count(at->second.begin(), at->second.end(), -1) ? found.erase(at) : std::next(at);
-  return found;
-}
-
 Donation::Donation(const std::vector<Graph::Step>& steps, const std::vector<Neighbours>& groups,
-                   const std::vector<Array>& arrays, const std::vector<Root>& roots, const Rows& rows)
+                   const std::vector<Array>& arrays, const std::vector<Root>& roots)
     : arrays_(arrays), written_(arrays.size()), reads_(arrays.size()) {
   const auto read = [&](const Graph::Step& step, Place at, size_t k) {
     const size_t v = static_cast<size_t>(step.in[k]);
-    const Array& out = arrays[static_cast<size_t>(step.out)];
-    const auto found = rows.find(step.out);
-    const size_t first = static_cast<size_t>(step.primitive->overwrites);
-    const bool row = found != rows.end() && k >= first && arrays[v].row_major();
-    const bool in_turn = roots[v].offset == 0 && (row || (can_join(step, arrays) && arrays[v].size() == out.size()));
-    reads_[static_cast<size_t>(roots[v].value)].push_back({at, in_turn, row ? found->second[k - first] : -1});
+    const int first = step.primitive->overwrites;
+    const size_t own = k - static_cast<size_t>(std::max(first, 0));  // the output that may lie where this input lies
+    const bool takes = first >= 0 && own < step.outs.size() && arrays[v].row_major();
+    const bool joins = can_join(step, arrays) && arrays[v].size() == arrays[static_cast<size_t>(step.out())].size();
+    const bool in_turn = roots[v].offset == 0 && (takes || joins);
+    reads_[static_cast<size_t>(roots[v].value)].push_back({at, in_turn, takes ? step.outs[own] : -1});
   };
   for (size_t g = 0; g < groups.size(); ++g) {
     for (size_t s = groups[g].begin; s < groups[g].end; ++s) {
       const Graph::Step& step = steps[s];
-      written_[static_cast<size_t>(step.out)] = {s, g};
-      for (int value : step.also) written_[static_cast<size_t>(value)] = {s, g};
-      if (const auto found = rows.find(step.out); found != rows.end())
-        for (int row : found->second) written_[static_cast<size_t>(row)] = {s, g};
+      for (int value : step.outs) written_[static_cast<size_t>(value)] = {s, g};
       for (size_t k = 0; k < step.in.size(); ++k) read(step, {s, g}, k);
     }
   }

@@ -2,23 +2,15 @@
 #ifndef FALLLINE_PLAN_DONATION_H_
 #define FALLLINE_PLAN_DONATION_H_
 
-#include <map>
-
 #include "plan/group.h"
 
 namespace fallline {
-
-// Of outputs that are stacks of rows, by value: the values that are the rows.
-using Rows = std::map<int, std::vector<int>>;
-// Those whose rows may lie anywhere, for nobody reads them otherwise.
-Rows find_rows(const std::vector<Graph::Step>& steps, const std::vector<Graph::Value>& values,
-               const std::vector<int>& outputs);
 
 class Donation {
  public:
   // A schedule without views, cut into groups, and the place of every value.
   Donation(const std::vector<Graph::Step>& steps, const std::vector<Neighbours>& groups,
-           const std::vector<Array>& arrays, const std::vector<Root>& roots, const Rows& rows);
+           const std::vector<Array>& arrays, const std::vector<Root>& roots);
   // Whether the memory of root `input` may become that of root `output`, which a step computes.
   bool allows(int output, int input) const;
 

@@ -18,7 +18,7 @@ bool is_flat(const Array& x, const Array& out) {
 
 bool can_join(const Graph::Step& step, const std::vector<Array>& arrays) {
   const Primitive& primitive = *step.primitive;
-  const Array& out = arrays[static_cast<size_t>(step.out)];
+  const Array& out = arrays[static_cast<size_t>(step.out())];
   if (!primitive.flat || step.in.size() > Group::kMostInputs || !is_dense(out.shape, out.strides)) return false;
   for (size_t i = 0; i < step.in.size(); ++i) {
     const Array& x = arrays[static_cast<size_t>(step.in[i])];
@@ -34,19 +34,19 @@ std::vector<Neighbours> find_groups(const std::vector<Graph::Step>& steps, const
   const auto repeats_own = [&](const Graph::Step& step) {
     return std::any_of(step.in.begin(), step.in.end(), [&](int value) {
       const size_t v = static_cast<size_t>(value);
-      if (arrays[v].size() == arrays[static_cast<size_t>(step.out)].size()) return false;
-      const auto computes = [&](const Graph::Step& earlier) { return earlier.out == roots[v].value; };
+      if (arrays[v].size() == arrays[static_cast<size_t>(step.out())].size()) return false;
+      const auto computes = [&](const Graph::Step& earlier) { return earlier.out() == roots[v].value; };
       return std::any_of(steps.begin() + static_cast<std::ptrdiff_t>(found.back().begin),
                          steps.begin() + static_cast<std::ptrdiff_t>(found.back().end), computes);
     });
   };
   for (size_t i = 0; i < steps.size(); ++i) {
-    const Array& out = arrays[static_cast<size_t>(steps[i].out)];
+    const Array& out = arrays[static_cast<size_t>(steps[i].out())];
     bool joins = false;
     if (!found.empty() && can_join(steps[i], arrays)) {
       const Graph::Step& before = steps[found.back().begin];
       joins =
-          can_join(before, arrays) && is_flat(arrays[static_cast<size_t>(before.out)], out) && !repeats_own(steps[i]);
+          can_join(before, arrays) && is_flat(arrays[static_cast<size_t>(before.out())], out) && !repeats_own(steps[i]);
     }
     if (joins) {
       found.back().end = i + 1;
@@ -61,7 +61,7 @@ std::vector<Neighbours> find_turns(const std::vector<Neighbours>& groups, const 
                                    const std::vector<Array>& arrays) {
   std::vector<Neighbours> found;
   for (const Neighbours& group : groups) {
-    const bool blocks = arrays[static_cast<size_t>(steps[group.begin].out)].size() > kGroupBlock;
+    const bool blocks = arrays[static_cast<size_t>(steps[group.begin].out())].size() > kGroupBlock;
     for (size_t i = group.begin; i < group.end; i = found.back().end) found.push_back({i, blocks ? group.end : i + 1});
   }
   return found;

@@ -1,6 +1,5 @@
 // Which steps does a plan need?  Those that its outputs depend on, each once; and of a body only what somebody reads.
 #include <algorithm>
-#include <set>
 #include <unordered_map>
 
 #include "plan/nested.h"
@@ -46,37 +45,23 @@ NestedPtr trimmed(const Nested& body, const std::vector<size_t>& kept, std::vect
   return made;
 }
 
-// Gives the steps that take results out of `step` the numbers and places that they have in its new body.
-void renumber(const Graph::Step& step, const std::vector<size_t>& kept, std::vector<Graph::Step>& later,
-              std::vector<Graph::Value>& values) {
-  const std::vector<int64_t> offsets = result_offsets(*step.nested, step.attrs.as<LoopAttrs>().length);
-  values[static_cast<size_t>(step.out)].layout.shape = {offsets.back()};
-  for (Graph::Step& reader : later) {
-    if (reader.primitive != &result_primitive() || reader.in[0] != step.out) continue;
-    ResultAttrs attrs = reader.attrs.as<ResultAttrs>();
-    attrs.number = std::find(kept.begin(), kept.end(), static_cast<size_t>(attrs.number)) - kept.begin();
-    attrs.before = offsets[static_cast<size_t>(attrs.number)] / static_cast<int64_t>(size_of(attrs.dtype));
-    values[static_cast<size_t>(reader.out)].layout.offset = attrs.before;
-    reader.attrs = attrs;
-  }
-}
-
 std::vector<Graph::Step> live_steps(const std::vector<Graph::Step>& steps, std::vector<Graph::Value>& values,
                                     const std::vector<int>& outputs) {
   std::vector<bool> needed = needed_by({}, values.size(), outputs);
   std::vector<Graph::Step> live;
   for (auto at = steps.rbegin(); at != steps.rend(); ++at) {
-    if (!needed[static_cast<size_t>(at->out)]) continue;
+    const auto is_needed = [&](int value) { return needed[static_cast<size_t>(value)]; };
+    if (std::none_of(at->outs.begin(), at->outs.end(), is_needed)) continue;
     Graph::Step step = *at;
-    if (step.nested) {
-      std::set<size_t> read;
-      for (int i = 0; i < step.nested->carries; ++i) read.insert(static_cast<size_t>(i));
-      for (const Graph::Step& reader : live)
-        if (reader.primitive == &result_primitive() && reader.in[0] == step.out)
-          read.insert(static_cast<size_t>(reader.attrs.as<ResultAttrs>().number));
-      const std::vector<size_t> kept(read.begin(), read.end());
-      step.nested = trimmed(*step.nested, kept, step.in);
-      renumber(step, kept, live, values);
+    if (const LoopAttrs* const loop = loop_of(*at)) {
+      std::vector<size_t> kept;
+      step.outs.clear();
+      for (size_t i = 0; i < at->outs.size(); ++i) {
+        if (i >= static_cast<size_t>(loop->body->carries) && !is_needed(at->outs[i])) continue;
+        kept.push_back(i);
+        step.outs.push_back(at->outs[i]);
+      }
+      step.attrs = LoopAttrs{trimmed(*loop->body, kept, step.in), loop->length};
     }
     for (int value : step.in) needed[static_cast<size_t>(value)] = true;
     live.push_back(std::move(step));
@@ -92,7 +77,7 @@ size_t hash_of(const Graph::Step& step) {
 }
 
 bool compute_the_same(const Graph::Step& a, const Graph::Step& b) {
-  return a.primitive == b.primitive && a.in == b.in && a.nested == b.nested && Attrs(a.attrs) == Attrs(b.attrs);
+  return a.primitive == b.primitive && a.in == b.in && Attrs(a.attrs) == Attrs(b.attrs);
 }
 
 }  // namespace
@@ -116,7 +101,7 @@ void remove_repeated(Schedule& schedule) {
     const auto [begin, end] = seen.equal_range(hash);
     const auto twin = std::find_if(begin, end, [&](const auto& at) { return compute_the_same(*at.second, step); });
     if (twin != end) {
-      same[static_cast<size_t>(step.out)] = twin->second->out;
+      for (size_t i = 0; i < step.outs.size(); ++i) same[static_cast<size_t>(step.outs[i])] = twin->second->outs[i];
     } else {
       kept.push_back(std::move(step));
       seen.emplace(hash, &kept.back());

@@ -97,16 +97,16 @@ void Loop::bind_rows(const Array* const* in, int64_t row) {
 }
 
 // What is gathered is read before a carry is written, for it may be a view of one.
-void Loop::gather(std::byte* const* out, int64_t row) const {
+void Loop::gather(const Array* const* out, int64_t row) const {
   for (size_t i = carries_; i < parts_.size(); ++i)
-    copy(parts_[i], out[i] + row * static_cast<int64_t>(parts_[i].bytes));
+    copy(parts_[i], out[i]->data + row * static_cast<int64_t>(parts_[i].bytes));
   for (size_t i = 0; i < carries_; ++i)
     if (!parts_[i].in_place) copy(parts_[i], crossed_ ? next_[i] : parts_[i].to);
   if (!crossed_) return;
   for (size_t i = 0; i < carries_; ++i) std::memcpy(parts_[i].to, next_[i], parts_[i].bytes);
 }
 
-void Loop::run(const Array* const* in, std::byte* const* out, int64_t length) {
+void Loop::run(const Array* const* in, const Array* const* out, int64_t length) {
   const FlushToZero scope;
   begin(in);
   for (int64_t step = 0; step < length; ++step) {
@@ -117,7 +117,7 @@ void Loop::run(const Array* const* in, std::byte* const* out, int64_t length) {
     look_around();
   }
   Plan::count_runs(length);
-  for (size_t i = 0; i < carries_; ++i) std::memcpy(out[i], parts_[i].to, parts_[i].bytes);
+  for (size_t i = 0; i < carries_; ++i) std::memcpy(out[i]->data, parts_[i].to, parts_[i].bytes);
 }
 
 }  // namespace fallline

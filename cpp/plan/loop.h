@@ -18,7 +18,7 @@ class Loop {
   int64_t memory() const { return memory_; }
   void attach(std::byte* memory);
   // Writes each result, row-major, to its place. One caller at a time.
-  void run(const Array* const* in, std::byte* const* out, int64_t length);
+  void run(const Array* const* in, const Array* const* out, int64_t length);
   const Plan& plan() const { return plan_; }
 
  private:
@@ -33,7 +33,7 @@ class Loop {
   void look_around();
   void begin(const Array* const* in);
   void bind_rows(const Array* const* in, int64_t row);
-  void gather(std::byte* const* out, int64_t row) const;
+  void gather(const Array* const* out, int64_t row) const;
 
   Plan plan_;
   size_t carries_, rows_;

@@ -51,19 +51,19 @@ struct Pooled {
 
   bool find(const Step& relu, Readers& readers) {
     size_t pulls = 0;
-    for (Step* reader : readers.of(relu.out)) {
+    for (Step* reader : readers.of(relu.out())) {
       if (behind(*reader, Role::kRelu)) {
         if (reader->in.size() == 1) {
           pools.push_back(reader);
           continue;
         }
-        const auto& next = readers.of(reader->out);
-        if (reader->in[0] == relu.out || next.size() != 1 || readers.is_output(reader->out) ||
+        const auto& next = readers.of(reader->out());
+        if (reader->in[0] == relu.out() || next.size() != 1 || readers.is_output(reader->out()) ||
             !is(*next[0], Role::kReluGrad))
           return false;
-        if (next[0]->in[1] != relu.out || next[0]->in[2] != relu.out) return false;
+        if (next[0]->in[1] != relu.out() || next[0]->in[2] != relu.out()) return false;
         gradients.emplace_back(reader, next[0]);
-      } else if (is(*reader, Role::kReluGrad) && reader->in[0] != relu.out) {
+      } else if (is(*reader, Role::kReluGrad) && reader->in[0] != relu.out()) {
         ++pulls;
       } else {
         return false;
@@ -80,7 +80,7 @@ void merge_before_pooling(Schedule& schedule) {
   std::vector<const Step*> gone;
   for (Step& relu : schedule.steps) {
     Pooled found;
-    if (!is(relu, Role::kRelu) || readers.is_output(relu.out) || !found.find(relu, readers)) continue;
+    if (!is(relu, Role::kRelu) || readers.is_output(relu.out()) || !found.find(relu, readers)) continue;
     gone.push_back(&relu);
     for (Step* pool : found.pools) {
       pool->primitive = behind(*pool, Role::kRelu);
@@ -100,7 +100,7 @@ void merge_before_pooling(Schedule& schedule) {
 void merge_negations(Schedule& schedule) {
   std::unordered_map<int, int> negated;  // by the value that holds -y: y
   for (Step& step : schedule.steps) {
-    if (is(step, Role::kNegative)) negated[step.out] = step.in[0];
+    if (is(step, Role::kNegative)) negated[step.out()] = step.in[0];
     const Primitive* const difference = negated.empty() ? nullptr : behind(step, Role::kNegative);
     if (!difference) continue;
     const auto left = negated.find(step.in[0]), right = negated.find(step.in[1]);
@@ -116,7 +116,7 @@ void merge_negations(Schedule& schedule) {
   if (negated.empty()) return;
   Readers readers(schedule.steps, schedule.outputs);
   drop(schedule.steps, [&](const Step& step) {
-    return negated.count(step.out) && readers.of(step.out).empty() && !readers.is_output(step.out);
+    return negated.count(step.out()) && readers.of(step.out()).empty() && !readers.is_output(step.out());
   });
 }
 
@@ -127,7 +127,7 @@ void merge_sums(Schedule& schedule) {
   std::unordered_map<int, Step*> placed;  // by the value that they make
   std::unordered_set<int> gone;
   for (Step& step : schedule.steps) {
-    if (step.primitive->summed.row) placed[step.out] = &step;
+    if (step.primitive->summed.row) placed[step.out()] = &step;
     if (!is(step, Role::kAdd) || step.in[0] == step.in[1]) continue;
     auto left = placed.find(step.in[0]), right = placed.find(step.in[1]);
     if (left == placed.end() || right == placed.end() || !readers.only(step.in[0]) || !readers.only(step.in[1]))
@@ -138,14 +138,14 @@ void merge_sums(Schedule& schedule) {
     OwnAttrs both;
     if (last.in.size() != 1 || last.primitive->summed.row != summed.row || !summed.join(first.attrs, last.attrs, both))
       continue;
-    gone.insert({first.out, last.out});
+    gone.insert({first.out(), last.out()});
     step.in = first.in;
     step.in.push_back(last.in[0]);
     step.attrs = both;
     step.primitive = summed.row;
-    placed[step.out] = &step;
+    placed[step.out()] = &step;
   }
-  drop(schedule.steps, [&](const Step& step) { return gone.count(step.out) > 0; });
+  drop(schedule.steps, [&](const Step& step) { return gone.count(step.out()) > 0; });
 }
 
 // While the sums are in registers: relu of a dense layer, and on the way back the product times relu's derivative.
@@ -154,21 +154,21 @@ void merge_ends(Schedule& schedule) {
   std::unordered_map<int, const Step*> producers;
   std::unordered_set<int> gone;
   for (Step& step : schedule.steps) {
-    if (step.primitive->after.row) producers[step.out] = &step;
+    if (step.primitive->after.row) producers[step.out()] = &step;
     const bool pulls = is(step, Role::kReluGrad);
     if (!is(step, Role::kRelu) && !(pulls && step.in[1] == step.in[2] && step.in[0] != step.in[1])) continue;
     const auto found = producers.find(step.in[0]);
     if (found == producers.end() || !readers.only(step.in[0])) continue;
     const Step& producer = *found->second;
     if (!is(step, producer.primitive->after.role)) continue;
-    gone.insert(producer.out);
+    gone.insert(producer.out());
     const int given = step.in.back();
     step.in = producer.in;
     if (pulls) step.in.push_back(given);
     step.attrs = producer.attrs;
     step.primitive = producer.primitive->after.row;
   }
-  drop(schedule.steps, [&](const Step& step) { return gone.count(step.out) > 0; });
+  drop(schedule.steps, [&](const Step& step) { return gone.count(step.out()) > 0; });
 }
 
 namespace {
@@ -178,8 +178,7 @@ bool bring_forward(std::vector<Step>& steps, int value, size_t at) {
   std::unordered_set<int> wanted = {value};
   std::vector<bool> moves(steps.size());
   const auto makes_wanted = [&](const Step& step) {
-    return wanted.count(step.out) ||
-           std::any_of(step.also.begin(), step.also.end(), [&](int result) { return wanted.count(result) > 0; });
+    return std::any_of(step.outs.begin(), step.outs.end(), [&](int result) { return wanted.count(result) > 0; });
   };
   for (size_t i = steps.size(); i-- > at;) {
     if (!makes_wanted(steps[i])) continue;
@@ -209,14 +208,14 @@ void merge_pairs(Schedule& schedule) {
     });
     if (pull == steps.end()) continue;
     const Step gradient = *pull;
-    const auto is_loss = [&](const Step& step) { return step.out == loss.out; };
+    const auto is_loss = [&](const Step& step) { return step.out() == loss.out(); };
     const auto at = std::find_if(steps.begin(), steps.end(), is_loss);
     if (!bring_forward(steps, gradient.in.back(), static_cast<size_t>(at - steps.begin()))) continue;
     Step& both = *std::find_if(steps.begin(), steps.end(), is_loss);
     both.primitive = loss.primitive->paired.row;
     both.in = gradient.in;
-    both.also = {gradient.out};
-    drop(steps, [&](const Step& step) { return step.out == gradient.out; });
+    both.outs.push_back(gradient.out());
+    drop(steps, [&](const Step& step) { return step.out() == gradient.out(); });
   }
 }
 

@@ -1,7 +1,7 @@
 // How does a traced function become one step of another, with derivatives?
 #include "plan/nested.h"
 
-#include <unordered_map>
+#include <algorithm>
 
 #include "plan/backward.h"
 #include "primitives/functions.h"
@@ -12,57 +12,31 @@
 namespace fallline {
 namespace {
 
-constexpr Primitive kScan = primitive("scan", nullptr).vjp(nullptr, ~0u);
-constexpr Primitive kCall = primitive("call", nullptr).vjp(nullptr, ~0u);
+const LoopAttrs& loop_attrs(Attrs attrs) { return attrs.as<LoopAttrs>(); }
 
-constexpr Primitive kResult = primitive("result", [](Inputs, Attrs attrs) {
-                                const ResultAttrs& a = attrs.as<ResultAttrs>();
-                                return Layout{a.dtype, a.shape, 0, a.before, row_major(a.shape)};
-                              }).vjp(nullptr, kReadsNone);
-
-const Primitive& primitive_of(const Nested& nested) { return nested.once ? kCall : kScan; }
-
-Vars call_in_trace(const NestedPtr& nested, const Vars& in, int64_t length) {
-  const std::vector<int64_t> offsets = result_offsets(*nested, length);
-  Layout memory{DType::kUint8, {offsets.back()}, -1, 0, {1}};
-  std::vector<const Var*> inputs;
-  for (const Var& x : in) inputs.push_back(&x);
-  const int64_t value = tracing()->record(primitive_of(*nested), inputs.data(), static_cast<int>(inputs.size()),
-                                          LoopAttrs{length}, memory, nested);
-  const Var all(Array::placeholder(memory.shape, memory.dtype), nullptr, value);
-  Vars out;
-  for (size_t i = 0; i < nested->outputs.size(); ++i) {
-    const DType dtype = nested->output(i).dtype;
-    const int64_t before = offsets[i] / static_cast<int64_t>(size_of(dtype));
-    const ResultAttrs attrs{static_cast<int64_t>(i), dtype, nested->result_shape(i, length), before};
-    out.push_back(apply(kResult, {all}, attrs));
+Layouts infer_loop(Inputs, Attrs attrs) {
+  const auto& [body, length, constants] = loop_attrs(attrs);
+  Layouts out;
+  for (size_t i = 0; i < body->outputs.size(); ++i) {
+    const Dims shape = body->result_shape(i, length);
+    out.push_back({body->output(i).dtype, shape, -1, 0, row_major(shape)});
   }
   return out;
 }
 
 // With memory for this call alone: what a tape remembers must not hold the temporaries of a body.
-Vars call_now(const NestedPtr& nested, const Vars& in, int64_t length) {
-  std::vector<Array> inputs, results;
+void run_loop(Inputs in, Inputs out, Attrs attrs) {
+  const auto& [body, length, constants] = loop_attrs(attrs);
+  std::vector<Array> inputs;
   std::vector<const Array*> from;
-  std::vector<std::byte*> to;
-  for (const Var& x : in) {
-    check_readable(x, primitive_of(*nested).name);
-    inputs.push_back(contiguous(x.array()));
-  }
+  for (int i = 0; i < in.count; ++i) inputs.push_back(contiguous(in[i]));
   for (const Array& x : inputs) from.push_back(&x);
-  for (size_t i = 0; i < nested->outputs.size(); ++i) {
-    results.push_back(Array::empty(nested->result_shape(i, length), nested->output(i).dtype));
-    to.push_back(results.back().data);
-  }
-  const std::lock_guard<std::mutex> lock(nested->cache->running);
-  std::shared_ptr<Loop>& loop = nested->cache->loop;
-  if (!loop) loop = std::make_shared<Loop>(*nested, std::vector<int64_t>(in.size()));
+  const std::lock_guard<std::mutex> lock(body->cache->running);
+  std::shared_ptr<Loop>& loop = body->cache->loop;
+  if (!loop) loop = std::make_shared<Loop>(*body, std::vector<int64_t>(inputs.size()));
   const std::shared_ptr<Buffer> memory = Buffer::allocate(static_cast<size_t>(loop->memory()));
   loop->attach(memory->data());
-  loop->run(from.data(), to.data(), length);
-  Vars out;
-  for (Array& result : results) out.push_back(Var(std::move(result)));
-  return out;
+  loop->run(from.data(), out.arrays, length);
 }
 
 // The same loop that also leaves the carries as each run found them.
@@ -86,26 +60,16 @@ NestedPtr gathering(const NestedPtr& nested) {
   return found = made;
 }
 
-// One result of a call, which remembers it.
-Var with_past(const Var& x, const NodePtr& call, size_t i) {
-  auto node = std::make_shared<Node>();
-  node->primitive = &kResult;
-  node->attrs = ResultAttrs{static_cast<int64_t>(i), x.dtype(), x.shape(), 0};
-  node->make_inputs(1);
-  node->inputs[0].node = call;
-  node->oldest = call->oldest;
-  return Var(x.array(), std::move(node), x.value());
-}
-
 // What the way back will read of the captured arrays when it computes the body again: a write would change the result.
 void collect_constants(const Graph& graph, std::vector<std::pair<Var, uint32_t>>& found) {
   std::vector<bool> read(graph.values.size());
   for (auto step = graph.steps.rbegin(); step != graph.steps.rend(); ++step) {
     const uint32_t keeps = step->recorded.empty() ? 0 : step->primitive->keeps;
-    const bool whole = read[static_cast<size_t>(step->out)] || (keeps & kReadsOut);
+    const bool whole = (keeps & kReadsOut) || std::any_of(step->outs.begin(), step->outs.end(),
+                                                          [&](int value) { return read[static_cast<size_t>(value)]; });
     for (size_t i = 0; i < step->in.size(); ++i)
-      if (whole || (i < 31 && (keeps >> i) & 1)) read[static_cast<size_t>(step->in[i])] = true;
-    if (step->nested) collect_constants(*step->nested->graph, found);
+      if (whole || reads(keeps, static_cast<int>(i))) read[static_cast<size_t>(step->in[i])] = true;
+    if (const LoopAttrs* const loop = loop_of(*step)) collect_constants(*loop->body->graph, found);
   }
   for (size_t i = 0; i < read.size(); ++i) {
     const Graph::Value& value = graph.values[i];
@@ -114,24 +78,19 @@ void collect_constants(const Graph& graph, std::vector<std::pair<Var, uint32_t>>
   }
 }
 
-NodePtr remember(const NestedPtr& nested, const Vars& in, const Vars& out, int64_t length) {
-  auto node = std::make_shared<Node>();
-  node->primitive = &primitive_of(*nested);
-  node->make_inputs(static_cast<int>(in.size()));
-  node->oldest = UINT64_MAX;
-  for (size_t i = 0; i < in.size(); ++i) {
-    const Array& x = in[i].array();
-    node->inputs[i] = {in[i].node(), in[i], x.buffer ? x.buffer->version() : 0, in[i].shape()};
-    if (in[i].tracked()) node->oldest = std::min(node->oldest, in[i].node()->oldest);
-  }
-  const std::ptrdiff_t carries = nested->gathers ? nested->carries : 0;
-  const auto made = std::make_shared<NestedCall>();
-  made->body = nested;
-  made->length = length;
-  made->carries.assign(out.end() - carries, out.end());
-  collect_constants(*nested->graph, made->constants);
-  node->nested = made;
-  return node;
+OwnAttrs when_recorded(Attrs attrs) {
+  LoopAttrs recorded = loop_attrs(attrs);
+  recorded.body = gathering(recorded.body);
+  auto constants = std::make_shared<std::vector<std::pair<Var, uint32_t>>>();
+  collect_constants(*recorded.body->graph, *constants);
+  recorded.constants = constants;
+  return recorded;
+}
+
+Primitive::Past past_of(Attrs attrs, int output) {
+  const Nested& body = *loop_attrs(attrs).body;
+  const int carries = body.gathers ? body.carries : 0;
+  return {body.recorded[static_cast<size_t>(output)], output >= static_cast<int>(body.outputs.size()) - carries};
 }
 
 // ----- the way back -----
@@ -225,9 +184,54 @@ NestedPtr derivative(const NestedPtr& forward, const std::vector<bool>& wanted, 
   return found = made;
 }
 
+// The gradients of the inputs that are wanted, from those of the outputs.
+void pull_loop(Pullback& p) {
+  const auto& [pulled, length, constants] = loop_attrs(p.attrs);
+  for (const auto& [kept, version] : *constants) check_version(pulled->once ? "call" : "scan", kept, version);
+  const Nested& body = *pulled;
+  const size_t carries = static_cast<size_t>(body.carries), same = carries + static_cast<size_t>(body.rows);
+  const size_t count = static_cast<size_t>(p.count);
+  const std::vector<bool> wanted(p.wanted, p.wanted + count);
+  Vars inputs;
+  std::vector<bool> given;
+  for (const Var& g : p.gs) given.push_back(static_cast<bool>(g));
+  const auto start = [&](size_t i) { return zeros(body.input(i).shape, body.input(i).dtype); };
+  for (size_t i = 0; i < carries; ++i)
+    if (is_float(body.input(i).dtype)) inputs.push_back(given[i] ? p.gs[i] : start(i));
+  for (size_t i = same; i < count; ++i)
+    if (wanted[i] && !body.once) inputs.push_back(start(i));
+  for (size_t i = carries; i < same; ++i) inputs.push_back(p.in[i]);
+  for (size_t i = 0; i < carries; ++i) {
+    const size_t result = p.gs.size() - carries + i;
+    inputs.push_back(body.recorded[result] ? p.outs[result] : detach(p.outs[result]));
+  }
+  for (size_t i = carries; i < given.size(); ++i)
+    if (given[i]) inputs.push_back(p.gs[i]);
+  for (size_t i = same; i < count; ++i) inputs.push_back(p.in[i]);
+
+  const Vars found = call_nested(derivative(pulled, wanted, given), inputs, length);
+  auto next = found.begin();
+  for (size_t i = 0; i < carries; ++i) {
+    if (!is_float(body.input(i).dtype)) continue;
+    if (wanted[i]) p.gin[i] = *next;
+    ++next;
+  }
+  for (size_t i = same; i < count; ++i)
+    if (wanted[i]) p.gin[i] = *next++;
+  for (size_t i = carries; i < same; ++i)
+    if (wanted[i]) p.gin[i] = *next++;
+}
+
+constexpr Primitive loop_row(const char* name) {
+  return primitive(name, infer_loop).vjp(pull_loop, kReadsAll).run(run_loop).recorded_as(when_recorded, past_of);
+}
+constexpr Primitive kScan = loop_row("scan"), kCall = loop_row("call");
+
 }  // namespace
 
-const Primitive& result_primitive() { return kResult; }
+const LoopAttrs* loop_of(const Graph::Step& step) {
+  return step.primitive == &kScan || step.primitive == &kCall ? &step.attrs.as<LoopAttrs>() : nullptr;
+}
 
 Dims Nested::result_shape(size_t i, int64_t length) const {
   const Dims& one = output(i).shape;
@@ -235,14 +239,6 @@ Dims Nested::result_shape(size_t i, int64_t length) const {
   Dims shape = {length};
   for (int64_t n : one) shape.push_back(n);
   return shape;
-}
-
-std::vector<int64_t> result_offsets(const Nested& nested, int64_t length) {
-  std::vector<int64_t> offsets = {0};
-  for (size_t i = 0; i < nested.outputs.size(); ++i)
-    offsets.push_back(offsets.back() + padded(count(nested.result_shape(i, length)) *
-                                              static_cast<int64_t>(size_of(nested.output(i).dtype))));
-  return offsets;
 }
 
 std::shared_ptr<Nested> trace_nested(const Traceable& f, const std::vector<Spec>& specs, bool recorded) {
@@ -264,16 +260,7 @@ std::shared_ptr<Nested> trace_nested(const Traceable& f, const std::vector<Spec>
 }
 
 Vars call_nested(const NestedPtr& nested, const Vars& in, int64_t length) {
-  bool tracked = false;
-  for (const Var& x : in) tracked |= x.tracked();
-  tracked &= recording();
-  const NestedPtr run = tracked ? gathering(nested) : nested;
-  Vars out = tracing() ? call_in_trace(run, in, length) : call_now(run, in, length);
-  if (tracked) {
-    const NodePtr node = remember(run, in, out, length);
-    for (size_t i = 0; i < out.size(); ++i)
-      if (run->recorded[i]) out[i] = with_past(out[i], node, i);
-  }
+  Vars out = apply_all(nested->once ? kCall : kScan, in, LoopAttrs{nested, length});
   out.resize(nested->outputs.size());
   return out;
 }
@@ -281,7 +268,6 @@ Vars call_nested(const NestedPtr& nested, const Vars& in, int64_t length) {
 Vars replay(const Nested& nested, const Vars& in) {
   const Graph& graph = *nested.graph;
   Vars values(graph.values.size());
-  std::unordered_map<int, Vars> results;
   for (size_t i = 0; i < in.size(); ++i) values[static_cast<size_t>(graph.inputs[i])] = in[i];
   const auto value = [&](int place, bool recorded) {
     Var& x = values[static_cast<size_t>(place)];
@@ -289,60 +275,19 @@ Vars replay(const Nested& nested, const Vars& in) {
     return recorded ? x : detach(x);
   };
   for (const Graph::Step& step : graph.steps) {
-    if (step.primitive == &kResult) {
-      values[static_cast<size_t>(step.out)] =
-          results.at(step.in[0])[static_cast<size_t>(step.attrs.as<ResultAttrs>().number)];
-      continue;
-    }
     Vars inputs;
     for (size_t i = 0; i < step.in.size(); ++i)
       inputs.push_back(value(step.in[i], !step.recorded.empty() && step.recorded[i]));
-    if (step.nested) {
-      results[step.out] = call_nested(step.nested, inputs, step.attrs.as<LoopAttrs>().length);
+    if (step.primitive->shapes) {
+      const Vars outs = apply_all(*step.primitive, inputs, step.attrs);
+      for (size_t i = 0; i < step.outs.size(); ++i) values[static_cast<size_t>(step.outs[i])] = outs[i];
     } else {
-      values[static_cast<size_t>(step.out)] =
+      values[static_cast<size_t>(step.out())] =
           apply(*step.primitive, inputs.data(), static_cast<int>(inputs.size()), step.attrs);
     }
   }
   Vars out;
   for (size_t i = 0; i < nested.outputs.size(); ++i) out.push_back(value(nested.outputs[i], nested.recorded[i]));
-  return out;
-}
-
-Vars pull_nested(const NodePtr& node, const Vars& gradients, const std::vector<bool>& wanted) {
-  const NestedCall& made = *node->nested;
-  const Nested& body = *made.body;
-  const size_t carries = static_cast<size_t>(body.carries), same = carries + static_cast<size_t>(body.rows);
-  Vars inputs, out(wanted.size());
-  std::vector<bool> given;
-  for (const Var& g : gradients) given.push_back(static_cast<bool>(g));
-  const auto kept = [&](size_t i) { return node->inputs[i].kept; };
-  const auto start = [&](size_t i) { return zeros(body.input(i).shape, body.input(i).dtype); };
-  for (size_t i = 0; i < carries; ++i)
-    if (is_float(body.input(i).dtype)) inputs.push_back(given[i] ? gradients[i] : start(i));
-  for (size_t i = same; i < wanted.size(); ++i)
-    if (wanted[i] && !body.once) inputs.push_back(start(i));
-  for (size_t i = carries; i < same; ++i) inputs.push_back(kept(i));
-  for (size_t i = 0; i < carries; ++i) {
-    const size_t result = gradients.size() - carries + i;
-    const bool past = recording() && body.recorded[result];
-    inputs.push_back(past ? with_past(made.carries[i], node, result) : made.carries[i]);
-  }
-  for (size_t i = carries; i < given.size(); ++i)
-    if (given[i]) inputs.push_back(gradients[i]);
-  for (size_t i = same; i < wanted.size(); ++i) inputs.push_back(kept(i));
-
-  const Vars found = call_nested(derivative(made.body, wanted, given), inputs, made.length);
-  auto next = found.begin();
-  for (size_t i = 0; i < carries; ++i) {
-    if (!is_float(body.input(i).dtype)) continue;
-    if (wanted[i]) out[i] = *next;
-    ++next;
-  }
-  for (size_t i = same; i < wanted.size(); ++i)
-    if (wanted[i]) out[i] = *next++;
-  for (size_t i = carries; i < same; ++i)
-    if (wanted[i]) out[i] = *next++;
   return out;
 }
 

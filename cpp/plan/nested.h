@@ -13,6 +13,8 @@
 namespace fallline {
 
 class Loop;
+struct Nested;  // a graph that is one step of another
+using NestedPtr = std::shared_ptr<const Nested>;
 
 // Inputs are carries, rows, and what stays the same in every run; outputs are the next carries, and what is gathered as
 // rows. A body that runs once has neither carries nor rows, and its outputs are gathered without a new axis.
@@ -58,32 +60,17 @@ Vars call_nested(const NestedPtr& nested, const Vars& in, int64_t length);
 // The outputs of a body as calls of this thread.
 Vars replay(const Nested& nested, const Vars& in);
 
-// What the tape keeps of one call with several outputs; each output has a node of its own, which names its number.
-struct NestedCall {
+struct LoopAttrs {
   NestedPtr body;
   int64_t length;
-  Vars carries;                                     // as each run found them: untracked
-  std::vector<std::pair<Var, uint32_t>> constants;  // what the body captured, and its version then
+  // Of a recorded call: what the body captured, and its version then.
+  std::shared_ptr<const std::vector<std::pair<Var, uint32_t>>> constants = nullptr;
+  FL_FIELDS(body, length);
 };
-
-// The gradients of the inputs that are wanted, from those of the outputs; empty Vars where there is none.
-Vars pull_nested(const NodePtr& node, const Vars& gradients, const std::vector<bool>& wanted);
-
-struct LoopAttrs {
-  int64_t length;
-  FL_FIELDS(length);
-};
-struct ResultAttrs {
-  int64_t number;
-  DType dtype;
-  Dims shape;
-  int64_t before;  // elements before it in the memory that a step leaves
-  FL_FIELDS(number, dtype, shape, before);
-};
-// Takes one output out of that memory.
-const Primitive& result_primitive();
-// Where each result lies in that memory, in bytes, and its length at the end.
-std::vector<int64_t> result_offsets(const Nested& nested, int64_t length);
+inline std::string shown(const NestedPtr& body) { return std::to_string(body->graph->steps.size()) + " steps"; }
+inline size_t hash_of(const NestedPtr& body) { return std::hash<NestedPtr>()(body); }
+// What a step runs again and again, or null where it is of another kind.
+const LoopAttrs* loop_of(const Graph::Step& step);
 
 }  // namespace fallline
 

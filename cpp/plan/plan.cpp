@@ -42,18 +42,17 @@ Plan::Plan(const Graph& graph, const std::vector<int>& outputs, const std::vecto
 
 void Plan::place(const std::vector<Graph::Step>& steps, const std::vector<Graph::Value>& values,
                  const std::vector<Stream>& streams) {
-  rows_ = find_rows(steps, values, outputs_);
   find_roots(steps, values);
   std::vector<Graph::Step> computed;
   for (const Graph::Step& step : steps)
-    if (values[static_cast<size_t>(step.out)].layout.alias < 0) computed.push_back(step);
+    if (values[static_cast<size_t>(step.out())].layout.alias < 0) computed.push_back(step);
   streamed_ =
       stream_last(computed, values, outputs_, streams, [this](int value) { return static_cast<int>(root_of(value)); });
   const std::vector<Neighbours> groups = find_groups(computed, arrays_, roots_);
   make_loops(computed);
   lay_out(computed, find_turns(groups, computed, arrays_));
   for (int input : inputs_) views_.push_back(views_of(input));
-  find_own_outputs(Donation(computed, groups, arrays_, roots_, rows_));
+  find_own_outputs(Donation(computed, groups, arrays_, roots_));
   for (const Neighbours& group : groups) {
     const Graph::Step* first = computed.data() + group.begin;
     steps_.push_back(can_join(*first, arrays_) ? ready_group(first, computed.data() + group.end) : ready(*first));
@@ -75,8 +74,7 @@ void Plan::find_own_outputs(const Donation& donation) {
   for (int output : outputs_) {
     const Array& array = arrays_[static_cast<size_t>(output)];
     const size_t root = root_of(output);
-    const bool own = outputs_in(root) == 1 && offset_[root] >= 0 && !loops_.count(static_cast<int>(root)) &&
-                     array.bytes() == arrays_[root].bytes();
+    const bool own = outputs_in(root) == 1 && offset_[root] >= 0 && array.bytes() == arrays_[root].bytes();
     own_bytes_.push_back(own ? slot_bytes(array) : 0);
     replaces_.emplace_back();
     for (int input : inputs_)
@@ -106,13 +104,6 @@ void Plan::attach(std::byte* arena) {
     }
   }
   for (const auto& [value, inner] : loops_) inner.loop->attach(arena + inner.offset);
-  for (Step& step : steps_) {
-    if (!step.loop) continue;
-    const Inner& inner = loops_.at(static_cast<int>(step.out - arrays_.data()));
-    step.results.clear();
-    for (int64_t offset : result_offsets(*inner.nested, step.attrs.as<LoopAttrs>().length))
-      step.results.push_back(step.out->data + offset);
-  }
 }
 
 bool Plan::is_input(int i) const {
@@ -123,29 +114,28 @@ bool Plan::is_input(int i) const {
 Plan::Step Plan::ready(const Graph::Step& step) const {
   Step out;
   out.primitive = step.primitive;
-  out.out = &arrays_[static_cast<size_t>(step.out)];
   out.attrs = step.attrs;
   for (int value : step.in) out.in.push_back(&arrays_[static_cast<size_t>(value)]);
-  if (const std::vector<int> results = written_by(step); results != std::vector<int>{step.out})
-    for (int value : results) out.rows.push_back(&arrays_[static_cast<size_t>(value)]);
-  const auto inner = loops_.find(step.out);
+  for (int value : step.outs) out.outs.push_back(&arrays_[static_cast<size_t>(value)]);
+  const auto inner = loops_.find(step.out());
   if (inner != loops_.end()) {
     out.loop = inner->second.loop.get();
   } else if (step.primitive->prepare) {
-    out.call = step.primitive->prepare({out.in.data(), static_cast<int>(out.in.size())}, *out.out, step.attrs);
+    out.call = step.primitive->prepare({out.in.data(), static_cast<int>(out.in.size())}, *out.outs[0], step.attrs);
   }
   return out;
 }
 
 void Plan::make_loops(const std::vector<Graph::Step>& steps) {
   for (const Graph::Step& step : steps) {
-    if (!step.nested) continue;
+    const LoopAttrs* const loop = loop_of(step);
+    if (!loop) continue;
     std::vector<int64_t> copied;
     for (int value : step.in) {
       const Array& x = arrays_[static_cast<size_t>(value)];
       copied.push_back(x.row_major() ? 0 : x.bytes());
     }
-    loops_[step.out] = {step.nested, std::make_unique<Loop>(*step.nested, std::move(copied)), 0};
+    loops_[step.out()] = {std::make_unique<Loop>(*loop->body, std::move(copied)), 0};
   }
 }
 
@@ -158,7 +148,7 @@ bool Plan::has_room(int value) const {
 
 // What lives in the group alone takes turns in a few blocks.
 Plan::Step Plan::ready_group(const Graph::Step* begin, const Graph::Step* end) const {
-  const Array& first = arrays_[static_cast<size_t>(begin->out)];
+  const Array& first = arrays_[static_cast<size_t>(begin->out())];
   auto group = std::make_unique<Group>(first.size(), first.dtype);
   std::map<size_t, const Graph::Step*> last_read;  // of roots
   for (const Graph::Step* step = begin; step != end; ++step)
@@ -166,16 +156,20 @@ Plan::Step Plan::ready_group(const Graph::Step* begin, const Graph::Step* end) c
   std::map<size_t, int> slot;
   std::vector<bool> taken;
   for (const Graph::Step* step = begin; step != end; ++step) {
-    Group::Step ready{
-        step->primitive, step->primitive->flat(first.dtype), {}, 0, {&arrays_[static_cast<size_t>(step->out)]}, false};
-    if (offset_[static_cast<size_t>(step->out)] == kInGroup) {
+    Group::Step ready{step->primitive,
+                      step->primitive->flat(first.dtype),
+                      {},
+                      0,
+                      {&arrays_[static_cast<size_t>(step->out())]},
+                      false};
+    if (offset_[static_cast<size_t>(step->out())] == kInGroup) {
       const auto free = std::find(taken.begin(), taken.end(), false);
       ready.out.slot = static_cast<int>(free - taken.begin());
       if (free == taken.end()) taken.push_back(false);
       taken[static_cast<size_t>(ready.out.slot)] = true;
-      slot[static_cast<size_t>(step->out)] = ready.out.slot;
+      slot[static_cast<size_t>(step->out())] = ready.out.slot;
     }
-    ready.padded = ready.out.slot >= 0 || offset_[static_cast<size_t>(step->out)] >= 0;
+    ready.padded = ready.out.slot >= 0 || offset_[static_cast<size_t>(step->out())] >= 0;
     for (int value : step->in) {
       const Array& x = arrays_[static_cast<size_t>(value)];
       const auto in_slot = slot.find(root_of(value));
@@ -207,21 +201,12 @@ void Plan::find_roots(const std::vector<Graph::Step>& steps, const std::vector<G
     arrays_.back().strides = value.layout.strides;
   }
   for (const Graph::Step& step : steps) {
-    const Layout& layout = values[static_cast<size_t>(step.out)].layout;
-    if (layout.alias < 0 || rows_.count(step.in[static_cast<size_t>(layout.alias)])) continue;
+    const Layout& layout = values[static_cast<size_t>(step.out())].layout;
+    if (layout.alias < 0) continue;
     const Root from = roots_[static_cast<size_t>(step.in[static_cast<size_t>(layout.alias)])];
-    roots_[static_cast<size_t>(step.out)] = {from.value,
-                                             from.offset + layout.offset * static_cast<int64_t>(size_of(layout.dtype))};
+    roots_[static_cast<size_t>(step.out())] = {
+        from.value, from.offset + layout.offset * static_cast<int64_t>(size_of(layout.dtype))};
   }
-}
-
-// The values whose memory a step fills.
-std::vector<int> Plan::written_by(const Graph::Step& step) const {
-  const auto rows = rows_.find(step.out);
-  if (rows != rows_.end()) return rows->second;
-  std::vector<int> results = {step.out};
-  results.insert(results.end(), step.also.begin(), step.also.end());
-  return results;
 }
 
 // Finds the place in the arena of every value that a step computes. A root lives from the group that computes it to the
@@ -241,19 +226,23 @@ void Plan::lay_out(const std::vector<Graph::Step>& steps, const std::vector<Neig
   for (size_t g = 0; g < groups.size(); ++g) {
     const auto [begin, end] = groups[g];
     for (size_t s = begin; s < end; ++s) {
-      for (int value : written_by(steps[s])) {
+      for (int value : steps[s].outs) {
         const size_t out = static_cast<size_t>(value);
         offset_[out] = is_streamed(value)                     ? kStreamed
                        : last_use[out] == static_cast<int>(g) ? kInGroup
                                                               : arena.take(slot_bytes(arrays_[out]));
       }
-      const auto inner = loops_.find(steps[s].out);
+      const auto inner = loops_.find(steps[s].out());
       if (inner == loops_.end()) continue;
       const int64_t bytes = inner->second.loop->memory();
       inner->second.offset = arena.take(bytes);
       arena.give(inner->second.offset, bytes);  // for whoever comes next
     }
     for (size_t s = begin; s < end; ++s) {
+      for (int value : steps[s].outs) {  // a carry that nobody reads
+        const size_t out = static_cast<size_t>(value);
+        if (last_use[out] < 0 && offset_[out] >= 0) arena.give(offset_[out], slot_bytes(arrays_[out]));
+      }
       for (int value : steps[s].in) {
         const size_t root = root_of(value);
         if (last_use[root] != static_cast<int>(g) || offset_[root] < 0) continue;
@@ -274,19 +263,18 @@ void Plan::bind(int i, void* data) {
 
 void Plan::Step::run() const {
   if (group) return group->run();
-  if (loop) return loop->run(in.data(), results.data(), attrs.as<LoopAttrs>().length);
-  if (reader.read) return primitive->tiles({in.data(), static_cast<int>(in.size())}, reader);
-  if (!rows.empty())
-    return primitive->rows({in.data(), static_cast<int>(in.size())}, {rows.data(), static_cast<int>(rows.size())},
-                           attrs);
   if (call) return call();
-  primitive->eval({in.data(), static_cast<int>(in.size())}, *out, attrs);
+  const Inputs from{in.data(), static_cast<int>(in.size())};
+  if (loop) return loop->run(in.data(), outs.data(), attrs.as<LoopAttrs>().length);
+  if (reader.read) return primitive->tiles(from, reader);
+  if (primitive->eval_all) return primitive->eval_all(from, {outs.data(), static_cast<int>(outs.size())}, attrs);
+  primitive->eval(from, *outs[0], attrs);
 }
 
 void Plan::set_reader(int output, const TileReader& reader) {
   const Array* const value = &arrays_[static_cast<size_t>(streamed_[static_cast<size_t>(output)])];
   for (Step& step : steps_)
-    if (step.out == value) step.reader = reader;
+    if (!step.outs.empty() && step.outs[0] == value) step.reader = reader, step.call = nullptr;
 }
 
 Plan::Counts Plan::counts() { return {plans_built.load(), plans_run.load()}; }
@@ -315,7 +303,7 @@ std::vector<double> Plan::profile(int runs) {
 
 std::string Plan::describe_step(int i) const {
   const Step& step = steps_[static_cast<size_t>(i)];
-  const Array* out = step.out;
+  const Array* out = step.outs.empty() ? nullptr : step.outs[0];
   std::ostringstream text;
   const auto named = [&](const char* name, size_t count, const auto& array) {
     text << name << "(";

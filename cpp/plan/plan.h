@@ -77,18 +77,15 @@ class Plan {
   struct Step {
     const Primitive* primitive = nullptr;
     std::vector<const Array*> in;
-    const Array* out = nullptr;
+    std::vector<const Array*> outs;
     OwnAttrs attrs;
-    std::unique_ptr<Group> group;     // instead of all that: neighbours that run block by block
-    Loop* loop = nullptr;             // instead of the primitive's kernel: a body
-    std::vector<std::byte*> results;  // of the body
-    std::vector<const Array*> rows;   // of a stacked result, each in memory of its own
-    std::function<void()> call;       // or a call that is prepared
-    TileReader reader = {};           // who takes the result tile by tile, if somebody does
+    std::unique_ptr<Group> group;  // instead of all that: neighbours that run block by block
+    Loop* loop = nullptr;          // instead of the primitive's kernel: a body
+    std::function<void()> call;    // or a call that is prepared
+    TileReader reader = {};        // who takes the result tile by tile, if somebody does
     void run() const;
   };
   struct Inner {  // the body of a step, and the place in the arena of all that is its own
-    NestedPtr nested;
     std::unique_ptr<Loop> loop;
     int64_t offset;
   };
@@ -101,7 +98,6 @@ class Plan {
   bool has_room(int value) const;
   std::vector<int> views_of(int root) const;
   void make_loops(const std::vector<Graph::Step>& steps);
-  std::vector<int> written_by(const Graph::Step& step) const;
   void lay_out(const std::vector<Graph::Step>& steps, const std::vector<Neighbours>& groups);
   Step ready(const Graph::Step& step) const;
   Step ready_group(const Graph::Step* begin, const Graph::Step* end) const;
@@ -115,8 +111,7 @@ class Plan {
   std::vector<std::vector<int>> views_;           // of each input: itself and what lies in its memory
   std::vector<int> inputs_, outputs_, streamed_;  // streamed_: per output, the value that comes in tiles, or -1
   std::vector<Step> steps_;
-  std::map<int, Inner> loops_;  // by the value that they compute
-  Rows rows_;
+  std::map<int, Inner> loops_;  // by the first value that they compute
   std::shared_ptr<Buffer> arena_;
   int64_t arena_bytes_ = 0;
   std::string taken_away_;

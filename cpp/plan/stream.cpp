@@ -15,13 +15,13 @@ class Search {
       : steps_(steps), values_(values), outputs_(outputs), root_(root) {}
 
   bool can_stream(const Graph::Step& step, const Stream& stream) const {
-    const Layout& product = layout(step.out);
+    const Layout& product = layout(step.out());
     const Layout& seen = layout(outputs_[static_cast<size_t>(stream.output)]);
     return step.primitive->tiles && product.shape.size() == 2 && count(product.shape) >= kStreamElements &&
            layout(step.in[0]).shape[1] <= kMatmulDepth && seen.dtype == stream.target.dtype &&
            seen.shape == stream.target.shape && seen.strides == stream.target.strides &&
            count(seen.shape) == count(product.shape) && is_dense(seen.shape, seen.strides) && !reads_constant(step) &&
-           readers(step.out) == 1;
+           readers(step.out()) == 1;
   }
 
  private:
@@ -56,11 +56,11 @@ std::vector<int> stream_last(std::vector<Graph::Step>& steps, const std::vector<
   for (const Stream& stream : wanted) {
     const int value = root(outputs[static_cast<size_t>(stream.output)]);
     for (const Graph::Step& step : steps) {
-      if (step.out == value && search.can_stream(step, stream)) streamed[static_cast<size_t>(stream.output)] = value;
+      if (step.out() == value && search.can_stream(step, stream)) streamed[static_cast<size_t>(stream.output)] = value;
     }
   }
   std::stable_partition(steps.begin(), steps.end(), [&](const Graph::Step& step) {
-    return std::find(streamed.begin(), streamed.end(), step.out) == streamed.end();
+    return std::find(streamed.begin(), streamed.end(), step.out()) == streamed.end();
   });
   return streamed;
 }

@@ -63,19 +63,21 @@ int Graph::value_of(const Var& x) {
   return at->second;
 }
 
-int64_t Graph::record(const Primitive& primitive, const Var* const* in, int count, Attrs attrs, const Layout& layout,
-                      const NestedPtr& nested) {
-  Step step{&primitive, {}, 0, attrs, nested, {}, {}};
+int64_t Graph::record(const Primitive& primitive, const Var* const* in, int count, Attrs attrs, const Layout* layouts,
+                      int outs) {
+  Step step{&primitive, {}, {}, attrs};
   for (int i = 0; i < count; ++i) {
     step.in.push_back(value_of(*in[i]));
     if (!is_recorded(*in[i])) continue;
     step.recorded.resize(static_cast<size_t>(count));
     step.recorded[static_cast<size_t>(i)] = true;
   }
-  step.out = static_cast<int>(values.size());
-  values.push_back({Kind::kComputed, layout, {}});
+  for (int i = 0; i < outs; ++i) {
+    step.outs.push_back(static_cast<int>(values.size()));
+    values.push_back({Kind::kComputed, layouts[i], {}});
+  }
   steps.push_back(std::move(step));
-  return name(steps.back().out);
+  return outs ? name(steps.back().out()) : -1;
 }
 
 void check_readable(const Var& x, const char* what) {

@@ -10,9 +10,6 @@
 
 namespace fallline {
 
-struct Nested;  // a graph that is one step of another: plan/nested.h
-using NestedPtr = std::shared_ptr<const Nested>;
-
 struct Graph {
   enum class Kind { kInput, kConstant, kComputed };
   struct Value {
@@ -23,11 +20,10 @@ struct Graph {
   struct Step {
     const Primitive* primitive;
     std::vector<int> in;
-    int out;
+    std::vector<int> outs;
     OwnAttrs attrs;
-    NestedPtr nested = nullptr;  // what the step runs
-    std::vector<bool> recorded;  // inputs through which derivatives pass; empty for none
-    std::vector<int> also = {};  // further results, of steps that a plan has merged
+    std::vector<bool> recorded = {};  // inputs through which derivatives pass; empty for none
+    int out() const { return outs[0]; }
   };
   std::vector<Value> values;
   std::vector<Step> steps;
@@ -43,9 +39,9 @@ struct Graph {
   int value_of(const Var& x);              // its place in `values`; captures an array from outside
   bool is_recorded(const Var& x) const;    // whether derivatives by what lies outside pass through x
   bool becomes_input(const Var& x) const;  // whether it comes from outside, and is given anew to each run: dense
-  // Returns what Var::value() of the result has to be.
-  int64_t record(const Primitive& primitive, const Var* const* in, int count, Attrs attrs, const Layout& layout,
-                 const NestedPtr& nested = nullptr);
+  // Returns what Var::value() of the first result has to be; the others follow.
+  int64_t record(const Primitive& primitive, const Var* const* in, int count, Attrs attrs, const Layout* layouts,
+                 int outs);
 
  private:
   friend class Tracing;

@@ -6,12 +6,11 @@
 
 namespace fallline {
 
-struct NestedCall;
-
 struct Node {
   struct Input {
-    NodePtr node;  // null where nothing is remembered
-    Var kept;      // the value, where the primitive's vjp reads it
+    NodePtr node;    // null where nothing is remembered
+    int output = 0;  // of that node
+    Var kept;        // the value, where the primitive's vjp reads it
     uint32_t version = 0;
     Dims shape;
   };
@@ -25,15 +24,22 @@ struct Node {
   int input_count = 0;
   Var out;  // the output without its node (which would be a cycle), where vjp reads it
   uint32_t out_version = 0;
-  std::shared_ptr<const NestedCall> nested;  // of a call with several outputs: plan/nested.h
-  bool wants_gradient = false;               // a leaf made by the user
-  Var gradient;                              // and what backward has accumulated for it
+  struct Kept {
+    Var value;
+    uint32_t version = 0;
+  };
+  std::vector<Kept> outs;       // likewise of a row with several outputs
+  bool wants_gradient = false;  // a leaf made by the user
+  Var gradient;                 // and what backward has accumulated for it
 
   Node();
   Node(const Node&) = delete;
   void make_inputs(int count);
   ~Node();  // iterative: a chain of a million calls must not overflow the stack
 };
+
+// Throws TapeError where what a record keeps was written to since.
+void check_version(const char* name, const Var& kept, uint32_t version);
 
 }  // namespace fallline
 

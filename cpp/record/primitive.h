@@ -20,22 +20,27 @@ struct Inputs {
   const Array& operator[](int i) const { return *arrays[i]; }
 };
 
-// One call seen from its backward side. `gin[i]` may stay empty where the gradient is zero; only inputs whose bit is
-// set in `wanted` need one. A gradient may have the broadcast shape: the engine sums it down to the input's.
+// One call seen from its backward side. `gin[i]` may stay empty where the gradient is zero; only inputs that are wanted
+// need one. A gradient may have the broadcast shape: the engine sums it down to the input's.
 struct Pullback {
   const Var& g;    // the gradient of the output
   const Var* in;   // inputs; empty where `keeps` does not name them
   const Var& out;  // likewise
   Attrs attrs;
   const Dims* in_shape;  // of every input
-  uint32_t wanted;
+  const bool* wanted;
   Var* gin;
-  bool wants(int i) const { return (wanted >> i) & 1; }
+  int count;  // of inputs
+  // Of a row with several outputs, instead of g and out: gradients, empty where none has come, and what is kept.
+  const Vars &gs, &outs;
+  bool wants(int i) const { return wanted[i]; }
 };
 
 // The inputs and the output that a vjp reads, and that a record therefore keeps.
 constexpr uint32_t kReadsNone = 0, kReadsA = 1, kReadsB = 2, kReadsC = 4, kReadsOut = 1u << 31;
 constexpr uint32_t kReadsX = kReadsA, kReadsY = kReadsOut;  // of a unary op: y = f(x)
+constexpr uint32_t kReadsAll = ~0u;
+inline bool reads(uint32_t keeps, int input) { return keeps == kReadsAll || (input < 31 && (keeps >> input) & 1); }
 
 struct Primitive;
 
@@ -62,18 +67,26 @@ struct Paired {
 // A row. It is written as a chain that begins with `primitive(name, shape)` and first says its derivative:
 //   constexpr Primitive kSine = primitive("sin", like_first).vjp(pull_sine, kReadsA).run(eval_sine);
 // A row that is never run makes nothing but views.
+using Layouts = std::vector<Layout>;
+
 struct Primitive {
   using Shape = Layout (*)(Inputs in, Attrs attrs);  // or throws ShapeError, DTypeError
   using Eval = void (*)(Inputs in, const Array& out, Attrs attrs);
   using Vjp = void (*)(Pullback& p);  // in recorded functions
   using Prepare = std::function<void()> (*)(Inputs in, const Array& out, Attrs attrs);
-  using Rows = void (*)(Inputs in, Inputs rows, Attrs attrs);
+  using Shapes = Layouts (*)(Inputs in, Attrs attrs);
+  using EvalAll = void (*)(Inputs in, Inputs out, Attrs attrs);
   using Flat = ElementwiseKernel (*)(DType dtype);
   using Tiles = void (*)(Inputs in, const TileReader& reader);
   enum class Derivative { kVjp, kZero, kNone };
+  // Which outputs of a recorded call have a past, and which are kept for its derivative.
+  struct Past {
+    bool recorded, kept;
+  };
 
   const char* name;
   Shape shape;
+  Shapes shapes;  // of a row with several outputs, instead of `shape`
   Derivative derivative;
   Vjp pull;
   uint32_t keeps;
@@ -84,8 +97,11 @@ struct Primitive {
 
   Prepare prepare = nullptr;
 
-  Rows rows = nullptr;
-  int overwrites = 0;
+  EvalAll eval_all = nullptr;
+  int overwrites = -1;
+
+  OwnAttrs (*when_recorded)(Attrs attrs) = nullptr;
+  Past (*past)(Attrs attrs, int output) = nullptr;
 
   Role role = Role::kNone;
   Merged before = {}, after = {};
@@ -112,12 +128,19 @@ struct Primitive {
     out.prepare = f;
     return out;
   }
-  // Of functions whose output is a stack of rows: the same with every row in memory of its own. Row i may lie where
-  // input `first` + i lies, in whose row-major order it is. Also of functions with several outputs.
-  constexpr Primitive run_rows(Rows f, int first = 0) const {
+  // Of rows with several outputs. Output i may lie where input `first` + i lies, in whose row-major order it is.
+  constexpr Primitive run(EvalAll f, int first = -1) const {
     Primitive out = *this;
-    out.rows = f;
+    out.eval_all = f;
     out.overwrites = first;
+    return out;
+  }
+  // Of those whose recorded calls need other parameters: such a call leaves what its derivative reads as further
+  // outputs at the end.
+  constexpr Primitive recorded_as(OwnAttrs (*f)(Attrs), Past (*of)(Attrs, int)) const {
+    Primitive out = *this;
+    out.when_recorded = f;
+    out.past = of;
     return out;
   }
   constexpr Primitive is(Role what) const {
@@ -159,16 +182,22 @@ struct Primitive {
 struct Underived {
   const char* name;
   Primitive::Shape shape;
+  Primitive::Shapes shapes = nullptr;
 
-  constexpr Primitive vjp(Primitive::Vjp pull, uint32_t reads) const {
-    return {name, shape, Primitive::Derivative::kVjp, pull, reads};
+  constexpr Primitive vjp(Primitive::Vjp pull, uint32_t keeps) const {
+    return {name, shape, shapes, Primitive::Derivative::kVjp, pull, keeps};
   }
   // Zero wherever there is one: nothing is recorded.
-  constexpr Primitive constant() const { return {name, shape, Primitive::Derivative::kZero, nullptr, kReadsNone}; }
+  constexpr Primitive constant() const {
+    return {name, shape, shapes, Primitive::Derivative::kZero, nullptr, kReadsNone};
+  }
   // There is one that nobody has written: who asks for it gets an error that names the row.
-  constexpr Primitive no_derivative() const { return {name, shape, Primitive::Derivative::kNone, nullptr, kReadsNone}; }
+  constexpr Primitive no_derivative() const {
+    return {name, shape, shapes, Primitive::Derivative::kNone, nullptr, kReadsNone};
+  }
 };
 constexpr Underived primitive(const char* name, Primitive::Shape shape) { return {name, shape}; }
+constexpr Underived primitive(const char* name, Primitive::Shapes shapes) { return {name, nullptr, shapes}; }
 
 // Shapes that several primitives have: that of the first input, in its memory order where it is dense...
 inline Layout like_first(Inputs in, Attrs) {
@@ -194,6 +223,9 @@ inline Var apply(const Primitive& primitive, std::initializer_list<const Var*> i
 inline Var apply(const Primitive& primitive, std::initializer_list<Var> inputs, Attrs attrs = {}) {
   return apply(primitive, inputs.begin(), static_cast<int>(inputs.size()), attrs);
 }
+
+// The same for rows with several outputs.
+Vars apply_all(const Primitive& primitive, const Vars& inputs, Attrs attrs);
 
 }  // namespace fallline
 

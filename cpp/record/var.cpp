@@ -6,6 +6,7 @@
 
 #include "record/primitive.h"
 #include "record/graph.h"
+#include "record/few.h"
 #include "record/node.h"
 
 namespace fallline {
@@ -17,8 +18,7 @@ std::atomic<DType> float_dtype{DType::kFloat32};
 
 uint32_t version_of(const Var& x) { return x.array().buffer ? x.array().buffer->version() : 0; }
 
-NodePtr remember(const Primitive& primitive, const Var* const* in, int count, Attrs attrs, const Array& out,
-                 int64_t value) {
+NodePtr remember(const Primitive& primitive, const Var* const* in, int count, Attrs attrs) {
   auto node = std::make_shared<Node>();
   node->primitive = &primitive;
   node->attrs = attrs;
@@ -27,18 +27,20 @@ NodePtr remember(const Primitive& primitive, const Var* const* in, int count, At
   for (int i = 0; i < count; ++i) {
     Node::Input& input = node->inputs[static_cast<size_t>(i)];
     input.node = in[i]->node();
+    input.output = in[i]->output();
     input.shape = in[i]->shape();
     if (input.node) node->oldest = std::min(node->oldest, input.node->oldest);
-    if (i < 31 && (primitive.keeps >> i) & 1) {
+    if (reads(primitive.keeps, i)) {
       input.kept = *in[i];
       input.version = version_of(*in[i]);
     }
   }
-  if (primitive.keeps & kReadsOut) {
-    node->out = Var(out, nullptr, value);
-    node->out_version = version_of(node->out);
-  }
   return node;
+}
+
+void keep_output(Node& node, Var out) {
+  node.out_version = version_of(out);
+  node.out = std::move(out);
 }
 
 template <class T>
@@ -47,6 +49,12 @@ Var weak_scalar(T number, DType dtype) {
 }
 
 }  // namespace
+
+void check_version(const char* name, const Var& kept, uint32_t version) {
+  if (kept && kept.array().buffer && kept.array().buffer->version() != version)
+    throw TapeError("[backward] " + std::string(name) + " needs an array of shape " + to_string(kept.shape()) +
+                    " that was written to after it was recorded; copy it before writing, or write after backward");
+}
 
 Node::Node() : number(next_number.fetch_add(1, std::memory_order_relaxed)) { oldest = number; }
 
@@ -90,36 +98,14 @@ bool recording() { return record_calls; }
 NoRecord::NoRecord(bool record) : before_(record_calls) { record_calls = record; }
 NoRecord::~NoRecord() { record_calls = before_; }
 
-namespace {
-
-// Room for one pointer per input, without allocation if there are few.
-template <class T>
-class Pointers {
- public:
-  explicit Pointers(int count) : at_(few_) {
-    if (count <= static_cast<int>(std::size(few_))) return;
-    many_.resize(static_cast<size_t>(count));
-    at_ = many_.data();
-  }
-  Pointers(const Pointers&) = delete;
-  operator const T**() { return at_; }
-
- private:
-  const T* few_[8];
-  std::vector<const T*> many_;
-  const T** at_;
-};
-
-}  // namespace
-
 Var apply(const Primitive& primitive, const Var* in, int count, Attrs attrs) {
-  Pointers<Var> pointers(count);
+  Few<const Var*, 8> pointers(count);
   for (int i = 0; i < count; ++i) pointers[i] = &in[i];
   return apply(primitive, static_cast<const Var**>(pointers), count, attrs);
 }
 
 Var apply(const Primitive& primitive, const Var* const* in, int count, Attrs attrs) {
-  Pointers<Array> arrays(count);
+  Few<const Array*, 8> arrays(count);
   bool tracked = false;
   for (int i = 0; i < count; ++i) {
     arrays[i] = &in[i]->array();
@@ -140,7 +126,7 @@ Var apply(const Primitive& primitive, const Var* const* in, int count, Attrs att
   Array out;
   int64_t value = -1;
   if (graph) {
-    value = graph->record(primitive, in, count, attrs, layout);
+    value = graph->record(primitive, in, count, attrs, &layout, 1);
     out = Array::placeholder(layout.shape, layout.dtype);
     out.strides = layout.strides;
   } else {
@@ -154,8 +140,60 @@ Var apply(const Primitive& primitive, const Var* const* in, int count, Attrs att
   }
   if (!tracked || !record_calls || primitive.derivative == Primitive::Derivative::kZero)
     return Var(std::move(out), nullptr, value);
-  NodePtr node = remember(primitive, in, count, attrs, out, value);
+  NodePtr node = remember(primitive, in, count, attrs);
+  if (primitive.keeps & kReadsOut) keep_output(*node, Var(out, nullptr, value));
   return Var(std::move(out), std::move(node), value);
+}
+
+namespace {
+
+// The outputs of one call, each with its past; the node keeps what the way back will read.
+Vars with_past(const Primitive& primitive, Attrs attrs, std::vector<Array> out, const NodePtr& node, int64_t value) {
+  Vars results;
+  for (size_t i = 0; i < out.size(); ++i) {
+    const int output = static_cast<int>(i);
+    const Primitive::Past past =
+        node && primitive.past ? primitive.past(attrs, output) : Primitive::Past{node && is_float(out[i].dtype), false};
+    const int64_t number = value < 0 ? -1 : value + output;
+    if (node) node->outs.emplace_back();
+    if (past.kept) {
+      node->outs.back().value = Var(out[i], nullptr, number);
+      node->outs.back().version = version_of(node->outs.back().value);
+    }
+    results.push_back(Var(std::move(out[i]), past.recorded ? node : nullptr, number, false, output));
+  }
+  return results;
+}
+
+}  // namespace
+
+Vars apply_all(const Primitive& primitive, const Vars& in, Attrs given) {
+  std::vector<const Array*> arrays, places;
+  std::vector<const Var*> inputs;
+  bool tracked = false;
+  for (const Var& x : in) {
+    arrays.push_back(&x.array());
+    inputs.push_back(&x);
+    tracked |= x.tracked();
+  }
+  const int count = static_cast<int>(in.size());
+  tracked &= record_calls && primitive.derivative != Primitive::Derivative::kZero;
+  const OwnAttrs own = tracked && primitive.when_recorded ? primitive.when_recorded(given) : OwnAttrs();
+  const Attrs attrs = Attrs(own) ? Attrs(own) : given;
+  const Layouts layouts = primitive.shapes({arrays.data(), count}, attrs);
+  int64_t value = -1;
+  std::vector<Array> out;
+  if (Graph* graph = tracing()) {
+    value = graph->record(primitive, inputs.data(), count, attrs, layouts.data(), static_cast<int>(layouts.size()));
+    for (const Layout& layout : layouts) out.push_back(Array::placeholder(layout.shape, layout.dtype));
+  } else {
+    for (const Var& x : in) check_readable(x, primitive.name);
+    for (const Layout& layout : layouts) out.push_back(Array::empty(layout.shape, layout.dtype));
+    for (const Array& x : out) places.push_back(&x);
+    primitive.eval_all({arrays.data(), count}, {places.data(), static_cast<int>(places.size())}, attrs);
+  }
+  const NodePtr node = tracked ? remember(primitive, inputs.data(), count, attrs) : nullptr;
+  return with_past(primitive, attrs, std::move(out), node, value);
 }
 
 Var detach(const Var& x) { return x.tracked() || x.weak() ? Var(x.array(), nullptr, x.value()) : x; }

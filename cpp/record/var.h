@@ -18,8 +18,8 @@ using NodePtr = std::shared_ptr<Node>;
 class Var {
  public:
   Var() = default;
-  explicit Var(Array array, NodePtr node = nullptr, int64_t value = -1, bool weak = false)
-      : p_(std::make_shared<const Data>(std::move(array), std::move(node), value, weak)) {}
+  explicit Var(Array array, NodePtr node = nullptr, int64_t value = -1, bool weak = false, int output = 0)
+      : p_(std::make_shared<const Data>(std::move(array), std::move(node), value, output, weak)) {}
   // A plain number is weak: it takes the dtype of what it meets, as in NumPy, and the default dtype on its own
   // (settle, a function). It is held as float64 or int64, so that no digit is lost before it is known which dtype it
   // meets.
@@ -29,6 +29,7 @@ class Var {
   explicit operator bool() const { return p_ != nullptr; }
   const Array& array() const { return p_->array; }
   const NodePtr& node() const { return p_->node; }
+  int output() const { return p_->output; }    // which of the node's
   int64_t value() const { return p_->value; }  // -1 outside a trace; else the graph's number and its own
   bool weak() const { return p_->weak; }
   const Dims& shape() const { return p_->array.shape; }
@@ -43,8 +44,10 @@ class Var {
     Array array;
     NodePtr node;
     int64_t value;
+    int output;
     bool weak;
-    Data(Array&& a, NodePtr&& n, int64_t v, bool w) : array(std::move(a)), node(std::move(n)), value(v), weak(w) {}
+    Data(Array&& a, NodePtr&& n, int64_t v, int o, bool w)
+        : array(std::move(a)), node(std::move(n)), value(v), output(o), weak(w) {}
   };
   std::shared_ptr<const Data> p_;
 };

@@ -161,6 +161,26 @@ def test_remainders_have_their_derivatives(f: Any, whole: Any) -> None:
     assert fl.grad(fl.grad(lambda y: 7.5 % y * y))(2.0) == -6  # (x - q y) y, twice by y: -2 q
 
 
+def test_a_call_may_have_any_number_of_inputs() -> None:
+    parts = [fl.asarray(np.full(2, float(i)), requires_grad=i % 3 == 0) for i in range(70)]
+    weight = np.arange(140.0)
+    (np.concatenate(parts) * weight).sum().backward()
+    for i, part in enumerate(parts):
+        assert part.grad is None if i % 3 else part.grad.tolist() == [2 * i, 2 * i + 1]
+
+    def total(parts: list[Any]) -> Any:
+        def body(c: Any, _: Any) -> Any:
+            return sum((p * c[0] for p in parts), start=c * 0.5), None
+
+        return fl.scan(body, fl.ones(2, dtype="float64"), length=2)[0].sum()
+
+    every = fl.grad(total)
+    wanted, found = every(parts), fl.jit(lambda parts: every(parts))([p.detach() for p in parts])
+    for a, b in zip(wanted, found, strict=True):
+        assert np.asarray(a).any()
+        np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
+
+
 def test_a_derivative_that_does_not_exist_is_asked_for_in_vain() -> None:
     w = leaf(1.0, 2.0)
     hypers, t, g = fl.asarray(np.array([0.1])), fl.asarray(0), fl.asarray(np.ones(2))
