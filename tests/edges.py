@@ -29,7 +29,6 @@ class Edge(NamedTuple):
     infinite: str = "shows"  # an infinite gradient: the parameter is not finite afterwards, or "steps" by the sign
     no_rate: str = "still"  # lr = 0 with an ordinary gradient
     schedules: tuple[str, ...] = ("lr",)  # the hyper-parameters that are put on a schedule, one at a time
-    open: tuple[str, ...] = ()  # patterns of tests that fail today: each a fault to mend
 
 
 BETAS = ("lr", "beta1", "beta2")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,15 +11,6 @@ from edges import EDGES, Edge
 
 from fallline import optim
 from fallline.optim import Optimizer
-
-
-@pytest.fixture(autouse=True)
-def _open(request: pytest.FixtureRequest) -> None:
-    """Expect the failures that a row names."""
-    row: Edge = request.node.callspec.params["row"] if hasattr(request.node, "callspec") else Edge("")
-    if any(re.search(pattern, request.node.name) for pattern in row.open):
-        request.applymarker(pytest.mark.xfail(strict=True))
-
 
 ROWS = pytest.mark.parametrize("row", EDGES, ids=lambda row: "-".join([row.name, *map(str, row.options)]))
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
