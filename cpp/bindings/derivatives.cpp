@@ -1,7 +1,7 @@
 // Derivatives.
 #include "bindings/bind.h"
 
-#include "plan/backward.h"
+#include "primitives/backward.h"
 
 namespace fallline {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "plan/backward.h"
+#include "primitives/backward.h"
 #include "primitives/functions.h"
 #include "plan/loop.h"
 #include "record/node.h"

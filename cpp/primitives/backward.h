@@ -1,6 +1,6 @@
 // How are derivatives found?  Nodes are visited from the newest to the oldest, each once; no recursion.
-#ifndef FALLLINE_PLAN_BACKWARD_H_
-#define FALLLINE_PLAN_BACKWARD_H_
+#ifndef FALLLINE_PRIMITIVES_BACKWARD_H_
+#define FALLLINE_PRIMITIVES_BACKWARD_H_
 
 #include "record/var.h"
 
@@ -20,4 +20,4 @@ void backward(const Var& output, const Var& cotangent, bool record);
 
 }  // namespace fallline
 
-#endif  // FALLLINE_PLAN_BACKWARD_H_
+#endif  // FALLLINE_PRIMITIVES_BACKWARD_H_

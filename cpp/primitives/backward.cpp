@@ -1,5 +1,5 @@
 // How are derivatives found?
-#include "plan/backward.h"
+#include "primitives/backward.h"
 
 #include <iterator>
 #include <map>
