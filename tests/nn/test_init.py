@@ -15,6 +15,7 @@ DEVIATIONS = {
     "he_uniform": (2 / 200) ** 0.5,
     "he_normal": (2 / 200) ** 0.5,
     "lecun_normal": (1 / 200) ** 0.5,
+    "lecun_uniform": (1 / 200) ** 0.5,
 }
 
 
@@ -55,3 +56,59 @@ def test_names_are_checked_and_functions_are_taken_as_they_are() -> None:
 def test_the_dtype_is_the_one_asked_for(dtype: str) -> None:
     for name in (*DEVIATIONS, "zeros", "ones"):
         assert init.get(name)((3, 4), dtype=dtype).dtype == dtype
+
+
+@pytest.mark.parametrize("shape", [(5, 5), (3, 8), (8, 3), (4, 3, 2, 2)])
+def test_orthogonal_matrices_keep_lengths(shape: tuple[int, ...]) -> None:
+    w = np.asarray(init.orthogonal(shape, rng=fl.random.default_rng(0), dtype="float64")).reshape(shape[0], -1)
+    small = w @ w.T if w.shape[0] <= w.shape[1] else w.T @ w
+    np.testing.assert_allclose(small, np.eye(len(small)), atol=1e-14)
+
+
+def test_orthogonal_matrices_have_signs_of_either_kind() -> None:
+    first = [np.asarray(init.orthogonal((2, 2), rng=fl.random.default_rng(i)))[0, 0] for i in range(40)]
+    assert 8 < sum(x > 0 for x in first) < 32
+
+
+def test_a_truncated_normal_ends_at_two_deviations() -> None:
+    w = np.asarray(init.truncated_normal(0.5)((300, 200), rng=fl.random.default_rng(0)))
+    assert np.abs(w).max() <= 1.0 and (np.abs(w) > 0.95).any()
+    assert w.std() == pytest.approx(0.5 * 0.87962566, rel=0.01)  # of a normal variable cut at two deviations
+
+
+def test_an_identity_lets_everything_through() -> None:
+    x = np.random.default_rng(0).normal(size=(2, 3, 5, 5)).astype(np.float32)
+    layer = fl.nn.Conv2d(3, 3, 3, padding=1, weight_init="identity")
+    np.testing.assert_array_equal(np.asarray(layer(x)), x)
+    assert np.asarray(init.identity((2, 3))).tolist() == [[1, 0, 0], [0, 1, 0]]
+
+
+def test_gains_are_pytorchs() -> None:
+    assert init.gain("relu") == 2**0.5 and init.gain("tanh") == 5 / 3 and init.gain("selu") == 0.75
+    assert init.gain("leaky_relu", 0.2) == pytest.approx((2 / 1.04) ** 0.5)
+    with pytest.raises(ValueError, match="expected one of"):
+        init.gain("step")
+
+
+def test_lists_and_dicts_of_modules() -> None:
+    class Net(fl.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = fl.nn.ModuleList([fl.nn.Linear(2, 3), fl.nn.Linear(3, 3)])
+            self.heads = fl.nn.ModuleDict({"a": fl.nn.Linear(3, 1)})
+
+        def forward(self, x: fl.Array) -> fl.Array:
+            for layer in self.layers:
+                x = fl.tanh(layer(x))
+            return self.heads["a"](x)
+
+    net = Net()
+    assert list(net.parameters())[::2] == ["layers.0.weight", "layers.1.weight", "heads.a.weight"]
+    assert set(fl.grad(lambda m: m(fl.ones((1, 2))).sum())(net)) == set(net.parameters())
+    net.layers.insert(0, fl.nn.Linear(2, 2))
+    assert len(net.layers) == 3 and net.layers[0].out_features == 2 and len(net.layers[1:]) == 2
+    assert net(fl.ones((4, 2))).shape == (4, 1)
+    with pytest.raises(TypeError, match="expected modules, got int"):
+        net.layers.append(3)
+    with pytest.raises(ValueError, match="without a dot"):
+        net.heads["a.b"] = fl.nn.Linear(1, 1)

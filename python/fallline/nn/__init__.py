@@ -34,6 +34,7 @@ from fallline.nn._activations import (
     Threshold,
 )
 from fallline.nn._attention import MultiheadAttention
+from fallline.nn._containers import ModuleDict, ModuleList
 from fallline.nn._convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from fallline.nn._dropout import AlphaDropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
 from fallline.nn._embedding import Embedding, EmbeddingBag
@@ -174,6 +175,8 @@ __all__ = [
     "MaxUnpool3d",
     "Mish",
     "Module",
+    "ModuleDict",
+    "ModuleList",
     "MultiheadAttention",
     "PReLU",
     "PairwiseDistance",

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 import numpy as np
 
@@ -16,14 +17,19 @@ from fallline._hints import module_names
 
 __all__ = [
     "constant",
+    "gain",
     "get",
     "glorot_normal",
     "glorot_uniform",
     "he_normal",
     "he_uniform",
+    "identity",
     "lecun_normal",
+    "lecun_uniform",
     "normal",
     "ones",
+    "orthogonal",
+    "truncated_normal",
     "uniform",
     "zeros",
 ]
@@ -106,6 +112,83 @@ def lecun_normal(shape: Sequence[int], *, rng: Rng = None, dtype: object = None)
     return _draw_normal(shape, math.sqrt(1 / fans(shape)[0]), rng, dtype)
 
 
+def lecun_uniform(shape: Sequence[int], *, rng: Rng = None, dtype: object = None) -> Array:
+    r"""Draw from :math:`\pm\sqrt{3 / fan_{in}}`. LeCun et al. 1998, Efficient BackProp."""
+    return _draw_uniform(shape, math.sqrt(3 / fans(shape)[0]), rng, dtype)
+
+
+def orthogonal(shape: Sequence[int], *, rng: Rng = None, dtype: object = None) -> Array:
+    """Draw a matrix, the first axis by all others, whose rows or columns are orthonormal. Saxe et al. 2014.
+
+    From the QR decomposition of normal numbers, with the signs of R's diagonal taken out: all are equally likely.
+    """
+    if len(shape) < 2:
+        raise ValueError(f"[orthogonal] expected two axes or more, got {tuple(shape)}")
+
+    def fill(shape: tuple[int, ...]) -> Array:
+        rows, columns = shape[0], math.prod(shape[1:])
+        tall = (max(rows, columns), min(rows, columns))
+        drawn = np.asarray((rng or random.get_default()).normal(0.0, 1.0, tall, dtype=np.float64))
+        q, r = np.linalg.qr(drawn)
+        q = q * np.where(np.diag(r) < 0, -1.0, 1.0)
+        matrix = (q if rows >= columns else q.T).reshape(shape)
+        kind: Any = dtype or _core.default_dtype()
+        return asarray(np.ascontiguousarray(matrix, kind))
+
+    return _filled(shape, dtype, fill)
+
+
+@takes(deviation=number("at least 0", lambda x: x >= 0))
+def truncated_normal(deviation: float = 0.01) -> Initializer:
+    """Return an initialiser that draws with this deviation, nothing beyond two of them; they are drawn again.
+
+    As in PyTorch and Keras the deviation is that before the cut; afterwards it is 0.88 of it.
+    """
+
+    def initialise(shape: Sequence[int], *, rng: Rng = None, dtype: object = None) -> Array:
+        def fill(shape: tuple[int, ...]) -> Array:
+            source = rng or random.get_default()
+            values = np.array(source.normal(0.0, 1.0, shape, dtype=np.float64))
+            while (beyond := np.abs(values) > 2).any():
+                values[beyond] = np.asarray(source.normal(0.0, 1.0, (int(beyond.sum()),), dtype=np.float64))
+            kind: Any = dtype or _core.default_dtype()
+            return asarray((deviation * values).astype(kind))
+
+        return _filled(shape, dtype, fill)
+
+    return initialise
+
+
+def identity(shape: Sequence[int], *, rng: Rng = None, dtype: object = None) -> Array:
+    """Fill with the identity matrix, (n, m); for kernels the middle element of equal channels (PyTorch's dirac)."""
+    if len(shape) < 2:
+        raise ValueError(f"[identity] expected two axes or more, got {tuple(shape)}")
+
+    def fill(shape: tuple[int, ...]) -> Array:
+        kind: Any = dtype or _core.default_dtype()
+        values = np.zeros(shape, kind)
+        same = np.arange(min(shape[:2]))
+        middle = (same, same, *(n // 2 for n in shape[2:]))
+        values[middle] = 1
+        return asarray(values)
+
+    return _filled(shape, dtype, fill)
+
+
+def gain(nonlinearity: str, slope: float = 0.01) -> float:
+    """Return how much larger weights before an activation should be than Glorot's; PyTorch's ``calculate_gain``.
+
+    >>> gain("tanh")
+    1.6666666666666667
+    """
+    fixed = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2), "selu": 0.75}
+    if nonlinearity == "leaky_relu":
+        return math.sqrt(2 / (1 + slope**2))
+    if nonlinearity not in fixed:
+        raise ValueError(f"[gain] expected one of {', '.join([*fixed, 'leaky_relu'])}, got {nonlinearity!r}")
+    return fixed[nonlinearity]
+
+
 @takes(deviation=number("at least 0", lambda x: x >= 0))
 def normal(deviation: float = 0.01) -> Initializer:
     """Return an initialiser that draws with this deviation."""
@@ -140,7 +223,19 @@ def ones(shape: Sequence[int], *, rng: Rng = None, dtype: object = None) -> Arra
 
 
 _BY_NAME: dict[str, Initializer] = {
-    f.__name__: f for f in (glorot_uniform, glorot_normal, he_uniform, he_normal, lecun_normal, zeros, ones)
+    f.__name__: f
+    for f in (
+        glorot_uniform,
+        glorot_normal,
+        he_uniform,
+        he_normal,
+        lecun_normal,
+        lecun_uniform,
+        orthogonal,
+        identity,
+        zeros,
+        ones,
+    )
 }
 
 
