@@ -168,7 +168,7 @@ def identity(shape: Sequence[int], *, rng: Rng = None, dtype: object = None) -> 
         kind: Any = dtype or _core.default_dtype()
         values = np.zeros(shape, kind)
         same = np.arange(min(shape[:2]))
-        middle = (same, same, *(n // 2 for n in shape[2:]))
+        middle: Any = (same, same, *(n // 2 for n in shape[2:]))
         values[middle] = 1
         return asarray(values)
 
