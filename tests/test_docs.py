@@ -22,7 +22,8 @@ def blocks(page: str, language: str) -> list[str]:
 
 def test_the_new_rule_of_contributing_is_one_of_ours() -> None:
     page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    (formula,), (shell, reference) = blocks(page, "cpp"), blocks(page, "python")
+    section = page.split("## A new update rule\n")[1].split("\n## ")[0]
+    (formula,), (shell, reference) = blocks(section, "cpp"), blocks(section, "python")
     assert formula in (ROOT / "cpp" / "optim" / "signs.inc.h").read_text()
     assert reference in (ROOT / "tests" / "reference_rules" / "signs.py").read_text()
     signs = (ROOT / "python" / "fallline" / "optim" / "signs.py").read_text()
