@@ -112,3 +112,9 @@ def test_lists_and_dicts_of_modules() -> None:
         net.layers.append(3)
     with pytest.raises(ValueError, match="without a dot"):
         net.heads["a.b"] = fl.nn.Linear(1, 1)
+
+
+def test_layers_beyond_the_memory_are_refused_at_once() -> None:
+    for make in (lambda: fl.nn.Linear(4, 10**12), lambda: fl.nn.Conv2d(10**6, 10**6, 3), lambda: init.zeros((10**13,))):
+        with pytest.raises(MemoryError, match=r"an array of .* numbers needs .* GB, and this machine has"):
+            make()

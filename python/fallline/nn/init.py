@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -66,11 +67,26 @@ def blank(numbers: int) -> Iterator[None]:
 def _filled(shape: Sequence[int], dtype: object, fill: Callable[[tuple[int, ...]], Array]) -> Array:
     left = _blanks.get()
     if left is None:
+        _check_room(shape, np.dtype(dtype or _core.default_dtype()).itemsize)  # type: ignore[call-overload]
         return fill(tuple(shape))
     left[0] -= math.prod(shape)
     if left[0] < 0:
         raise ValueError(f"an array of {' x '.join(map(str, shape))} numbers is more than there are")
     return asarray(np.zeros(tuple(shape), dtype or _core.default_dtype()))
+
+
+def _check_room(shape: Sequence[int], itemsize: int) -> None:
+    """Raise MemoryError before drawing more than the machine holds: the system would only say so much later."""
+    needed = math.prod(shape) * itemsize
+    try:
+        there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):  # not on every system
+        there = 1 << 40
+    if needed > there:
+        raise MemoryError(
+            f"[init] an array of {' x '.join(map(str, shape))} numbers needs {needed / 1e9:.4g} GB, "
+            f"and this machine has {there / 1e9:.4g} GB"
+        )
 
 
 def _draw_uniform(shape: Sequence[int], limit: float, rng: Rng, dtype: object) -> Array:
