@@ -79,6 +79,30 @@ def rest(x: Number, others: int = 2) -> Number:
     return others * mp.exp(-x)
 
 
+def log_cosh(x: Number) -> Number:
+    return mp.log(mp.cosh(x)) if abs(x) > 1e-20 else x * x / 2
+
+
+def focal(t: int) -> Row:
+    """Of an exponential: its relative error grows with its exponent."""
+
+    def right(x: Number) -> Number:
+        return x if t else -x
+
+    def value(x: Number) -> Number:
+        return (mp.mpf("0.25") if t else mp.mpf("0.75")) * softplus(-right(x)) * mp.exp(-2 * softplus(right(x)))
+
+    def slope(x: Number) -> Number:
+        r = right(x)
+        down = -sigmoid(-r) - 2 * sigmoid(r) * softplus(-r)
+        return (1 if t else -1) * (mp.mpf("0.25") if t else mp.mpf("0.75")) * mp.exp(-2 * softplus(r)) * down
+
+    def grown(f: Callable[[Number], Number]) -> Callable[[Number], Number]:
+        return lambda x: abs(f(x)) * max(1, 2 * softplus(right(x)))
+
+    return Row(against(losses.focal, float(t)), value, slope, near=grown(value), slope_near=grown(slope))
+
+
 def half_square(x: Number, delta: float) -> Number:
     return x * x / 2 if abs(x) <= delta else delta * (abs(x) - delta / 2)
 
@@ -89,6 +113,43 @@ ROWS: dict[str, Row] = {
     "huber": Row(
         against(losses.huber, 0.0, delta=2.0), lambda x: half_square(x, 2), lambda x: max(-2, min(2, x))
     ),
+    "smooth_l1": Row(
+        against(losses.smooth_l1, 0.0, beta=2.0), lambda x: half_square(x, 2) / 2, lambda x: max(-1, min(1, x / 2))
+    ),
+    "log_cosh": Row(against(losses.log_cosh, 0.0), log_cosh, mp.tanh),
+    "quantile": Row(
+        against(losses.quantile, 0.75, q=0.25),
+        lambda x: (0.75 - x) / 4 if x < 0.75 else (x - 0.75) * 3 / 4,
+        lambda x: -mp.mpf(1) / 4 if x < 0.75 else mp.mpf(3) / 4,
+    ),
+    "hinge": Row(against(losses.hinge, 1.0), lambda x: max(0, 1 - x), lambda x: -1 if x < 1 else 0),
+    "squared_hinge": Row(
+        against(losses.squared_hinge, 1.0), lambda x: max(0, 1 - x) ** 2, lambda x: -2 * max(0, 1 - x)
+    ),
+    "soft_margin": Row(against(losses.soft_margin, -1.0), softplus, sigmoid),
+    "multilabel_soft_margin": Row(
+        lambda x: losses.multilabel_soft_margin(x[:, None], np.ones((len(x), 1), x.dtype), reduction="none"),
+        lambda x: softplus(-x), lambda x: -sigmoid(-x),
+    ),
+    "nll": Row(
+        lambda x: losses.nll(column(x), np.zeros(len(x), int), reduction="none"), lambda x: -x, lambda x: mp.mpf(-1)
+    ),
+    "kl_divergence": Row(
+        against(losses.kl_divergence, 0.25), lambda x: (mp.log(mp.mpf("0.25")) - x) / 4, lambda x: -mp.mpf(1) / 4,
+        near=lambda x: max(abs(x), mp.log(4)) / 4,
+    ),
+    "gaussian_nll": Row(
+        lambda x: losses.gaussian_nll(x, *(v + np.zeros(x.shape, x.dtype) for v in (0.75, 2.0)), reduction="none"),
+        lambda x: (mp.log(2) + (x - 0.75) ** 2 / 2) / 2, lambda x: (x - 0.75) / 2,
+    ),
+    "msle": Row(
+        against(losses.msle, 1.0),
+        lambda x: (mp.log1p(max(0, x)) - mp.log(2)) ** 2,
+        lambda x: 2 * (mp.log1p(x) - mp.log(2)) / (1 + x) if x > 0 else 0 if x < 0 else -mp.log(2),
+        near=lambda x: abs(mp.log1p(max(0, x)) - mp.log(2)) * max(mp.log1p(max(0, x)), mp.log(2)),
+        slope_near=lambda x: 2 * max(mp.log1p(max(0, x)), mp.log(2)) / (1 + max(0, x)),
+    ),
+    **{f"focal, t = {t}": focal(t) for t in (0, 1)},
     **{f"binary cross entropy, t = {t}": binary(t) for t in (0.0, 0.25, 0.5, 0.75, 1.0)},
     "cross entropy, the class": Row(of_class(0), lambda x: mp.log1p(rest(x)), lambda x: -rest(x) / (1 + rest(x))),
     "cross entropy, the class of 40": Row(
@@ -158,3 +219,17 @@ def test_values_and_gradients_keep_their_digits(name: str, dtype: str) -> None:
         ):  # fmt: skip
             worst = int(np.argmax(errors))
             assert errors[worst] <= limit, f"{what} at {x[worst]}: {errors[worst]:.3g} units"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_cross_entropies_of_probabilities_keep_the_digits_of_small_ones(dtype: str) -> None:
+    p = np.array([1e-30, 1e-8, 1e-7, 1e-5, 1e-3, 0.25, 0.5, 0.75, 0.999], dtype)
+    for t in (0.0, 1.0):
+        f = against(losses.binary_cross_entropy_of_probabilities, t)
+        with mp.workdps(50):
+            exact = [-mp.log(mp.mpf(float(v))) if t else -mp.log1p(-mp.mpf(float(v))) for v in p]
+            slope = [-1 / mp.mpf(float(v)) if t else 1 / (1 - mp.mpf(float(v))) for v in p]
+            none = [mp.mpf(0)] * len(p)
+            assert units(np.asarray(f(fl.asarray(p))), exact, none).max() <= 4
+            gradient = np.asarray(fl.grad(lambda v, f=f: fl.sum(f(v)))(p))
+            assert units(gradient, slope, none).max() <= 4

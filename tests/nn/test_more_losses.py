@@ -109,7 +109,7 @@ def test_yolo_places_are_weighted_by_five() -> None:
         ),
         (lambda: losses.binary_cross_entropy_of_probabilities(X, BITS), r"outputs must be in \[0, 1\]"),
         (lambda: losses.hinge(X, BITS), "targets must be -1 or 1, got"),
-        (lambda: losses.focal(X, X), "targets must be in"),
+        (lambda: losses.focal(X, X), "targets must be 0 or 1"),
         (lambda: losses.quantile(X, T, q=1.0), "q must be between 0 and 1"),
         (lambda: losses.cross_entropy(X, np.array([0, 1, 2, 3, 0, 1])), "label 3 at position 3 is out of range"),
         (lambda: losses.cross_entropy(X, np.zeros(6, int), label_smoothing=2.0), "label_smoothing must be in"),

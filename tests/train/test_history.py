@@ -344,3 +344,31 @@ def explained(x: np.ndarray, y: np.ndarray) -> float:
     model = fl.nn.Sequential(fl.nn.Linear(x.shape[1], 16, rng=rng), fl.nn.Tanh(), fl.nn.Linear(16, 1, rng=rng))
     fit(model, x[:n], y[:n], loss="mse", optimizer=fl.optim.AdamW(3e-3, weight_decay=0.1), epochs=30)
     return 1 - fl.evaluate(model, x[n:], y[n:], loss="mse")["loss"] / float(y[n:].var())
+
+
+@pytest.mark.parametrize("value", [1.5, 3, True, np.float32(2.5), np.array(0.5)])
+def test_a_metric_may_return_a_plain_number(value: Any) -> None:
+    x = np.ones((40, 2), np.float32)
+    model = fl.nn.Linear(2, 1)
+    settings = {"loss": "mse", "metrics": [lambda output, target: value]}
+    history = fl.fit(model, x, x[:, :1], optimizer="sgd", epochs=2, progress=False, **settings)
+    (name,) = set(history) - {"loss", "grad_norm"}
+    assert history[name] == [float(value)] * 2
+    assert fl.evaluate(model, x, x[:, :1], **settings)[name] == float(value)
+
+
+@pytest.mark.parametrize("value", ["good", None, np.ones(2), [1.0]])
+def test_a_metric_that_returns_something_else_is_named(value: Any) -> None:
+    def of_mine(output: Any, target: Any) -> Any:
+        return value
+
+    x = np.ones((40, 2), np.float32)
+    with pytest.raises(fl.ShapeError, match="the metric 'of_mine' must return one number for a batch, got"):
+        fl.fit(fl.nn.Linear(2, 1), x, x[:, :1], loss="mse", metrics=[of_mine], progress=False)
+
+
+def test_a_loss_without_parameters_is_an_error() -> None:
+    x = np.ones((40, 2), np.float32)
+    for loss in (lambda output, target: np.mean(target**2), lambda output, target: fl.asarray(np.float32(1))):
+        with pytest.raises(ValueError, match="the loss depends on no parameter of the model"):
+            fl.fit(fl.nn.Linear(2, 1), x, x[:, :1], loss=loss, progress=False)

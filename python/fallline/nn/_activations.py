@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from fallline import _ops
+from fallline._arguments import flag, optional, takes
 from fallline._array import Array
 from fallline.nn import functional as F
 from fallline.nn import init
 from fallline.nn._functions import layer_of
+from fallline.nn._kinds import finite, float_dtype, size
 from fallline.nn._module import Module
 
 ReLU = layer_of("ReLU", F.relu, inplace=True)
@@ -51,10 +53,9 @@ class PReLU(Module):
         The slope to begin with.
     """
 
+    @takes(num_parameters=size, init=finite, dtype=optional(float_dtype))
     def __init__(self, num_parameters: int = 1, init: float = 0.25, *, dtype: Any = None) -> None:
         super().__init__()
-        if num_parameters < 1:
-            raise ValueError(f"[PReLU] num_parameters must be positive, got {num_parameters}")
         self.num_parameters, self.init = num_parameters, init
         self.weight = _filled(num_parameters, init, dtype)
 
@@ -83,14 +84,11 @@ class Bilinear(Module):
         float32 or float64; None takes the default dtype.
     """
 
+    @takes(in1_features=size, in2_features=size, out_features=size, bias=flag, dtype=optional(float_dtype))
     def __init__(
         self, in1_features: int, in2_features: int, out_features: int, bias: bool = True, *, dtype: Any = None
     ) -> None:
         super().__init__()
-        if min(in1_features, in2_features, out_features) < 1:
-            raise ValueError(
-                f"[Bilinear] the sizes must be positive, got {in1_features}, {in2_features} and {out_features}"
-            )
         self.in1_features, self.in2_features, self.out_features = in1_features, in2_features, out_features
         self.weight = init.glorot_uniform((out_features, in1_features, in2_features), dtype=dtype)
         self.bias = init.zeros((out_features,), dtype=dtype) if bias else None

@@ -6,8 +6,10 @@ import math
 from typing import Any
 
 from fallline import _core, _ops
+from fallline._arguments import flag, optional, takes
 from fallline._array import Array, asarray
 from fallline.nn import init
+from fallline.nn._kinds import below_one, float_dtype, size
 from fallline.nn._layers import Dropout, Linear
 from fallline.nn._module import Module
 from fallline.nn.functional._attention import additive, attention_weights, causal_mask
@@ -42,6 +44,18 @@ class MultiheadAttention(Module):
     A query that may attend to nothing gets zeros, where PyTorch gives NaN.
     """
 
+    @takes(
+        embed_dim=size,
+        num_heads=size,
+        dropout=below_one,
+        bias=flag,
+        add_bias_kv=flag,
+        add_zero_attn=flag,
+        kdim=optional(size),
+        vdim=optional(size),
+        batch_first=flag,
+        dtype=optional(float_dtype),
+    )
     def __init__(
         self,
         embed_dim: int,
@@ -57,7 +71,7 @@ class MultiheadAttention(Module):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        if embed_dim < 1 or num_heads < 1 or embed_dim % num_heads:
+        if embed_dim % num_heads:
             raise ValueError(
                 f"[MultiheadAttention] embed_dim must be a positive multiple of num_heads, "
                 f"got {embed_dim} and {num_heads}"

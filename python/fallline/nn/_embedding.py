@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 
 from fallline import _core, _ops
+from fallline._arguments import flag, one_of, optional, takes, whole
 from fallline._array import Array, asarray
 from fallline.nn import functional as F
 from fallline.nn import init
+from fallline.nn._kinds import at_least_zero, float_dtype, size
 from fallline.nn._module import Module
 from fallline.nn.functional._norms import norm
 
@@ -28,8 +30,6 @@ class _Table(Module):
     ) -> None:
         super().__init__()
         name = type(self).__name__
-        if num_embeddings < 1 or embedding_dim < 1:
-            raise ValueError(f"[{name}] the sizes must be positive, got {num_embeddings} and {embedding_dim}")
         if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
             raise ValueError(f"[{name}] padding_idx must be one of {num_embeddings} rows, got {padding_idx}")
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
@@ -77,6 +77,14 @@ class Embedding(_Table):
     (2, 2, 3)
     """
 
+    @takes(
+        num_embeddings=size,
+        embedding_dim=size,
+        padding_idx=optional(whole(-(2**62))),
+        max_norm=optional(at_least_zero),
+        norm_type=at_least_zero,
+        dtype=optional(float_dtype),
+    )
     def __init__(
         self,
         num_embeddings: int,
@@ -109,6 +117,16 @@ class EmbeddingBag(_Table):
         float32 or float64; None takes the default dtype.
     """
 
+    @takes(
+        num_embeddings=size,
+        embedding_dim=size,
+        max_norm=optional(at_least_zero),
+        norm_type=at_least_zero,
+        mode=one_of("sum", "mean", "max"),
+        include_last_offset=flag,
+        padding_idx=optional(whole(-(2**62))),
+        dtype=optional(float_dtype),
+    )
     def __init__(
         self,
         num_embeddings: int,

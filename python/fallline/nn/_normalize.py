@@ -8,9 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fallline import _core, _ops
+from fallline._arguments import flag, optional, takes
 from fallline._array import Array, asarray
 from fallline.nn import functional as F
 from fallline.nn import init
+from fallline.nn._kinds import at_least_zero, float_dtype, share, size, windows
 from fallline.nn._module import Buffer, Module
 from fallline.nn.functional._norms import normalized, scaled
 from fallline.transforms._effects import read_buffer, update_buffer
@@ -33,6 +35,7 @@ class LayerNorm(Module):
         float32 or float64; None takes the default dtype.
     """
 
+    @takes(normalized_shape=windows, eps=at_least_zero, elementwise_affine=flag, bias=flag, dtype=optional(float_dtype))
     def __init__(
         self,
         normalized_shape: int | Sequence[int],
@@ -75,6 +78,7 @@ class RMSNorm(Module):
         float32 or float64; None takes the default dtype.
     """
 
+    @takes(normalized_shape=windows, eps=optional(at_least_zero), elementwise_affine=flag, dtype=optional(float_dtype))
     def __init__(
         self,
         normalized_shape: int | Sequence[int],
@@ -115,6 +119,7 @@ class GroupNorm(Module):
         float32 or float64; None takes the default dtype.
     """
 
+    @takes(num_groups=size, num_channels=size, eps=at_least_zero, affine=flag, bias=flag, dtype=optional(float_dtype))
     def __init__(
         self,
         num_groups: int,
@@ -126,7 +131,7 @@ class GroupNorm(Module):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        if num_groups < 1 or num_channels < 1 or num_channels % num_groups:
+        if num_channels % num_groups:
             raise ValueError(
                 f"[GroupNorm] num_channels must be a positive multiple of num_groups, "
                 f"got {num_channels} and {num_groups}"
@@ -149,6 +154,15 @@ class GroupNorm(Module):
 class _InstanceNorm(Module):
     spatial: ClassVar[int]
 
+    @takes(
+        num_features=size,
+        eps=at_least_zero,
+        momentum=share,
+        affine=flag,
+        track_running_stats=flag,
+        bias=flag,
+        dtype=optional(float_dtype),
+    )
     def __init__(
         self,
         num_features: int,
@@ -161,8 +175,6 @@ class _InstanceNorm(Module):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        if num_features < 1:
-            raise ValueError(f"[{type(self).__name__}] num_features must be positive, got {num_features}")
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         self.weight = init.ones((num_features,), dtype=dtype) if affine else None

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from fallline import _core, _ops
+from fallline._arguments import flag, optional, takes, whole
 from fallline._array import Array, asarray
 from fallline.nn import init
+from fallline.nn._kinds import below_one, float_dtype, size
 from fallline.nn._layers import Dropout
 from fallline.nn._module import Module
 from fallline.transforms import scan
@@ -58,6 +60,17 @@ KINDS: dict[str, tuple[int, int, Step]] = {  # gates, arrays of state, and the s
 class _Recurrent(Module):
     kind: ClassVar[str]
 
+    @takes(
+        input_size=size,
+        hidden_size=size,
+        num_layers=size,
+        bias=flag,
+        batch_first=flag,
+        dropout=below_one,
+        bidirectional=flag,
+        proj_size=whole(0),
+        dtype=optional(float_dtype),
+    )
     def __init__(
         self,
         input_size: int,
@@ -73,11 +86,6 @@ class _Recurrent(Module):
     ) -> None:
         super().__init__()
         name = type(self).__name__
-        if min(input_size, hidden_size, num_layers) < 1:
-            raise ValueError(
-                f"[{name}] input_size, hidden_size and num_layers must be positive, "
-                f"got {input_size}, {hidden_size} and {num_layers}"
-            )
         if not 0 <= proj_size < hidden_size or (proj_size and self.kind != "LSTM"):
             raise ValueError(f"[{name}] proj_size is for LSTM alone and below hidden_size, got {proj_size}")
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
@@ -304,10 +312,9 @@ class GRU(_Recurrent):
 class _Cell(Module):
     kind: ClassVar[str]
 
+    @takes(input_size=size, hidden_size=size, bias=flag, dtype=optional(float_dtype))
     def __init__(self, input_size: int, hidden_size: int, bias: bool = True, *, dtype: Any = None) -> None:
         super().__init__()
-        if min(input_size, hidden_size) < 1:
-            raise ValueError(f"[{type(self).__name__}] the sizes must be positive, got {input_size} and {hidden_size}")
         self.input_size, self.hidden_size = input_size, hidden_size
         gates = KINDS[self.kind][0]
         for name, width in (("weight_ih", input_size), ("weight_hh", hidden_size)):

@@ -262,7 +262,7 @@ export function lineLab({engine, lab, root, dark, say, saved, link}) {
         make(
           "p",
           {class: "note"},
-          "Red dot: the start. Blue dot: the ground truth. Star: the best line for these points. Drag both dots.",
+          "Red dot: the start. Blue dot: the ground truth. Star: the best line for these points, near the blue dot or under it. Drag both dots.",
         ),
       ),
     ),

@@ -108,14 +108,17 @@ export function optimizersLab({engine, lab, root, server, dark, say, saved, link
   const legend = make("p", {class: "note"});
   const focus = make("span", {});
   const explained = make("div", {class: "explained", "aria-live": "off"});
+  // The map has two axes: a run whose rule has a momentum goes before one whose has none.
+  const shared = (run) => ruleOf(engine, run.rule).hypers.some((h) => h.kind === "share" && !h.common);
+  const mapped = () => [lab.runs[lab.focus], ...lab.runs].find(shared) ?? lab.runs[lab.focus];
   const map = sweep({
     engine,
-    run: () => lab.runs[lab.focus],
+    run: mapped,
     spec: (run) => landscapeSpec({...lab, steps: Math.min(lab.steps, 300)}, run, start()),
     look: () => ({map: lab.map, dark: dark()}),
     set: (values) => {
-      Object.assign(lab.runs[lab.focus].hypers, values);
-      delete lab.runs[lab.focus].schedules.lr;
+      Object.assign(mapped().hypers, values);
+      delete mapped().schedules.lr;
       runCards.build();
       recompute();
     },

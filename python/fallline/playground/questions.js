@@ -22,7 +22,7 @@ export const QUESTIONS = [
     title: "Why can the cost end below that of the ground truth?",
     answer: ({atTruth, atBest, best, loss}) =>
       best
-        ? `The sample has its own best line: slope ${show(best[0])}, intercept ${show(best[1])}, with loss ${show(atBest)}, below the ${show(atTruth)} of the ground truth (the dashed level in the chart). Training fits these points, with their noise, and not the line behind them. With more points or less noise the star and the blue dot come together: try 10 points, then 3000.`
+        ? `The sample has its own best line: slope ${show(best[0])}, intercept ${show(best[1])}, with loss ${atBest.toPrecision(5)}, below the ${atTruth.toPrecision(5)} of the ground truth (the dashed level in the chart). Training fits these points, with their noise, and not the line behind them. With more points or less noise the star and the blue dot come together: try 10 points, then 3000.`
         : `The sample has its own best line, which fits these points with their noise better than the line behind them (loss ${show(atTruth)}, the dashed level in the chart). With more points or less noise the two come together: try 10 points, then 3000.`,
   },
   {

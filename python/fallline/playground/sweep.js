@@ -56,7 +56,7 @@ export function sweep({engine, run, spec, set, look}) {
     const lr = run().hypers.lr ?? 1e-3;
     handle.place(Math.log10(lr), share ? (run().hypers[share.name] ?? share.value) : 0);
     const letter = share ? `, ${share.letter} = ${show(best.beta)}` : "";
-    told.textContent = `Best of ${COUNT * COUNT}: α = ${show(best.lr)}${letter} ends at loss ${show(best.loss)}. Darker ended higher; the darkest overflowed.`;
+    told.textContent = `${ruleOf(engine, run().rule).label}, best of ${COUNT * COUNT}: α = ${show(best.lr)}${letter} ends at loss ${show(best.loss)}. Darker ended higher; the darkest overflowed.`;
   }
   const node = make(
     "details",

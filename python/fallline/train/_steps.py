@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fallline import _core
-from fallline._array import Array
+from fallline._array import Array, asarray
 from fallline.nn import Module, losses
 from fallline.transforms._trace import keyless, layout, trace
 
@@ -46,7 +46,7 @@ def training_plan(
         output, loss = _loss(task, starts, bx, by, *weights)
         grads = _core.gradients([loss], [_core.ones(loss)], list(starts.values()))
         with _core.no_grad():
-            scalars = [_core.detach(loss), *(m(_core.detach(output), by) for m in task.metrics.values())]
+            scalars = [_core.detach(loss), *_measured(task, _core.detach(output), by)]
         return scalars, grads
 
     return _plan(step, task, batch, x, [y] if weight is None else [y, weight], training=True, stream=stream)
@@ -79,6 +79,11 @@ def _loss(task: Task, starts: Mapping[str, Array], bx: Array, by: Array, *weight
         loss = task.loss(output, by, **({"sample_weight": weights[0]} if weights else {}))
     if not isinstance(loss, Array) or loss.size != 1:
         raise _core.ShapeError(f"[fit] the loss must be a scalar array, got {getattr(loss, 'shape', type(loss))}")
+    if not loss._tracked:
+        raise ValueError(
+            "[fit] the loss depends on no parameter of the model, so nothing would be trained; compute it from the "
+            "outputs with functions of fallline or NumPy, not from their values alone"
+        )
     return output, loss
 
 
@@ -89,9 +94,21 @@ def evaluation_plan(task: Task, batch: int, x: Array, y: Array) -> _core.BatchPl
         with _core.no_grad():
             output = task.model(bx)
             check_count(output, batch, "evaluate")
-            return [task.loss(output, by), *(m(output, by) for m in task.metrics.values())]
+            return [task.loss(output, by), *_measured(task, output, by)]
 
     return _plan(step, task, batch, x, [y])
+
+
+def _measured(task: Task, output: Array, target: Array) -> list[Array]:
+    """Return the metrics of a batch, each a single number."""
+    found = []
+    for name, metric in task.metrics.items():
+        value = metric(output, target)
+        if not isinstance(value, Array | np.ndarray | np.generic | bool | int | float) or np.size(value) != 1:
+            got = f"shape {value.shape}" if hasattr(value, "shape") else type(value).__name__
+            raise _core.ShapeError(f"[fit] the metric {name!r} must return one number for a batch, got {got}")
+        found.append(asarray(value))
+    return found
 
 
 def prediction_plan(model: Module, batch: int, x: Array) -> _core.BatchPlan:

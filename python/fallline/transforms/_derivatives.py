@@ -130,7 +130,7 @@ def backward(self: Array, gradient: Any = None, *, create_graph: bool = False) -
 Array.backward = backward  # type: ignore[method-assign]
 
 
-_SCALARS = (Array, np.ndarray, float, int)
+_SCALARS = (Array, np.ndarray, np.generic, float, int)
 _LEAVES = frozenset(_SCALARS)
 _ON_UNUSED = one_of("raise", "zero")
 _UNUSED = (

@@ -1,8 +1,8 @@
 """Losses: functions of outputs (logits) and targets, with PyTorch's options. The mean over everything by default.
 
-Each element of mse, mae, huber, cross_entropy and binary_cross_entropy, and its gradient, are right to four units in
-the last place, for logits from 1e-30 to 1e4 in both dtypes. Below the smallest normal number units are those of that
-one; where a gradient changes its sign, those of its terms.
+Each element of a loss of logits or distances, and its gradient, are right to four units in the last place, for logits
+from 1e-30 to 1e4 in both dtypes; where that is not so its docstring says it. Below the smallest normal number units are
+those of that one; where a value or a gradient changes its sign, those of its terms.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import numpy as np
 
 from fallline import _core, _ops
 from fallline._array import Array, asarray
-from fallline.nn.losses._common import check_labels, check_probabilities, matched, reduced
+from fallline.nn.losses._common import check_bits, check_labels, check_probabilities, matched, reduced
 
 
 def cross_entropy(
@@ -126,7 +126,7 @@ def binary_cross_entropy_of_probabilities(
     target = _core.astype(target, output.dtype)
     check_probabilities(name, output, "outputs")
     check_probabilities(name, target)
-    logs = [_ops.maximum(_ops.log(p), -100.0) for p in (output, 1 - output)]
+    logs = [_ops.maximum(log, -100.0) for log in (_ops.log(output), _ops.log1p(-output))]
     losses = -target * logs[0] - (1 - target) * logs[1]
     return reduced(losses if weight is None else losses * weight, reduction, sample_weight)
 
@@ -142,13 +142,14 @@ def focal(
 ) -> Array:
     r""":math:`-\alpha_t (1 - p_t)^\gamma \ln p_t` of logits and targets 0 or 1. Lin et al. 2017.
 
-    A negative `alpha` leaves :math:`\alpha_t` out.
+    A negative `alpha` leaves :math:`\alpha_t` out. The relative error grows with the exponent, as
+    :math:`1 + \gamma |x|` units in the last place.
     """
     output, target = matched("focal", output, target)
-    check_probabilities("focal", target)
-    entropy = target * _ops.softplus(-output) + (1 - target) * _ops.softplus(output)
-    p = _ops.sigmoid(output)
-    losses = entropy * _ops.power(p * (1 - target) + (1 - p) * target, gamma)
+    check_bits("focal", target)
+    # Both logarithms of probabilities are softplus, which keeps the digits of what is nearly certain.
+    right = (2 * target - 1) * output
+    losses = _ops.softplus(-right) * _ops.exp(-gamma * _ops.softplus(right))
     if alpha >= 0:
         losses = losses * (alpha * target + (1 - alpha) * (1 - target))
     return reduced(losses, reduction, sample_weight)

@@ -67,10 +67,19 @@ def check_probabilities(loss: str, values: Array, what: str = "targets") -> None
 
 def check_signs(loss: str, values: Array) -> None:
     """Raise ValueError unless all targets are -1 or 1."""
+    _check_among(loss, values, (-1, 1))
+
+
+def check_bits(loss: str, values: Array) -> None:
+    """Raise ValueError unless all targets are 0 or 1."""
+    _check_among(loss, values, (0, 1))
+
+
+def _check_among(loss: str, values: Array, allowed: tuple[int, int]) -> None:
     if not values._readable:
         return
     numbers = np.asarray(values.detach())
-    wrong = np.abs(numbers) != 1
+    wrong = ~np.isin(numbers, allowed)
     if wrong.any():
         at = tuple(int(i) for i in np.argwhere(wrong)[0])
-        raise ValueError(f"[{loss}] targets must be -1 or 1, got {numbers[at]} at {list(at)}")
+        raise ValueError(f"[{loss}] targets must be {allowed[0]} or {allowed[1]}, got {numbers[at]} at {list(at)}")
