@@ -26,7 +26,9 @@ class Adam(Optimizer):
     eps, eps_root
         :math:`\epsilon` outside the root, as in the paper, and :math:`\epsilon_r` inside it, as in Optax.
     bias_correction
-        Without it :math:`\hat m = m, \hat v = v`, and the first steps are larger.
+        Without it :math:`\hat m = m, \hat v = v`, and the first steps are larger. Under a schedule of
+        :math:`\beta` the correction takes its present value for all steps, as PyTorch, Keras and Optax do;
+        :class:`NAdam` keeps the product of past ones.
     eps_hat
         Add :math:`\epsilon` to the root before it is corrected, as in Keras; the end of section 2 of the paper.
     weight_decay
