@@ -13,10 +13,21 @@ from fallline.nn import init
 
 MOST_LAYERS, DEEPEST = 10_000, 100
 DTYPES = (None, "float32", "float64")
+# Made of modules that are given to them, or that bear the names of their arguments, as in PyTorch.
+COMPOSED = (
+    nn.Module,
+    nn.ModuleDict,
+    nn.ModuleList,
+    nn.Transformer,
+    nn.TransformerDecoder,
+    nn.TransformerDecoderLayer,
+    nn.TransformerEncoder,
+    nn.TransformerEncoderLayer,
+)
 LAYERS: dict[str, type[nn.Module]] = {
     name: kind
     for name in nn.__all__
-    if isinstance(kind := getattr(nn, name), type) and issubclass(kind, nn.Module) and kind is not nn.Module
+    if isinstance(kind := getattr(nn, name), type) and issubclass(kind, nn.Module) and kind not in COMPOSED
 }
 SETTINGS = (bool, int, float, str, tuple, list, type(None))
 
