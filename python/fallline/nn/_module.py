@@ -183,8 +183,9 @@ class Module:
     def _named_modules(self, path: str) -> Iterator[tuple[str, Module]]:
         yield path, self
         for name, value in self.__dict__.items():
-            for part, module in _found(Module, name, value):
-                yield from module._named_modules(f"{path}.{part}" if path else part)
+            if isinstance(value, _PARTS):  # few are: this runs before every epoch
+                for part, module in _found(Module, name, value):
+                    yield from module._named_modules(f"{path}.{part}" if path else part)
 
     def _slots(self) -> list[Slot]:
         """Return where the arrays are held; a shared module counts once, by its first path."""
@@ -194,7 +195,9 @@ class Module:
                 continue
             seen.add(id(module))
             for attribute, value in module.__dict__.items():
-                if isinstance(value, _HOLDERS):
+                if isinstance(value, Array):
+                    slots.append(Slot(f"{path}.{attribute}" if path else attribute, module, attribute, value))
+                elif isinstance(value, _LISTS) and value:
                     found = _found(Array, attribute, value)
                     slots += [Slot(f"{path}.{name}" if path else name, module, name, array) for name, array in found]
         return slots
@@ -238,7 +241,8 @@ class Module:
         return of_module(self)
 
 
-_HOLDERS = (Array, list, tuple, dict)
+_LISTS = (list, tuple, dict)
+_PARTS = (Module, *_LISTS)
 _T = TypeVar("_T")
 
 
