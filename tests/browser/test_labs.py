@@ -223,7 +223,7 @@ def test_overflow_is_said_and_freezes_nothing(tab: Tab, address: str) -> None:
 def test_the_map_of_rates_sets_rate_and_momentum(tab: Tab, file_address: str) -> None:
     page = tab().open(file_address, "lab=optimizers&landscape=ravine&steps=60&run=momentum;lr:0.01;momentum:0.5")
     page.tab.locator(".sweep summary").click()
-    assert "Best of 625" in page.tab.locator(".sweep .note").inner_text()
+    assert page.tab.locator(".sweep .note").inner_text().startswith("Momentum, best of 625")
     box = page.tab.locator(".sweep .edge").bounding_box()
     page.tab.locator(".sweep .plane").scroll_into_view_if_needed()
     box = page.tab.locator(".sweep .edge").bounding_box()
@@ -231,6 +231,12 @@ def test_the_map_of_rates_sets_rate_and_momentum(tab: Tab, file_address: str) ->
     hypers = page.spec(0)["optimizer"]["hypers"]
     assert hypers["lr"] == pytest.approx(0.1, rel=0.05)
     assert hypers["momentum"] == pytest.approx(0.693, abs=0.02)
+
+
+def test_the_map_of_rates_shows_a_rule_that_has_a_momentum(tab: Tab, file_address: str) -> None:
+    page = tab().open(file_address, "lab=optimizers&landscape=ravine&steps=60&run=sgd;lr:0.01&run=momentum;lr:0.01")
+    page.tab.locator(".sweep summary").click()
+    assert page.tab.locator(".sweep .note").inner_text().startswith("Momentum, best of 625")
 
 
 PRESETS = """page.labs.optimizers.presets.map(({key, ends}) => [key, ends])"""
