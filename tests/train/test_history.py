@@ -1,15 +1,10 @@
-"""What comes of a run: the history's values, callbacks, the end by NaN or by Ctrl-C, memory, and real data."""
+"""What comes of a run: the history's values, callbacks, the end by NaN, memory, and real data."""
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
 import textwrap
-import threading
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +12,6 @@ import numpy as np
 import pytest
 
 import fallline as fl
-from fallline import _core
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(100, 4)).astype(np.float32)
@@ -152,123 +146,6 @@ def test_divergence_restores_the_state_of_the_optimizer_too(loss: Any, what: str
     for path, slots in opt.state.items():
         for name, slot in slots.items():
             np.testing.assert_array_equal(np.asarray(slot), before[path][name])
-
-
-# Ctrl-C
-
-
-def interrupted(*args: Any, **facts: Any) -> fl.History:
-    """Return the history that Ctrl-C carries out of a run."""
-    with pytest.raises(KeyboardInterrupt) as raised:
-        fit(*args, **facts)
-    history: fl.History = raised.value.history  # type: ignore[attr-defined]
-    assert history.interrupted
-    return history
-
-
-def test_ctrl_c_in_the_moment_of_divergence_gives_the_parameters_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Interrupted:
-        def __init__(self, *parts: Any) -> None:
-            self.trainer = trainer(*parts)
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self.trainer, name)
-
-        def advance(self, seconds: float) -> None:
-            self.trainer.advance(seconds)
-            raise KeyboardInterrupt
-
-    trainer = _core.Trainer
-    monkeypatch.setattr(_core, "Trainer", Interrupted)
-    model = network()
-    weights = arrays(model)
-    interrupted(model, loss=lambda out, y: fl.sqrt(out * out - out * out).sum(), optimizer=fl.optim.Adam(0.01))
-    assert all(np.array_equal(a, b) for a, b in zip(arrays(model), weights, strict=True))
-
-
-@pytest.fixture
-def long_data() -> tuple[np.ndarray, np.ndarray]:
-    return np.tile(X, (400, 1)), np.tile(LABELS, 400)
-
-
-@pytest.fixture
-def alarm() -> Iterator[None]:
-    """Turn the alarm clock into Ctrl-C."""
-    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
-    yield
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
-
-
-@pytest.mark.usefixtures("alarm")
-def test_ctrl_c_carries_the_history_and_leaves_whole_parameters(long_data: tuple[np.ndarray, np.ndarray]) -> None:
-    model, opt = network(), fl.optim.Adam()
-    signal.setitimer(signal.ITIMER_REAL, 1.0)  # well after the first step, on a busy machine too
-    start = time.monotonic()
-    history = interrupted(model, *long_data, optimizer=opt, epochs=100_000, shuffle=False)
-    assert time.monotonic() - start < 20
-    steps = len(long_data[0]) // 32
-    assert history.epochs == opt.t // steps
-    twin, other = network(), fl.optim.Adam()  # step for step the same as a run of that many steps
-    fit(twin, *long_data, optimizer=other, epochs=opt.t // steps, shuffle=False)
-    for step in range(opt.t % steps):
-        x, y = (part[32 * step : 32 * step + 32] for part in long_data)
-        other.step(twin, fl.grad(lambda m, x=x, y=y: fl.nn.losses.cross_entropy(m(x), y))(twin))
-    assert all(np.array_equal(a, b) for a, b in zip(arrays(model), arrays(twin), strict=True))
-    rest = fit(model, optimizer=opt, epochs=1, shuffle=False)  # and it goes on
-    assert rest["loss"] == fit(twin, optimizer=other, epochs=1, shuffle=False)["loss"]
-
-
-def test_a_signal_from_another_thread_ends_the_run_too(long_data: tuple[np.ndarray, np.ndarray]) -> None:
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
-    try:
-        history = interrupted(network(), *long_data, epochs=100_000)
-    finally:
-        timer.join()
-        signal.signal(signal.SIGINT, before)
-    assert history.epochs >= 0
-
-
-def test_ctrl_c_in_a_callback_ends_the_run_after_a_whole_epoch() -> None:
-    def stop(epoch: int, *rest: Any) -> None:
-        raise KeyboardInterrupt
-
-    assert interrupted(network(), epochs=9, callbacks=[stop]).epochs == 1
-    history = fit(network(), epochs=9, callbacks=[stop], on_interrupt="return")
-    assert history.interrupted
-    assert history.epochs == 1
-
-
-def test_ctrl_c_ends_a_loop_of_runs() -> None:
-    def stop(epoch: int, *rest: Any) -> None:
-        raise KeyboardInterrupt
-
-    runs = 0
-    with pytest.raises(KeyboardInterrupt):
-        for _ in range(3):
-            runs += 1
-            fit(network(), callbacks=[stop])
-    assert runs == 1
-
-
-def test_python_runs_beside_the_epochs(long_data: tuple[np.ndarray, np.ndarray]) -> None:
-    count = 0
-    done = threading.Event()
-
-    def work() -> None:
-        nonlocal count
-        while not done.is_set():
-            count += 1
-            time.sleep(0.001)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    fit(network(), *long_data, epochs=2, batch_size=4)
-    done.set()
-    thread.join()
-    assert count > 5  # the interpreter lock was free
 
 
 # Memory

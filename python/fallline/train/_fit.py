@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -149,11 +149,23 @@ def fit(
     try:
         return run.epochs(epochs, held, callbacks, progress)
     except KeyboardInterrupt as signal:
+        run.settle()  # the signal may have come while an epoch was being settled
         run.history.interrupted = True
         if on_interrupt == "return":
             return run.history
         signal.history = run.history  # type: ignore[attr-defined]
         raise
+
+
+class _Running(NamedTuple):
+    """The epoch that is under way."""
+
+    trainer: Any
+    good: Snapshot
+    first: int  # the optimizer's t before it
+    steps: int
+    epoch: int  # its place in the history
+    step: int  # the place of its first step in `history.steps`
 
 
 class _Run:
@@ -175,6 +187,7 @@ class _Run:
         self.record_steps = record_steps
         self.history = History()
         self.names = ["loss", *task.metrics, "grad_norm"]
+        self.running: _Running | None = None
 
     def epochs(
         self, count: int, held: tuple[Array, Array] | None, callbacks: Sequence[Callable[..., Any]], progress: bool
@@ -189,7 +202,7 @@ class _Run:
                 if held:
                     with self._averaged():
                         values = measured(self.task, *held)
-                    self.history.append({f"val_{name}": value for name, value in values.items()})
+                    self.history.put(epoch, {f"val_{name}": value for name, value in values.items()})
                 shown.show(self.history)
                 if any([callback(epoch, self.history, self.task.model, self.opt) for callback in callbacks]):
                     break
@@ -214,29 +227,33 @@ class _Run:
         order = _core.RandomOrder(key, epoch << 32, samples) if self.shuffle else None
         rows = _core.wrap(self.opt.hyper_rows(first, steps))
         trainer.start(samples, order, rows, first, _core.derive_key(self.seed, DROPOUT), self.max_norm)
-        stop = None
+        self.running = _Running(
+            trainer, good, first, steps, self.history.epochs, len(self.history.steps.get("loss", ()))
+        )
         try:
             while trainer.state == _core.TrainerState.running:
                 before = trainer.done
                 trainer.advance(SLICE)
                 bar.update(trainer.done - before)
-        except KeyboardInterrupt as signal:  # it may come just after the last step: the epoch is whole then
-            stop = signal
         finally:
-            self.opt.t = first + trainer.done
-            diverged = trainer.state == _core.TrainerState.diverged
-            if diverged:  # also where a signal came at that very moment
-                good.restore()
-        if stop and trainer.done < steps:
-            raise stop
-        record = np.asarray(trainer.record)
-        if diverged:
-            self._diverged(record[trainer.done], trainer.done, first, epoch)
-        self.history.append(dict(zip(self.names, record.mean(axis=0), strict=True)))
-        if self.record_steps:
-            self.history.append_steps(dict(zip(self.names, record.T.copy(), strict=True)))
-        if stop:
-            raise stop
+            self.settle()
+        if trainer.state == _core.TrainerState.diverged:
+            self._diverged(np.asarray(trainer.record)[trainer.done], trainer.done, first, epoch)
+
+    def settle(self) -> None:
+        """Write down how far the epoch came: all of it or nothing, so after an interruption it is called again."""
+        if self.running is None:
+            return
+        trainer, good, first, steps, at, at_step = self.running
+        self.opt.t = first + trainer.done
+        if trainer.state == _core.TrainerState.diverged:
+            good.restore()
+        elif trainer.done == steps:
+            record = np.asarray(trainer.record)
+            self.history.put(at, dict(zip(self.names, record.mean(axis=0), strict=True)))
+            if self.record_steps:
+                self.history.put_steps(at_step, dict(zip(self.names, record.T.copy(), strict=True)))
+        self.running = None
 
     def _diverged(self, row: np.ndarray, step: int, first: int, epoch: int) -> None:
         rate = self.opt.hyper_rows(first + step, 1)[0][0]

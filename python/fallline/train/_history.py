@@ -40,15 +40,15 @@ class History(Mapping[str, list[float]]):
         """How many epochs are whole."""
         return len(self._values.get("loss", []))
 
-    def append(self, values: Mapping[str, float]) -> None:
-        """Add an epoch."""
+    def put(self, epoch: int, values: Mapping[str, float]) -> None:
+        """Write the values of an epoch behind those before it; what stood there goes."""
         for name, value in values.items():
-            self._values.setdefault(name, []).append(float(value))
+            self._values.setdefault(name, [])[epoch:] = [float(value)]
 
-    def append_steps(self, values: Mapping[str, np.ndarray]) -> None:
-        """Add the steps of an epoch."""
+    def put_steps(self, step: int, values: Mapping[str, np.ndarray]) -> None:
+        """Write the values of an epoch's steps behind those before them; what stood there goes."""
         for name, value in values.items():
-            self.steps[name] = np.concatenate([self.steps.get(name, np.empty(0)), value])
+            self.steps[name] = np.concatenate([self.steps.get(name, np.empty(0))[:step], value])
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the curves with matplotlib and return the axes."""
