@@ -229,7 +229,7 @@ def test_a_model_that_cannot_go_to_its_place_is_kept_elsewhere(
     kept = tmp_path / "m.safetensors"
     assert done.stdout.endswith(f"wrote {kept} and {kept.with_suffix('.png')}\n")
     assert done.stderr == (
-        "fallline: the model could not be written to gone/m.safetensors (No such file or directory); "
+        "fallline: the model could not be written to gone/m.safetensors (the folder does not exist); "
         f"it was saved as {kept} instead\n"
     )
     assert isinstance(fl.load(kept), fl.train.Predictor)
@@ -299,7 +299,7 @@ def test_predictions_that_cannot_be_written_are_one_sentence(
     run("fit", path, *QUICK)
 
     def full(*_: object) -> None:
-        raise OSError(28, "No space left on device", "p.csv")
+        raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     done = run("predict", "model.safetensors", path, "--output", "p.csv")

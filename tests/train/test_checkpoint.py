@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -175,6 +176,35 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL is of Unix")
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fail)
+
+
+REFUSALS = [  # where to save, what the system does, what the error names, and how
+    ("nosuch/m.safetensors", None, "nosuch", FileNotFoundError, "the folder does not exist"),
+    ("file/m.safetensors", None, "file", NotADirectoryError, "this is a file, not a folder"),
+    ("m" * 300, None, "m" * 300, OSError, "File name too long"),
+    ("m.safetensors", full_disk, "m.safetensors", OSError, "No space left on device"),
+]
+
+
+@pytest.mark.parametrize(("path", "system", "named", "kind", "why"), REFUSALS)
+def test_what_the_system_refuses_is_told_of_the_file_that_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, system: Any, named: str, kind: type[OSError], why: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    if system:
+        system(monkeypatch)
+    with pytest.raises(kind) as refused:
+        fl.save(path, network())
+    assert (refused.value.filename, refused.value.strerror) == (named, why)
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
 def test_killed_writers_leave_whole_files_only(tmp_path: Path) -> None:
     code = (
         "from pathlib import Path\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -9,8 +10,27 @@ from pathlib import Path
 def write_atomically(path: Path, content: bytes, *, replace: bool = True) -> None:
     """Put `content` at `path`, whole or not at all, even when the machine stops in between.
 
-    Without `replace` a file that is there stays, and FileExistsError is raised.
+    Without `replace` a file that is there stays, and FileExistsError is raised. What the system refuses is told of `path`,
+    or of its folder where that is missing, never of the file beside it.
     """
+    try:
+        _write(path, content, replace)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise _told_of(path, error) from error
+
+
+def _told_of(path: Path, error: OSError) -> OSError:
+    folder = path.parent
+    if folder.is_dir():
+        return OSError(error.errno, error.strerror, str(path))
+    if folder.exists():
+        return NotADirectoryError(errno.ENOTDIR, "this is a file, not a folder", str(folder))
+    return FileNotFoundError(errno.ENOENT, "the folder does not exist", str(folder))
+
+
+def _write(path: Path, content: bytes, replace: bool) -> None:
     _sweep(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
