@@ -166,38 +166,6 @@ def test_an_unused_argument_has_a_gradient_of_zeros() -> None:
     assert g["b"].dtype == np.float32
 
 
-MODEL = fl.nn.Linear(2, 1)
-CONSTANT = {
-    "a number": (lambda x: 3.0, 1.0),
-    "a shape": (lambda x: float(x.shape[0]), np.ones(2)),
-    "a comparison": (lambda x: fl.asarray(x > 0).astype("float32").sum(), np.ones(2)),
-    "stopped": (lambda x: fl.stop_gradient(x * x), 1.0),
-    "a model that was closed over": (lambda p: MODEL(np.ones((1, 2), np.float32)).sum(), MODEL.parameters()),
-    "several arguments": (lambda t: fl.asarray(2.0), [1.0, {"a": 2.0}]),
-}
-
-
-@pytest.mark.parametrize("name", CONSTANT)
-def test_a_derivative_by_what_nothing_depends_on_is_an_error_and_zero_when_asked_for(name: str) -> None:
-    f, at = CONSTANT[name]
-    for transform in (fl.grad, fl.value_and_grad, lambda f: fl.jit(fl.grad(f))):
-        with pytest.raises(ValueError, match=r'\[grad\] .* depends on none of the arguments.*unused="zero"'):
-            transform(f)(at)
-    zeros = fl.grad(f, unused="zero")(at)
-    assert all(not np.asarray(g).any() for g in fl.tree.flatten(zeros).values())
-    assert fl.tree.flatten(zeros).keys() == fl.tree.flatten(at).keys()
-    assert float(fl.value_and_grad(f, unused="zero")(at)[0]) == pytest.approx(float(fl.asarray(f(at))))
-
-
-def test_derivatives_of_derivatives_may_be_constant() -> None:
-    assert fl.grad(fl.grad(lambda x: 3.0 * x))(1.0).item() == 0
-    assert fl.grad(fl.grad(fl.grad(lambda x: x * x)))(1.0).item() == 0
-    assert fl.grad(lambda x: fl.vjp(lambda y: 3.0 * y, x)[1](1.0)[0])(1.0).item() == 0
-    assert fl.grad(lambda x, y: 3.0 * y, argnums=(0, 1))(1.0, 2.0)[0].item() == 0
-    with pytest.raises(ValueError, match="unused must be"):
-        fl.grad(lambda x: x, unused="none")
-
-
 def test_plain_numpy_functions_can_be_differentiated() -> None:
     x = np.array([0.5, 1.5])
     g = fl.grad(lambda w: np.mean((np.tanh(w) - 1) ** 2) + np.linalg.norm(w))(x)

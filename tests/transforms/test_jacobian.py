@@ -66,7 +66,7 @@ def test_a_jacobian_of_trees_has_a_tree_in_each_leaf() -> None:
 def test_a_jacobian_of_nothing_is_empty() -> None:
     assert fl.jacobian(fl.sin)(np.zeros(0)).shape == (0, 0)
     assert fl.jacobian(lambda x: x[:0])(np.zeros(3)).shape == (0, 3)
-    with pytest.raises(ValueError, match="argument 2, but 1 were given"):
+    with pytest.raises(ValueError, match="argument 2, but 1 was given"):
         fl.jacobian(fl.sin, argnums=2)(1.0)
 
 

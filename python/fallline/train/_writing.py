@@ -10,8 +10,8 @@ from pathlib import Path
 def write_atomically(path: Path, content: bytes, *, replace: bool = True) -> None:
     """Put `content` at `path`, whole or not at all, even when the machine stops in between.
 
-    Without `replace` a file that is there stays, and FileExistsError is raised. What the system refuses is told of `path`,
-    or of its folder where that is missing, never of the file beside it.
+    Without `replace` a file that is there stays, and FileExistsError is raised. What the system refuses is told of
+    `path`, or of its folder where that is missing, never of the file beside it.
     """
     try:
         _write(path, content, replace)

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import wraps
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -49,11 +49,11 @@ def value_and_grad(
     >>> value.item(), g.tolist()
     (14.0, [2.0, 4.0, 6.0])
     """
-    for name, kind, value in (("f", function, f), ("argnums", places, argnums), ("has_aux", flag, has_aux)):
-        check("grad", name, kind, value)
-    check("grad", "unused", _ON_UNUSED, unused)
+    check("grad", "f", function, f)
+    check("grad", "has_aux", flag, has_aux)
+    check("grad", "unused", ON_UNUSED, unused)
+    chosen = positions("grad", argnums)
     one = argnums if isinstance(argnums, int) else None
-    chosen = tuple(argnums) if not isinstance(argnums, int) else (argnums,)
 
     @wraps(f)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -65,6 +65,7 @@ def value_and_grad(
             inner = _inner.seen
             out = f(*replaced, **kwargs)
         else:
+            found_at(args, chosen, "grad")
             with ExitStack() as stack:
                 starts = [start(args, i, stack) for i in chosen]
                 inner = _inner.seen
@@ -77,7 +78,7 @@ def value_and_grad(
         constant = not value._tracked and _inner.seen == inner
         value, gradients = _core.scalar_gradients(value, leaves)
         if constant and unused == "raise" and leaves:
-            raise ValueError(_UNUSED.format(name=getattr(f, "__name__", "the function")))
+            refuse_unused("grad", f)
         if single:
             found: Any = gradients[0]
         else:
@@ -132,12 +133,37 @@ Array.backward = backward  # type: ignore[method-assign]
 
 _SCALARS = (Array, np.ndarray, np.generic, float, int)
 _LEAVES = frozenset(_SCALARS)
-_ON_UNUSED = one_of("raise", "zero")
-_UNUSED = (
-    "[grad] what {name} returns depends on none of the arguments that it is differentiated by, so every derivative "
-    "would be zero; compute it from the argument (a function that closes over a model has to take it: "
-    'grad(lambda m: loss(m(x), y))(model)), or pass unused="zero"'
-)
+ON_UNUSED = one_of("raise", "zero")
+
+
+def positions(what: str, argnums: Any) -> tuple[int, ...]:
+    """Return `argnums`, one or several, as a tuple."""
+    found = check(what, "argnums", places, argnums)
+    return found if isinstance(found, tuple) else (found,)
+
+
+def found_at(args: tuple[Any, ...], chosen: Sequence[int], what: str) -> list[int]:
+    """Return the positions that `argnums` name, counted from the first; each argument may be named once."""
+    n = len(args)
+    for i in chosen:
+        if not -n <= i < n:
+            raise ValueError(
+                f"[{what}] argnums names argument {i}, but {n} {'was' if n == 1 else 'were'} given by position; "
+                "what is differentiated by has to be"
+            )
+    at = [i % n for i in chosen]
+    if len(set(at)) < len(at):
+        raise ValueError(f"[{what}] argnums names an argument twice: {tuple(chosen)} of {n}")
+    return at
+
+
+def refuse_unused(what: str, f: Callable[..., Any]) -> NoReturn:
+    """Say that every derivative would be zero."""
+    raise ValueError(
+        f"[{what}] what {getattr(f, '__name__', 'the function')} returns depends on none of the arguments that it is "
+        "differentiated by, so every derivative would be zero; compute it from the argument (a function that closes "
+        'over a model has to take it: lambda model: loss(model(x), y)), or pass unused="zero"'
+    )
 
 
 class _Inner(threading.local):
@@ -149,10 +175,13 @@ class _Inner(threading.local):
 _inner = _Inner()
 
 
+def begun_inside() -> int:
+    """Return how often a derivative began at arrays of an outer one, in this thread."""
+    return _inner.seen
+
+
 def start(args: tuple[Any, ...], i: int, stack: ExitStack) -> tuple[Any, dict[str, Array]]:
     """Begin a record at the leaves of one argument; a module holds them until the stack closes."""
-    if not -len(args) <= i < len(args):
-        raise ValueError(f"[grad] argnums names argument {i}, but {len(args)} were given")
     tree = args[i]
     if type(tree) in _LEAVES:  # no walk through a tree
         leaf = _start_leaf("", tree)

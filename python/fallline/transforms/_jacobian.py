@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 
 from fallline import _core, _ops
+from fallline._arguments import check, function
 from fallline._array import Array
-from fallline.transforms._derivatives import grad
+from fallline.transforms._derivatives import ON_UNUSED, found_at, grad, positions
 from fallline.transforms._linear import Linear
 from fallline.transforms._scan import scan
 
 __all__ = ["hessian", "jacobian"]
 
 
-def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
+def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0, *, unused: str = "raise") -> Callable[..., Any]:
     """Return a function that gives all derivatives of all outputs of `f`.
 
     Parameters
@@ -26,6 +27,8 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callabl
         A function of trees that returns a tree of float arrays.
     argnums
         The arguments to differentiate by: an index, or several.
+    unused
+        As in :func:`fallline.grad`.
 
     Returns
     -------
@@ -44,21 +47,22 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callabl
     >>> fl.jacobian(lambda x: x**2)(fl.asarray([1.0, 2.0])).tolist()
     [[2.0, 0.0], [0.0, 4.0]]
     """
-    chosen = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    check("jacobian", "f", function, f)
+    check("jacobian", "unused", ON_UNUSED, unused)
+    chosen = positions("jacobian", argnums)
 
     @wraps(f)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        if wrong := [i for i in chosen if not -len(args) <= i < len(args)]:
-            raise ValueError(f"[jacobian] argnums names argument {wrong[0]}, but {len(args)} were given")
-        places = [i % len(args) for i in chosen]
+        places = found_at(args, chosen, "jacobian")
 
+        @wraps(f)
         def of_chosen(*primals: Any) -> Any:
             given = list(args)
             for place, primal in zip(places, primals, strict=True):
                 given[place] = primal
             return f(*given, **kwargs)
 
-        linear = Linear("jacobian", of_chosen, tuple(args[i] for i in places))
+        linear = Linear("jacobian", of_chosen, tuple(args[i] for i in places), unused)
         rows = _matrix(linear)
         trees = [linear.of_inputs(row) for row in rows]
         return linear.of_output([tree[0] if isinstance(argnums, int) else tree for tree in trees])
@@ -66,7 +70,7 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callabl
     return wrapped
 
 
-def hessian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
+def hessian(f: Callable[..., Any], argnums: int | Sequence[int] = 0, *, unused: str = "raise") -> Callable[..., Any]:
     """Return a function that gives all second derivatives of a scalar function: the `jacobian` of its gradient.
 
     Examples
@@ -75,7 +79,7 @@ def hessian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable
     >>> fl.hessian(lambda x: x[0] ** 2 * x[1])(fl.asarray([1.0, 2.0])).tolist()
     [[4.0, 2.0], [2.0, 0.0]]
     """
-    return jacobian(grad(f, argnums), argnums)
+    return jacobian(grad(f, argnums, unused=unused), argnums, unused=unused)
 
 
 def _matrix(linear: Linear) -> list[list[Array]]:

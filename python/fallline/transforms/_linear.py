@@ -7,8 +7,9 @@ from contextlib import ExitStack
 from typing import Any
 
 from fallline import _core, _tree
+from fallline._arguments import check, function
 from fallline._array import Array, asarray
-from fallline.transforms._derivatives import grad, rebuild, start
+from fallline.transforms._derivatives import ON_UNUSED, begun_inside, grad, rebuild, refuse_unused, start
 
 __all__ = ["Linear", "gnvp", "hvp", "jvp", "linearize", "vjp"]
 
@@ -19,15 +20,21 @@ class Linear:
     Its leaves are arrays in the order of paths, through all primals.
     """
 
-    def __init__(self, what: str, f: Callable[..., Any], primals: tuple[Any, ...]) -> None:
+    def __init__(self, what: str, f: Callable[..., Any], primals: tuple[Any, ...], unused: str = "raise") -> None:
+        check(what, "f", function, f)
+        check(what, "unused", ON_UNUSED, unused)
         self.what, self.primals = what, primals
         with ExitStack() as stack:
             starts = [start(primals, i, stack) for i in range(len(primals))]
+            inner = begun_inside()
             self._out = f(*(tree for tree, _ in starts))
         self._starts = [leaves for _, leaves in starts]
         self.inputs = [leaf for leaves in self._starts for leaf in leaves.values()]
         self._outputs = {path: asarray(leaf) for path, leaf in _tree.flatten(self._out).items()}
         self.outputs = list(self._outputs.values())
+        depends = any(leaf._tracked for leaf in self.outputs) or begun_inside() != inner
+        if unused == "raise" and self.inputs and self.outputs and not depends:
+            refuse_unused(what, f)
 
     def out(self) -> Any:
         """Return what the function gave, without this record."""
@@ -76,7 +83,7 @@ class Linear:
         ]
 
 
-def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+def vjp(f: Callable[..., Any], *primals: Any, unused: str = "raise") -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
     """Return ``f(*primals)`` and the function that pulls a cotangent of the output back to the primals.
 
     Parameters
@@ -85,6 +92,8 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
         A function of trees that returns a tree of float arrays.
     *primals
         Where to linearize.
+    unused
+        As in :func:`fallline.grad`.
 
     Returns
     -------
@@ -98,11 +107,11 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
     >>> [g.item() for g in pullback(fl.asarray(1.0))]
     [5.0, 2.0]
     """
-    linear = Linear("vjp", f, primals)
+    linear = Linear("vjp", f, primals, unused)
     return linear.out(), lambda cotangent: linear.of_inputs(linear.pull(linear.cotangents(cotangent)))
 
 
-def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
+def linearize(f: Callable[..., Any], *primals: Any, unused: str = "raise") -> tuple[Any, Callable[..., Any]]:
     """Return ``f(*primals)`` and the linear function that is tangent to `f` there.
 
     Parameters
@@ -111,6 +120,8 @@ def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., 
         A function of trees that returns a tree of float arrays.
     *primals
         Where to linearize.
+    unused
+        As in :func:`fallline.grad`.
 
     Returns
     -------
@@ -130,11 +141,13 @@ def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., 
     >>> out.item(), push(1.0).item(), push(0.5).item()
     (8.0, 12.0, 6.0)
     """
-    linear = Linear("linearize", f, primals)
+    linear = Linear("linearize", f, primals, unused)
     return linear.out(), lambda *tangents: linear.of_output(linear.push(linear.tangents(tangents)))
 
 
-def jvp(f: Callable[..., Any], primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
+def jvp(
+    f: Callable[..., Any], primals: tuple[Any, ...], tangents: tuple[Any, ...], *, unused: str = "raise"
+) -> tuple[Any, Any]:
     """Return ``f(*primals)`` and its derivative in the direction of the tangents, J v.
 
     Parameters
@@ -143,6 +156,8 @@ def jvp(f: Callable[..., Any], primals: tuple[Any, ...], tangents: tuple[Any, ..
         A function of trees that returns a tree of float arrays.
     primals, tangents
         Tuples with a tree for each argument; a tangent is built as its primal.
+    unused
+        As in :func:`fallline.grad`.
 
     Returns
     -------
@@ -160,11 +175,13 @@ def jvp(f: Callable[..., Any], primals: tuple[Any, ...], tangents: tuple[Any, ..
     >>> out.item(), tangent.item()
     (10.0, 5.0)
     """
-    linear = Linear("jvp", f, _tuple("jvp", "primals", primals))
+    linear = Linear("jvp", f, _tuple("jvp", "primals", primals), unused)
     return linear.out(), linear.of_output(linear.push(linear.tangents(_tuple("jvp", "tangents", tangents))))
 
 
-def hvp(f: Callable[..., Any], primals: tuple[Any, ...], vectors: tuple[Any, ...]) -> tuple[Any, ...]:
+def hvp(
+    f: Callable[..., Any], primals: tuple[Any, ...], vectors: tuple[Any, ...], *, unused: str = "raise"
+) -> tuple[Any, ...]:
     """Return the Hessian of a scalar function times a vector, one part for each argument.
 
     Parameters
@@ -173,6 +190,8 @@ def hvp(f: Callable[..., Any], primals: tuple[Any, ...], vectors: tuple[Any, ...
         A function of trees that returns a scalar.
     primals, vectors
         Tuples with a tree for each argument; a vector is built as its primal.
+    unused
+        As in :func:`fallline.grad`.
 
     Returns
     -------
@@ -192,12 +211,17 @@ def hvp(f: Callable[..., Any], primals: tuple[Any, ...], vectors: tuple[Any, ...
     [6.0, 12.0]
     """
     primals = _tuple("hvp", "primals", primals)
-    linear = Linear("hvp", grad(f, argnums=tuple(range(len(primals)))), primals)
+    linear = Linear("hvp", grad(f, argnums=tuple(range(len(primals))), unused=unused), primals, unused)
     return linear.of_inputs(linear.pull(linear.tangents(_tuple("hvp", "vectors", vectors))))
 
 
 def gnvp(
-    f: Callable[..., Any], loss: Callable[[Any], Any], primals: tuple[Any, ...], vectors: tuple[Any, ...]
+    f: Callable[..., Any],
+    loss: Callable[[Any], Any],
+    primals: tuple[Any, ...],
+    vectors: tuple[Any, ...],
+    *,
+    unused: str = "raise",
 ) -> tuple[Any, ...]:
     """Return the Gauss-Newton matrix of ``loss(f(*primals))`` times a vector: J^T H J v, H the Hessian of the loss.
 
@@ -209,6 +233,8 @@ def gnvp(
         A scalar function of that tree. Where it is convex the matrix has no negative eigenvalue.
     primals, vectors
         Tuples with a tree for each argument of `f`; a vector is built as its primal.
+    unused
+        As in :func:`fallline.grad`.
 
     Returns
     -------
@@ -227,9 +253,9 @@ def gnvp(
     >>> product.tolist()  # J = diag(2 w), H = 2
     [8.0, 72.0]
     """
-    linear = Linear("gnvp", f, _tuple("gnvp", "primals", primals))
+    linear = Linear("gnvp", f, _tuple("gnvp", "primals", primals), unused)
     tangents = linear.of_output(linear.push(linear.tangents(_tuple("gnvp", "vectors", vectors))))
-    (curved,) = hvp(loss, (linear.out(),), (tangents,))
+    (curved,) = hvp(loss, (linear.out(),), (tangents,), unused=unused)
     return linear.of_inputs(linear.pull(linear.cotangents(curved)))
 
 
