@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 import fallline as fl
-from fallline._data import Arrays, Problem, Table, load, prepare, score
+from fallline.data import Arrays, Problem, Table, load, prepare, score
 
 RATES = (1e-4, 3e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 SEEDS = (0, 1)

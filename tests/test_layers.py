@@ -23,7 +23,7 @@ PYTHON: tuple[tuple[str, ...], ...] = (
     ("optim",),
     ("landscapes",),
     ("nn",),
-    ("_data",),
+    ("data",),
     ("train",),
     ("playground",),
     ("viz", "diagnose", "integrations"),
@@ -87,7 +87,7 @@ def test_a_python_file_imports_lower_layers_only(path: Path) -> None:
     module = path.relative_to(ROOT / "python" / "fallline").parts[0].removesuffix(".py")
     if module == "__init__":
         named = {name.split(".")[1] for name in imports(ast.parse(path.read_text())) if name.startswith("fallline.")}
-        assert not named & {"cli", "_cli", "_data", "__main__"}, "importing fallline must not load the command line"
+        assert not named & {"cli", "_cli", "data", "__main__"}, "importing fallline must not load the command line"
         return
     assert module in RANK, f"give {module} its rank in PYTHON"
     assert not upward_imports(module, path.read_text())

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from fallline._data import InputError
+from fallline.data import InputError
 
 INTERRUPTED = 130  # what a shell reports after Ctrl-C
 

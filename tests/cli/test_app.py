@@ -16,7 +16,7 @@ from commands import Run, npz, results, table
 
 import fallline as fl
 from fallline._cli import fit as fitting
-from fallline._data import memory
+from fallline.data import memory
 
 QUICK = ("--epochs", "1", "--hidden", "4")
 

@@ -13,7 +13,7 @@ from commands import Run, npz
 import fallline as fl
 from fallline._cli import fit as fitting
 from fallline._cli.rates import RATES
-from fallline._data import Arrays, prepare
+from fallline.data import Arrays, prepare
 
 pytest.importorskip("sklearn")
 

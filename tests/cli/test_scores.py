@@ -11,7 +11,7 @@ import pytest
 from commands import Run, npz, results
 
 import fallline as fl
-from fallline._data.problem import split
+from fallline.data.problem import split
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(2.0, 3.0, size=(200, 6))

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import fallline as fl
-from fallline._data import Table, prepare
-from fallline._data.encode import Matrix
-from fallline._data.target import Classification
+from fallline.data import Table, prepare
+from fallline.data.encode import Matrix
+from fallline.data.target import Classification
 from fallline.train import Predictor
 
 pytest.importorskip("safetensors")

@@ -14,7 +14,7 @@ from fallline._cli import options as check
 from fallline._cli import playground as playing
 from fallline._cli import predict as predicting
 from fallline._cli.report import show_info
-from fallline._data.source import NAMED
+from fallline.data.source import NAMED
 
 app = typer.Typer(
     help="Train neural networks on arrays and tables.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from fallline._data import InputError
+from fallline.data import InputError
 
 
 def run(parts: list[str] | None, only: str) -> int:

@@ -13,7 +13,7 @@ import fallline as fl
 from fallline._cli import options as check
 from fallline._cli import places
 from fallline._cli.report import Results, draw_history, reason, show_results
-from fallline._data import (
+from fallline.data import (
     Arrays,
     InputError,
     Part,
@@ -27,7 +27,8 @@ from fallline._data import (
     score,
     shown,
 )
-from fallline._data.target import Regression
+from fallline.data.problem import check_shares
+from fallline.data.target import Regression
 from fallline.train._checkpoint import to_bytes
 from fallline.train._predictor import Predictor
 
@@ -60,10 +61,11 @@ def run(o: Options) -> int:
     """Fit, report and save; 130 after Ctrl-C, when the parameters so far are kept."""
     place = _checked(o)
     data = load(o.data)
-    problem = prepare(data, _target(o, data), o.validation, o.test, o.seed)
+    target, said = _target(o, data)
+    problem = prepare(data, target, o.validation, o.test, o.seed)
     loss = _loss(o.loss, problem)
     problem = _for_loss(problem, loss)
-    for note in (*places.notes(place), *problem.notes):
+    for note in (*places.notes(place), *said, *problem.notes):
         print(note)
     opt = _optimizer(o, len(problem.train.x))
     size = _check_size(o, problem, opt, loss)
@@ -81,14 +83,21 @@ def run(o: Options) -> int:
     return INTERRUPTED if history.interrupted else int(failed)
 
 
-def _target(o: Options, data: Table | Arrays) -> str | None:
-    """Ask for the target where a person sits; elsewhere `prepare` takes the last column."""
-    if o.target is not None or not isinstance(data, Table) or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        return o.target
+def _target(o: Options, data: Table | Arrays) -> tuple[str | None, list[str]]:
+    """Return the column to predict: named, asked for where a person sits, else the last one, and that is said."""
+    if isinstance(data, Arrays):
+        if o.target is not None:
+            raise InputError(f"--target names a column of a CSV file; {data.name} has its own y")
+        return None, []
+    if o.target is not None:
+        return o.target, []
+    last = list(data.columns)[-1]
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return last, [f"target {shown(last)}: the last column of {data.name}, since --target names none"]
     import typer
 
     print(f"columns of {data.name}: {listed(data.columns)}")
-    return str(typer.prompt("which one shall be predicted", default=list(data.columns)[-1]))
+    return str(typer.prompt("which one shall be predicted", default=last)), []
 
 
 def _save(place: places.Place, model: bytes, history: fl.History) -> bool:
@@ -126,6 +135,7 @@ def _checked(o: Options) -> places.Place:
         raise InputError(f"--seed must be below 2^63, got {o.seed}")
     if o.lr is not None and not 0 < o.lr < float("inf"):
         raise InputError(f"--lr must be a positive number, got {o.lr:g}")
+    check_shares({"--validation": o.validation, "--test": o.test})
     check.need("safetensors", "matplotlib")
     return places.for_model(o.output, o.force, [path_of(o.data)])
 

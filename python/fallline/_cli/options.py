@@ -9,8 +9,8 @@ from typing import Any
 
 from fallline import nn, optim
 from fallline._cli.rates import RATES as RATES
-from fallline._data import InputError, close_to, shown
-from fallline._data.target import Classification, Regression
+from fallline.data import InputError, close_to, shown
+from fallline.data.target import Classification, Regression
 
 ACTIVATIONS = {
     name.lower(): name

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TextIO
 
 from fallline._cli.report import reason
-from fallline._data import InputError
+from fallline.data import InputError
 from fallline.train._writing import write_atomically
 
 MODEL = "model.safetensors"

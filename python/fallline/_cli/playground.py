@@ -6,7 +6,7 @@ import sys
 
 from fallline._cli import places
 from fallline._cli.report import reason
-from fallline._data import InputError
+from fallline.data import InputError
 
 
 def run(port: int, browser: bool, output: str | None, force: bool) -> int:

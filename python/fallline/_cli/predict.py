@@ -16,10 +16,10 @@ from fallline._cli import options as check
 from fallline._cli import places
 from fallline._cli.fit import measure
 from fallline._cli.report import plain_line, reason
-from fallline._data import Arrays, InputError, Table, load, path_of, raw, shown
-from fallline._data.encode import plural
-from fallline._data.tables import is_missing
-from fallline._data.target import Classification
+from fallline.data import Arrays, InputError, Table, load, path_of, raw, shown
+from fallline.data.encode import plural
+from fallline.data.tables import is_missing
+from fallline.data.target import Classification
 from fallline.train._predictor import Predictor
 
 

@@ -13,8 +13,8 @@ from fallline._array import Array, asarray
 from fallline.nn import Module
 
 if TYPE_CHECKING:
-    from fallline._data.encode import Columns, Matrix
-    from fallline._data.target import Target
+    from fallline.data.encode import Columns, Matrix
+    from fallline.data.target import Target
 
 __all__ = ["Predictor"]
 
@@ -52,7 +52,7 @@ class Predictor:
     @classmethod
     def from_description(cls, network: Module, described: Mapping[str, Any]) -> Predictor:
         """Put encoders around a network; ValueError where they do not belong together."""
-        from fallline._data import encode, target
+        from fallline.data import encode, target
 
         features, aim = encode.from_description(described["features"]), target.from_description(described["target"])
         made = cls(network, features, aim, str(described["loss"]))
@@ -90,7 +90,7 @@ class Predictor:
 
     def encode(self, data: Any, notes: list[str] | None = None) -> NDArray[np.float32]:
         """Return the network's inputs for raw data, and say in `notes` what was filled or not known."""
-        from fallline._data import raw
+        from fallline.data import raw
 
         found: Any = raw.fitting(raw.opened(data), self.features)
         return self.features.encode(found, [] if notes is None else notes)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fallline._data.target import Regression, Target
+from fallline.data.target import Regression, Target
 
 
 def score(target: Target, outputs: NDArray[Any], truth: NDArray[Any]) -> dict[str, float]:

@@ -15,8 +15,8 @@ from typing import IO, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fallline._data.errors import InputError, listed, shown
-from fallline._data.tables import LARGEST, Table, read_csv
+from fallline.data.errors import InputError, listed, shown
+from fallline.data.tables import LARGEST, Table, read_csv
 
 Data = TypeVar("Data")
 NAMED = ("breast_cancer", "diabetes", "digits")

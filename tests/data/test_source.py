@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fallline._data import Arrays, InputError, load
+from fallline.data import Arrays, InputError, load
 
 X = np.arange(12.0).reshape(4, 3)
 Y = np.array([0, 1, 0, 1])

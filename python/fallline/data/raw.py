@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from fallline._data.encode import Columns, Matrix
-from fallline._data.errors import InputError, listed
-from fallline._data.source import Arrays, inputs, load
-from fallline._data.tables import Table
+from fallline.data.encode import Columns, Matrix
+from fallline.data.errors import InputError, listed
+from fallline.data.source import Arrays, inputs, load
+from fallline.data.tables import Table
 
 NAME = "the table"
 

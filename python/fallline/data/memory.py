@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from fallline._data.errors import InputError
+from fallline.data.errors import InputError
 
 # The limit and the use of the group of processes that we are in (cgroup 2, then 1): containers have such.
 GROUPS = (

@@ -14,7 +14,7 @@ from typing import IO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from fallline._data.errors import InputError, close_to, shown
+from fallline.data.errors import InputError, close_to, shown
 
 LARGEST = 1e100  # the square of what is larger is not far from infinity
 GZIP = b"\x1f\x8b"

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fallline._data.described import rebuilt
-from fallline._data.encode import check_deviations, plural
-from fallline._data.errors import InputError, listed, shown
-from fallline._data.tables import LARGEST, as_numbers, is_number
+from fallline.data.described import rebuilt
+from fallline.data.encode import check_deviations, plural
+from fallline.data.errors import InputError, listed, shown
+from fallline.data.tables import LARGEST, as_numbers, is_number
 
 MOST_INTEGER_CLASSES = 20
 

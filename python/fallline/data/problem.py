@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fallline._data.encode import Columns, Matrix, fit_columns, plural
-from fallline._data.errors import InputError, shown
-from fallline._data.source import Arrays
-from fallline._data.tables import Table, is_missing
-from fallline._data.target import Target, cells_as_target, fit_target
+from fallline.data.encode import Columns, Matrix, fit_columns, plural
+from fallline.data.errors import InputError, shown
+from fallline.data.source import Arrays
+from fallline.data.tables import Table, is_missing
+from fallline.data.target import Target, cells_as_target, fit_target
 
 Rows = NDArray[np.intp]
 
@@ -42,7 +43,7 @@ def prepare(data: Table | Arrays, target: str | None, validation: float, test: f
     if isinstance(data, Table):
         return _from_table(data, target, validation, test, seed)
     if target is not None:
-        raise InputError(f"--target names a column of a CSV file; {data.name} has its own y")
+        raise InputError(f"a target names a column of a table; {data.name} has its own y")
     if data.y is None:
         raise InputError(f"{data.name} has x and no y; fitting needs both")
     return _from_arrays(data, data.y, validation, test, seed)
@@ -50,24 +51,32 @@ def prepare(data: Table | Arrays, target: str | None, validation: float, test: f
 
 def split(rows: int, validation: float, test: float, seed: int) -> tuple[Rows, Rows, Rows]:
     """Shuffle row numbers by seed and cut them into training, validation and test rows."""
-    for name, share in (("--validation", validation), ("--test", test)):
-        if not 0 <= share < 1:
-            raise InputError(f"{name} must be a share between 0 and 1, got {share:g}")
-    if validation + test >= 1:
-        raise InputError(f"--validation {validation:g} and --test {test:g} leave nothing to train on")
+    check_shares({"validation": validation, "test": test})
     order = np.random.default_rng(seed).permutation(rows)
     held = round(rows * test)
     seen = held + round(rows * validation)
     if rows - seen < 1 or (validation and seen == held) or (test and held == 0):
-        raise InputError(f"too few rows ({rows}) to split by --validation {validation:g} and --test {test:g}")
+        raise InputError(
+            f"too few rows ({rows}) to hold back {validation:g} of them for validation and {test:g} for test"
+        )
     return np.sort(order[seen:]), np.sort(order[held:seen]), np.sort(order[:held])
+
+
+def check_shares(shares: Mapping[str, float]) -> None:
+    """Refuse shares of the rows that leave nothing to train on."""
+    for name, share in shares.items():
+        if not 0 <= share < 1:
+            raise InputError(f"{name} must be a share between 0 and 1, got {share:g}")
+    if sum(shares.values()) >= 1:
+        held = " and ".join(f"{name} {share:g}" for name, share in shares.items())
+        raise InputError(f"{held} leave nothing to train on")
 
 
 def _from_table(table: Table, target: str | None, validation: float, test: float, seed: int) -> Problem:
     notes: list[str] = []
     if target is None:
         target = list(table.columns)[-1]
-        notes.append(f"target {shown(target)}: the last column of {table.name}, since --target names none")
+        notes.append(f"target {shown(target)}: the last column of {table.name}, since none is named")
     cells = table.column(target)
     known = np.array([i for i, cell in enumerate(cells) if not is_missing(cell)], dtype=np.intp)
     if not len(known):

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fallline._data.described import rebuilt
-from fallline._data.errors import InputError, close_to, shown
-from fallline._data.source import Arrays
-from fallline._data.tables import Table, as_numbers, is_missing, is_number
+from fallline.data.described import rebuilt
+from fallline.data.errors import InputError, close_to, shown
+from fallline.data.source import Arrays
+from fallline.data.tables import Table, as_numbers, is_missing, is_number
 
 Floats = NDArray[np.float32]
 MOST_LEVELS = 100

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fallline._data import InputError, score
-from fallline._data.target import (
+from fallline.data import InputError, score
+from fallline.data.target import (
     Classification,
     Regression,
     Target,

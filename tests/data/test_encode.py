@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from fallline._data import Arrays, InputError, Table
-from fallline._data.encode import Category, Columns, Matrix, Number, fit_columns, from_description
+from fallline.data import Arrays, InputError, Table
+from fallline.data.encode import Category, Columns, Matrix, Number, fit_columns, from_description
 
 TABLE = Table(
     "t.csv",

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fallline._data import InputError
-from fallline._data.tables import as_numbers, is_number, read_csv
+from fallline.data import InputError
+from fallline.data.tables import as_numbers, is_number, read_csv
 
 
 def write(folder: Path, text: str) -> Path:
