@@ -217,8 +217,9 @@ def test_what_the_users_code_raises_stays_as_it_is() -> None:
         def forward(self, x: Any) -> Any:
             raise ValueError("mine")
 
-    with pytest.raises(ValueError, match=r"^mine$"):
+    with pytest.raises(ValueError, match=r"^mine") as raised:
         nn.Sequential(nn.Linear(4, 2), Mine())(X)
+    assert raised.value.args == ("mine",)  # where it happened is a note
 
 
 def test_our_frames_are_left_out_of_tracebacks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,10 +19,11 @@ from fallline._hints import did_you_mean, elsewhere
 
 __all__ = [
     *("Kind", "check", "flag", "function", "listed", "number", "one_of", "optional", "places", "shown", "takes"),
-    *("warn", "whole"),
+    *("warn", "whole", "without_ours"),
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
+E = TypeVar("E", bound=BaseException)
 HERE = __file__.rpartition(os.sep)[0] + os.sep
 
 
@@ -193,7 +194,7 @@ def takes(**kinds: Kind) -> Callable[[F], F]:
             try:
                 return f(*bound.args, **bound.kwargs)
             except Exception as error:
-                raise error.with_traceback(theirs(error))  # noqa: B904 (it is the same error)
+                raise without_ours(error)  # noqa: B904 (it is the same error)
 
         enter.kinds = kinds  # type: ignore[attr-defined]
         return enter  # type: ignore[return-value]
@@ -215,6 +216,11 @@ def bind(where: str, f: Callable[..., Any], args: Any, kwargs: Any, owner: str =
         raise TypeError(
             f"[{where}] there is no argument '{unknown}'{hint or '; there are ' + ', '.join(known)}"
         ) from None
+
+
+def without_ours(error: E) -> E:
+    """Return the error to be raised at a public door; notebooks hide the door itself: `__tracebackhide__`."""
+    return error.with_traceback(theirs(error))
 
 
 def theirs(error: BaseException) -> types.TracebackType | None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from fallline import _core
-from fallline._arguments import flag, shown, takes, warn
+from fallline._arguments import flag, shown, takes, warn, without_ours
 from fallline._array import Array, asarray
 from fallline._hints import Absent
 from fallline.nn._place import passed_through
@@ -101,8 +101,8 @@ class Module:
         try:
             return self.forward(*args, **kwargs)  # type: ignore[no-any-return]
         except Exception as error:
-            passed_through(error, self, args)
-            raise
+            passed_through(error, self, (*args, *kwargs.values()))
+            raise without_ours(error)  # noqa: B904 (it is the same error)
 
     def parameters(self) -> dict[str, Array]:
         """Return the trainable arrays by path."""

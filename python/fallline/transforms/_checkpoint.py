@@ -55,6 +55,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(f)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
         if not _core.is_recording():
             return f(*args, **kwargs)
         entry, arrays = block._entry(args, kwargs, in_step())

@@ -57,6 +57,7 @@ def value_and_grad(
 
     @wraps(f)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
         replaced = list(args)
         single = one is not None and -len(args) <= one < len(args) and type(args[one]) in _LEAVES
         if one is not None and single:  # no walk through a tree
@@ -105,6 +106,7 @@ def grad(
 
     @wraps(f)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
         value, gradient = both(*args, **kwargs)
         return (gradient, value[1]) if has_aux else gradient
 

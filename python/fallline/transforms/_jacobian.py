@@ -53,10 +53,12 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0, *, unused:
 
     @wraps(f)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
         places = found_at(args, chosen, "jacobian")
 
         @wraps(f)
         def of_chosen(*primals: Any) -> Any:
+            __tracebackhide__ = True
             given = list(args)
             for place, primal in zip(places, primals, strict=True):
                 given[place] = primal

@@ -83,6 +83,7 @@ class Jit(TraceCache):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the plan of these arguments; make it where there is none."""
+        __tracebackhide__ = True
         if _core.is_tracing():
             return self._f(*args, **kwargs)
         entry, arrays = self._entry(args, kwargs)

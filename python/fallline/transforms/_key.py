@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from fallline import _core
+from fallline._arguments import without_ours
 from fallline._array import Array
 from fallline._tree import MODULE, kind_of
 
@@ -80,6 +81,7 @@ class TraceCache:
 
     def _entry(self, args: Any, kwargs: Any, *more: Any) -> tuple[Any, list[Any]]:
         """Return what was traced for these arguments, and their arrays; `more` belongs to the key."""
+        __tracebackhide__ = True
         arrays: list[Any] = []
         alive: list[Any] = []
         key = [_core.default_dtype(), _core.is_recording(), *more, *kwargs]
@@ -96,7 +98,10 @@ class TraceCache:
                     f"[jit] {self.__name__} would be traced again, which strict=True forbids: it was traced for "
                     f"{next(iter(self._entries))}, and is called with {found}"
                 )
-            entry = self._trace(args, kwargs, arrays, tuple(alive), *more)
+            try:
+                entry = self._trace(args, kwargs, arrays, tuple(alive), *more)
+            except Exception as error:
+                raise without_ours(error)  # noqa: B904 (it is the same error)
             if entry.lasts:
                 self._entries[found] = entry
         return entry, arrays

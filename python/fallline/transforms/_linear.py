@@ -21,6 +21,7 @@ class Linear:
     """
 
     def __init__(self, what: str, f: Callable[..., Any], primals: tuple[Any, ...], unused: str = "raise") -> None:
+        __tracebackhide__ = True
         check(what, "f", function, f)
         check(what, "unused", ON_UNUSED, unused)
         self.what, self.primals = what, primals
@@ -107,6 +108,7 @@ def vjp(f: Callable[..., Any], *primals: Any, unused: str = "raise") -> tuple[An
     >>> [g.item() for g in pullback(fl.asarray(1.0))]
     [5.0, 2.0]
     """
+    __tracebackhide__ = True
     linear = Linear("vjp", f, primals, unused)
     return linear.out(), lambda cotangent: linear.of_inputs(linear.pull(linear.cotangents(cotangent)))
 
@@ -141,6 +143,7 @@ def linearize(f: Callable[..., Any], *primals: Any, unused: str = "raise") -> tu
     >>> out.item(), push(1.0).item(), push(0.5).item()
     (8.0, 12.0, 6.0)
     """
+    __tracebackhide__ = True
     linear = Linear("linearize", f, primals, unused)
     return linear.out(), lambda *tangents: linear.of_output(linear.push(linear.tangents(tangents)))
 
@@ -175,6 +178,7 @@ def jvp(
     >>> out.item(), tangent.item()
     (10.0, 5.0)
     """
+    __tracebackhide__ = True
     linear = Linear("jvp", f, _tuple("jvp", "primals", primals), unused)
     return linear.out(), linear.of_output(linear.push(linear.tangents(_tuple("jvp", "tangents", tangents))))
 
@@ -210,6 +214,7 @@ def hvp(
     >>> product.tolist()
     [6.0, 12.0]
     """
+    __tracebackhide__ = True
     primals = _tuple("hvp", "primals", primals)
     linear = Linear("hvp", grad(f, argnums=tuple(range(len(primals))), unused=unused), primals, unused)
     return linear.of_inputs(linear.pull(linear.tangents(_tuple("hvp", "vectors", vectors))))
@@ -253,6 +258,7 @@ def gnvp(
     >>> product.tolist()  # J = diag(2 w), H = 2
     [8.0, 72.0]
     """
+    __tracebackhide__ = True
     linear = Linear("gnvp", f, _tuple("gnvp", "primals", primals), unused)
     tangents = linear.of_output(linear.push(linear.tangents(_tuple("gnvp", "vectors", vectors))))
     (curved,) = hvp(loss, (linear.out(),), (tangents,), unused=unused)

@@ -59,6 +59,7 @@ def scan(f: Callable[..., Any], carry: Any, xs: Any = None, length: int | None =
     >>> fl.grad(decay)(2.0).item(), fl.grad(fl.grad(decay))(2.0).item()
     (12.0, 12.0)
     """
+    __tracebackhide__ = True
     rows = [asarray(row) for row in arrays_of(xs)]
     count = _length(rows, length)
     carry = replace(carry, lambda leaf: asarray(leaf) if isinstance(leaf, PLAIN) else leaf)
