@@ -19,7 +19,7 @@ from fallline._hints import did_you_mean, elsewhere
 
 __all__ = [
     *("Kind", "check", "flag", "function", "listed", "number", "one_of", "optional", "places", "shown", "takes"),
-    *("warn", "whole", "without_ours"),
+    *("text", "warn", "whole", "without_ours"),
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -91,6 +91,13 @@ def _places(value: Any) -> Any:
     return tuple(map(place, value)) if isinstance(value, list | tuple) else place(value)
 
 
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+text = Kind("a text", _text)
 function = Kind("a function", _function, lambda value: "give the function itself, not what it returned")
 places = Kind("the position of an argument, or a tuple of them", _places)
 

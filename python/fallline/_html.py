@@ -25,12 +25,14 @@ def of_array(x: Any) -> str:
 def of_module(module: Any) -> str:
     """Return the arrays of a model with their shapes, and how many numbers are trained."""
     slots = module._slots()
-    rows = [[slot.path, type(slot.owner).__name__, _role(slot), str(slot.array.shape), slot.array.dtype.name]
+    rows = [[slot.path, type(slot.owner).__name__, slot.role, str(slot.array.shape), slot.array.dtype.name]
             for slot in slots]  # fmt: skip
     if len(rows) > 10 * MOST:
         rows = [*rows[: 10 * MOST], ["...", "", f"{len(rows) - 10 * MOST} more", "", ""]]
     trained = sum(slot.array.size for slot in slots if slot.trained)
-    head = f"<div>{escape(type(module).__name__)}: {trained:,} trained numbers</div>"
+    frozen = sum(slot.array.size for slot in slots if slot.role == "frozen")
+    asleep = f", {frozen:,} frozen" if frozen else ""
+    head = f"<div>{escape(type(module).__name__)}: {trained:,} trained numbers{asleep}</div>"
     return head + _table(("array", "of", "is a", "shape", "dtype"), rows)
 
 
@@ -46,10 +48,6 @@ def of_history(history: Mapping[str, Sequence[float]]) -> str:
         for epoch in shown
     ]
     return _table(("epoch", *names), rows)
-
-
-def _role(slot: Any) -> str:
-    return "parameter" if slot.trained else "buffer"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
-from fallline import _core
 from fallline._arguments import flag, shown, takes, warn, without_ours
 from fallline._array import Array, asarray
 from fallline._hints import Absent
 from fallline.nn._place import passed_through
+from fallline.nn._slots import LISTS, Slot, chosen, found, load, rebuilt
 
 __all__ = ["Buffer", "Module"]
 
@@ -45,20 +45,6 @@ class Buffer:
         return f"Buffer({self.array!r})"
 
 
-class Slot(NamedTuple):
-    """Where an array is held: its path in the model, the module that holds it, and its path there."""
-
-    path: str
-    owner: Module
-    name: str
-    array: Array
-
-    @property
-    def trained(self) -> bool:
-        """Whether it is a parameter."""
-        return self.name not in self.owner.buffers
-
-
 def _no_forward(self: Module, *inputs: Any) -> Any:
     raise TypeError(f"[{type(self).__name__}] a module needs a forward method")
 
@@ -69,6 +55,9 @@ class Module:
     Attributes that are fl.Arrays are parameters, attributes that are modules are parts, and so are those in lists,
     tuples and dicts; all are found by themselves. Paths are PyTorch's: ``0.weight``. What is to be kept with the model
     and not trained is assigned as a :class:`Buffer`; NumPy arrays are constants. ``print(model)`` shows which is which.
+
+    One array, or one module, in several places is one parameter: it bears the first path, has one gradient, the sum
+    over its places, and one state of the optimizer. ``model.head.weight = model.embedding.weight`` ties them.
 
     Examples
     --------
@@ -86,6 +75,8 @@ class Module:
 
     #: Which arrays are kept with the parameters but not trained; `Buffer` adds to them.
     buffers: tuple[str, ...] = ()
+    #: Which of its parameters are not trained for now; see `freeze`.
+    _frozen: tuple[str, ...] = ()
     #: Computes the output from the inputs.
     forward: Callable[..., Any] = _no_forward
 
@@ -105,16 +96,63 @@ class Module:
             raise without_ours(error)  # noqa: B904 (it is the same error)
 
     def parameters(self) -> dict[str, Array]:
-        """Return the trainable arrays by path."""
+        """Return the arrays that are trained by path: parameters that are not frozen."""
         return {slot.path: slot.array for slot in self._slots() if slot.trained}
+
+    def named_parameters(self) -> Iterator[tuple[str, Array]]:
+        """Go through all parameters, frozen ones too, with their paths."""
+        return ((slot.path, slot.array) for slot in self._slots() if slot.role != "buffer")
+
+    def named_modules(self) -> Iterator[tuple[str, Module]]:
+        """Go through this module, whose path is empty, and all its parts, each once, with their first paths."""
+        seen: set[int] = set()
+        for path, module in self._named_modules(""):
+            if id(module) not in seen:
+                seen.add(id(module))
+                yield path, module
+
+    def freeze(self: Self, *patterns: str) -> Self:
+        """Train the parameters no longer whose path fits a pattern such as ``encoder.*``; without one, all.
+
+        They leave `parameters`, so that gradients, optimizers and `fl.fit` leave them alone, and nothing is computed
+        for them. Running statistics are no parameters: call ``part.eval()`` to keep them as well, which `fl.fit`
+        respects. A tied parameter is frozen by any of its paths.
+
+        Raises
+        ------
+        ValueError
+            When a pattern fits no parameter.
+
+        Examples
+        --------
+        >>> import fallline as fl
+        >>> model = fl.nn.Sequential(fl.nn.Linear(4, 3), fl.nn.ReLU(), fl.nn.Linear(3, 1))
+        >>> model.freeze("0.*")
+        Sequential(
+          (0): Linear(4, 3), frozen
+          (1): ReLU()
+          (2): Linear(3, 1)
+        )
+        >>> list(model.parameters())
+        ['2.weight', '2.bias']
+        """
+        for slot in chosen(self._slots(every=True), patterns, "freeze"):
+            if slot.name not in slot.owner._frozen:
+                slot.owner._frozen = (*slot.owner._frozen, slot.name)
+        return self
+
+    def unfreeze(self: Self, *patterns: str) -> Self:
+        """Train the parameters again whose path fits a pattern; without one, all. See `freeze`.
+
+        An optimizer that has trained without them has no state for them: make a new one.
+        """
+        for slot in chosen(self._slots(every=True), patterns, "unfreeze"):
+            slot.owner._frozen = tuple(name for name in slot.owner._frozen if name != slot.name)
+        return self
 
     def modules(self) -> Iterator[Module]:
         """Go through this module and all its parts, each once."""
-        seen: set[int] = set()
-        for _, module in self._named_modules(""):
-            if id(module) not in seen:
-                seen.add(id(module))
-                yield module
+        return (module for _, module in self.named_modules())
 
     @takes(mode=flag)
     def train(self: Self, mode: bool = True) -> Self:
@@ -128,11 +166,13 @@ class Module:
         return self.train(False)
 
     def state_dict(self) -> dict[str, Array]:
-        """Return parameters and buffers by path: the arrays themselves."""
+        """Return parameters and buffers by path: the arrays themselves, each once, by its first path."""
         return {slot.path: slot.array for slot in self._slots()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Copy arrays by path into the parameters; anything that ``np.asarray`` takes will do.
+
+        A tied parameter may bear any of its paths, or several with the same numbers, as in PyTorch's dicts.
 
         Raises
         ------
@@ -141,25 +181,18 @@ class Module:
         """
         if not isinstance(state, Mapping):
             raise TypeError(f"[load_state_dict] expected a dict from paths to arrays, got {shown(state)}")
-        mine = self.state_dict()
-        missing, unknown = sorted(mine.keys() - state.keys()), sorted(state.keys() - mine.keys())
-        if missing or unknown:
-            raise ValueError(f"[load_state_dict] missing: {missing}; unknown: {unknown}")
-        arrays = {path: np.asarray(state[path]).copy() for path in mine}  # copies: they may be views of what is written
-        wrong = [f"{p} is {arrays[p].shape}, expected {a.shape}" for p, a in mine.items() if arrays[p].shape != a.shape]
-        if wrong:
-            raise _core.ShapeError(f"[load_state_dict] {'; '.join(wrong)}")
-        for path, array in mine.items():
-            array._write(asarray(arrays[path]))
+        load(self._slots(every=True), state)
 
     @contextmanager
     def holding(self, values: Mapping[str, Array]) -> Iterator[None]:
         """Hold other arrays as parameters for a while, by path."""
         held: dict[tuple[int, str], tuple[Module, str, dict[str, Array]]] = {}
-        for path, owner, name, _ in self._slots():
-            if path in values:
+        places = self._slots(every=True)
+        new = {id(slot.array): values[slot.path] for slot in reversed(places) if slot.path in values}
+        for _, owner, name, array in places:
+            if id(array) in new:
                 attribute = name.partition(".")[0]
-                held.setdefault((id(owner), attribute), (owner, attribute, {}))[2][name] = values[path]
+                held.setdefault((id(owner), attribute), (owner, attribute, {}))[2][name] = new[id(array)]
         before = [(owner, attribute, owner.__dict__[attribute]) for owner, attribute, _ in held.values()]
         try:
             for owner, attribute, arrays in held.values():
@@ -184,23 +217,32 @@ class Module:
         yield path, self
         for name, value in self.__dict__.items():
             if isinstance(value, _PARTS):  # few are: this runs before every epoch
-                for part, module in _found(Module, name, value):
+                for part, module in found(Module, name, value):
                     yield from module._named_modules(f"{path}.{part}" if path else part)
 
-    def _slots(self) -> list[Slot]:
-        """Return where the arrays are held; a shared module counts once, by its first path."""
-        slots, seen = [], set()
+    def _slots(self, every: bool = False) -> list[Slot]:
+        """Return where the arrays are held: each array once, by its first path, or in `every` place."""
+        slots = []
+        seen: set[int] = set()  # of modules and arrays
         for path, module in self._named_modules(""):
-            if id(module) in seen:
+            if not every and id(module) in seen:
                 continue
             seen.add(id(module))
             for attribute, value in module.__dict__.items():
                 if isinstance(value, Array):
-                    slots.append(Slot(f"{path}.{attribute}" if path else attribute, module, attribute, value))
-                elif isinstance(value, _LISTS) and value:
-                    found = _found(Array, attribute, value)
-                    slots += [Slot(f"{path}.{name}" if path else name, module, name, array) for name, array in found]
+                    if every or id(value) not in seen:
+                        slots.append(Slot(f"{path}.{attribute}" if path else attribute, module, attribute, value))
+                        seen.add(id(value))
+                elif isinstance(value, LISTS) and value:
+                    for name, array in found(Array, attribute, value):
+                        if every or id(array) not in seen:
+                            slots.append(Slot(f"{path}.{name}" if path else name, module, name, array))
+                            seen.add(id(array))
         return slots
+
+    def _conditions(self) -> list[Any]:
+        """Return what a trace of it depends on, besides its arrays: the mode of each part, and what is frozen."""
+        return [condition for module in self.modules() for condition in (module.training, module._frozen)]
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Buffer | list | tuple | dict):
@@ -210,7 +252,7 @@ class Module:
                 super().__setattr__("buffers", tuple(dict.fromkeys((*self.buffers, *buffers))))
         elif isinstance(value, np.ndarray) and isinstance(self.__dict__.get(name), Array):
             value = asarray(value)  # a parameter, or a buffer, stays one
-        for path, array in _found(np.ndarray, name, value):
+        for path, array in found(np.ndarray, name, value):
             if array.dtype.kind == "f":
                 _say_constant(type(self).__name__, path)
         super().__setattr__(name, value)
@@ -226,14 +268,22 @@ class Module:
         lines = []
         for name, value in self.__dict__.items():
             if type(self)._describe is Module._describe:
-                arrays: list[tuple[str, Any]] = [*_found(Array, name, value), *_found(np.ndarray, name, value)]
-                lines += [f"  {n}: {self._role(n, a)} {a.shape} {a.dtype}" for n, a in arrays]
-            lines += [f"  ({n}): {repr(m).replace(chr(10), chr(10) + '  ')}" for n, m in _found(Module, name, value)]
+                arrays: list[tuple[str, Any]] = [*found(Array, name, value), *found(np.ndarray, name, value)]
+                roles = (self._role(n) if isinstance(a, Array) else "constant" for n, a in arrays)
+                lines += [f"  {n}: {role} {a.shape} {a.dtype}" for (n, a), role in zip(arrays, roles, strict=True)]
+            lines += [f"  ({n}): {repr(m).replace(chr(10), chr(10) + '  ')}" for n, m in found(Module, name, value)]
         inside = "\n" + "\n".join(lines) + "\n" if lines else self._describe()
-        return f"{type(self).__name__}({inside})"
+        return f"{type(self).__name__}({inside})" + ("" if lines else self._frozen_words())
 
-    def _role(self, name: str, array: Any) -> str:
-        return "constant" if isinstance(array, np.ndarray) else "buffer" if name in self.buffers else "parameter"
+    def _role(self, name: str) -> str:
+        return "buffer" if name in self.buffers else "frozen" if name in self._frozen else "parameter"
+
+    def _frozen_words(self) -> str:
+        """Say for a layer, which shows its arguments instead of its arrays, what of it is frozen."""
+        if not self._frozen:
+            return ""
+        own = [name for name, value in self.__dict__.items() if isinstance(value, Array) and name not in self.buffers]
+        return ", frozen" if set(own) <= set(self._frozen) else f", frozen: {', '.join(self._frozen)}"
 
     def _repr_html_(self) -> str:
         from fallline._html import of_module  # only in notebooks
@@ -241,43 +291,19 @@ class Module:
         return of_module(self)
 
 
-_LISTS = (list, tuple, dict)
-_PARTS = (Module, *_LISTS)
-_T = TypeVar("_T")
-
-
-def _found(kind: type[_T], name: str, value: Any) -> Iterator[tuple[str, _T]]:
-    """Find the things of a kind in an attribute, lists and dicts included; their paths begin with its name."""
-    if isinstance(value, kind):
-        yield name, value
-    elif isinstance(value, list | tuple):
-        for i, item in enumerate(value):
-            yield from _found(kind, f"{name}.{i}", item)
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from _found(kind, f"{name}.{key}", item)
-
-
-def _rebuilt(name: str, value: Any, leaf: Callable[[str, Any], Any]) -> Any:
-    """Return an attribute with each leaf, which has a path, replaced."""
-    if isinstance(value, list | tuple):
-        items = [_rebuilt(f"{name}.{i}", item, leaf) for i, item in enumerate(value)]
-        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
-    if isinstance(value, dict):
-        return {key: _rebuilt(f"{name}.{key}", item, leaf) for key, item in value.items()}
-    return leaf(name, value)
+_PARTS = (Module, *LISTS)
 
 
 def _replaced(name: str, value: Any, arrays: Mapping[str, Array]) -> Any:
-    return _rebuilt(name, value, lambda path, leaf: arrays.get(path, leaf))
+    return rebuilt(name, value, lambda path, leaf: arrays.get(path, leaf))
 
 
 def _unpacked(name: str, value: Any, buffers: list[str]) -> Any:
     """Return an attribute with the arrays of its buffers in their place, and note their paths."""
-    buffers += [path for path, _ in _found(Buffer, name, value)]
+    buffers += [path for path, _ in found(Buffer, name, value)]
     if not buffers:
         return value  # the very same list
-    return _rebuilt(name, value, lambda path, leaf: leaf.array if isinstance(leaf, Buffer) else leaf)
+    return rebuilt(name, value, lambda path, leaf: leaf.array if isinstance(leaf, Buffer) else leaf)
 
 
 _said: set[tuple[str, str]] = set()

@@ -259,7 +259,7 @@ class Optimizer(PureUpdates):
             new, gone = sorted(params.keys() - states.keys()), sorted(states.keys() - params.keys())
             raise ValueError(
                 f"[{self._name}] the state belongs to other parameters: new {new}, missing {gone}; "
-                "use one optimizer for each set of parameters"
+                "use one optimizer for each set of parameters, and a new one after freeze() and unfreeze()"
             )
         for path, array in params.items():
             for slot, state in states[path].items():

@@ -53,7 +53,8 @@ def fit(
     """Train a model on arrays.
 
     Each epoch gathers batches, runs forward, backward and update, all in native code without the interpreter lock.
-    The arrays are read where they lie and cast batch by batch to the model's dtype.
+    The arrays are read where they lie and cast batch by batch to the model's dtype; integers that the model takes only
+    as integers, such as the numbers of an embedding's rows, stay what they are.
 
     Parameters
     ----------
@@ -138,7 +139,7 @@ def fit(
     stream = opt.native and clip_global_norm is None and opt._format.precision == "full"
 
     @cache
-    def trainer(batch: int) -> Any:
+    def trainer(batch: int, trained: tuple[str, ...]) -> Any:
         last = training_plan(task, n % batch, xs, ys, weight, stream=stream) if n % batch and n > batch else None
         plan = training_plan(task, batch, xs, ys, weight, stream=stream)
         if opt.native:
@@ -175,7 +176,7 @@ class _Run:
         self,
         task: Task,
         opt: optim.Optimizer,
-        trainers: Callable[[int], Any],
+        trainers: Callable[[int, tuple[str, ...]], Any],
         sizes: Sizes,
         seed: int,
         shuffle: bool,
@@ -221,7 +222,7 @@ class _Run:
         assert self.opt.epochs is not None
         epoch = self.opt.epochs.epoch(first)
         steps, samples = self.sizes.steps(epoch), self.sizes.samples
-        trainer = self.trainers(self.sizes.size(epoch))
+        trainer = self.trainers(self.sizes.size(epoch), tuple(self.task.model.parameters()))  # a callback may freeze
         good = Snapshot(self.task.model, self.opt)
         key = _core.derive_key(self.seed, ORDER)
         order = _core.RandomOrder(key, epoch << 32, samples) if self.shuffle else None
@@ -277,7 +278,12 @@ def _validation(validation: Any) -> tuple[Array, Array]:
 def check_parameters(model: Module) -> None:
     parameters = model.parameters()
     if not parameters:
-        raise ValueError("[fit] the model has no parameters: assign arrays or modules to its attributes")
+        frozen = next(iter(model.named_parameters()), None) is not None
+        raise ValueError(
+            "[fit] all parameters of the model are frozen: unfreeze some"
+            if frozen
+            else "[fit] the model has no parameters: assign arrays or modules to its attributes"
+        )
     dtypes = {path: array.dtype for path, array in parameters.items()}
     if len(set(dtypes.values())) > 1 or next(iter(dtypes.values())).kind != "f":
         raise _core.DTypeError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,9 @@ SINGLE_AXIS = (
 )
 
 
+T = TypeVar("T")
+
+
 class Task(NamedTuple):
     """What is computed for a batch: the model's outputs, the loss, and the metrics by name."""
 
@@ -27,7 +30,7 @@ class Task(NamedTuple):
 
 def model_dtype(model: Module) -> np.dtype[Any]:
     """Return the dtype that batches are cast to: that of the first float parameter."""
-    for array in model.parameters().values():
+    for _, array in model.named_parameters():
         if array.dtype.kind == "f":
             return np.dtype(array.dtype)
     return np.dtype(_core.default_dtype())
@@ -135,20 +138,37 @@ def _plan(
 ) -> _core.BatchPlan:
     """Trace one step; in training it draws from a key and changes running statistics."""
     dtype = model_dtype(task.model)
-    rows = [(x, dtype), *((o, dtype if o.dtype.kind == "f" else o.dtype) for o in others)]
-    batches = [layout((batch, *array.shape[1:]), wanted) for array, wanted in rows]
-    try:
+
+    def attempt(x_dtype: np.dtype[Any]) -> _core.BatchPlan:
+        rows = [(x, x_dtype), *((o, dtype if o.dtype.kind == "f" else o.dtype) for o in others)]
+        batches = [layout((batch, *array.shape[1:]), wanted) for array, wanted in rows]
         traced = trace(step, batches, {}, into=_core.trace if training else keyless(_core.trace))
+        scalars = 1 + len(task.metrics)
+        targets = list(enumerate(task.model.parameters().values(), scalars)) if stream else []
+        graph, outputs = traced.native
+        plan = _core.Plan(graph, outputs, targets)
+        sources = [(array, place) for place, (array, _) in enumerate(rows, int(training))]
+        return _core.BatchPlan(plan, sources, 0 if training else -1, scalars, traced.buffers)
+
+    try:
+        return _as_read(x, dtype, attempt)
     except _core.ShapeError as error:
         if x.ndim == 1:
             error.args = (f"{error}; {SINGLE_AXIS}",)
         raise
-    scalars = 1 + len(task.metrics)
-    targets = list(enumerate(task.model.parameters().values(), scalars)) if stream else []
-    graph, outputs = traced.native
-    plan = _core.Plan(graph, outputs, targets)
-    sources = [(array, place) for place, (array, _) in enumerate(rows, int(training))]
-    return _core.BatchPlan(plan, sources, 0 if training else -1, scalars, traced.buffers)
+
+
+def _as_read(x: Array, dtype: np.dtype[Any], attempt: Callable[[np.dtype[Any]], T]) -> T:
+    """Attempt something with x in the model's dtype; where that fails, with integers as they are: for embeddings."""
+    try:
+        return attempt(dtype)
+    except Exception as error:
+        if x.dtype.kind not in "iu":
+            raise
+        try:
+            return attempt(np.dtype(x.dtype))
+        except Exception:
+            raise error from None
 
 
 def check_count(output: Any, samples: int, where: str) -> None:
@@ -161,9 +181,8 @@ def check_count(output: Any, samples: int, where: str) -> None:
 
 def output_layout(model: Module, x: Array) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """Return shape and dtype of the model's output for two samples, without computing it."""
-    with _core.no_grad():
-        two = layout((2, *x.shape[1:]), model_dtype(model))  # one has no variance
-        output = trace(lambda bx: model(bx), [two], {}).out
+    with _core.no_grad():  # of two samples: one has no variance
+        output = _as_read(x, model_dtype(model), lambda t: trace(model, [layout((2, *x.shape[1:]), t)], {}).out)
     return tuple(getattr(output, "shape", ())), getattr(output, "dtype", model_dtype(model))
 
 

@@ -46,8 +46,8 @@ def describe(node: Any, key: list[Any], arrays: list[Any] | None, alive: list[An
         alive.append(node)
     elif kind is MODULE:
         held = node.state_dict().values() if hasattr(node, "state_dict") else node.parameters().values()
-        modes = [module.training for module in node.modules()] if hasattr(node, "modules") else []
-        key += [id(node), *modes, *map(id, held)]
+        conditions = node._conditions() if hasattr(node, "_conditions") else []
+        key += [id(node), *conditions, *map(id, held)]
         alive += [node, *held]
     else:
         key += [cls, *kind.names(node)]
