@@ -61,7 +61,7 @@ WRONG: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "clip nan": (lambda: fit(clip_global_norm=np.nan), V, "clip_global_norm must be positive"),
     "batch text": (lambda: fit(batch_size="all"), V, "or 'full', got 'all'"),
     "batch class": (lambda: fit(batch_size=fl.train.BatchSizeSchedule), V, "make one first: BatchSizeSchedule"),
-    "callback alone": (lambda: fit(callbacks=print), T, "callbacks must be a list of functions"),
+    "callback alone": (lambda: fit(callbacks=print), T, "callbacks must be a list of callbacks"),
     "callback class": (lambda: fit(callbacks=[fl.optim.ReduceOnPlateau]), T, r"callbacks\[0\] must .*make one first"),
     "validation share": (lambda: fit(validation=0.2), T, "validation must be a pair .*split the data"),
     "validation array": (lambda: fit(validation=X), T, r"validation must be a pair .*write validation=\(x, y\)"),

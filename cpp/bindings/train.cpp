@@ -82,7 +82,8 @@ void bind_train(py::module_& m) {
       .def(py::init<std::shared_ptr<BatchPlan>, std::shared_ptr<BatchPlan>, const Parameters&>())
       .def("start",
            [](Trainer& self, int64_t samples, const std::shared_ptr<RandomOrder>& order, const Var& hypers, int64_t t,
-              uint64_t key, double max_norm) { self.start(samples, order, hypers.array(), t, key, max_norm); })
+              uint64_t key, double max_norm,
+              const Var& record) { self.start(samples, order, hypers.array(), t, key, max_norm, record.array()); })
       .def("advance", &Trainer::advance, py::call_guard<py::gil_scoped_release>())
       .def_property_readonly("state", &Trainer::state)
       .def_property_readonly("done", &Trainer::done)

@@ -58,16 +58,17 @@ Trainer::Trainer(std::shared_ptr<BatchPlan> plan, std::shared_ptr<BatchPlan> las
 }
 
 void Trainer::start(int64_t samples, std::shared_ptr<RandomOrder> order, Array hypers, int64_t t, uint64_t key,
-                    double max_norm) {
+                    double max_norm, const Array& record) {
   samples_ = samples;
   order_ = std::move(order);
   hypers_ = std::move(hypers);
   t_ = t;
   key_ = key;
   max_norm_ = max_norm;
-  done_ = 0;
+  done_ = record.shape[0];
   state_ = State::kRunning;
   record_ = Array::empty({steps(), whole_.plan->scalars() + 1}, DType::kFloat64);
+  std::copy_n(record.as<double>(), record.size(), record_.as<double>());
 }
 
 namespace {
@@ -123,11 +124,12 @@ bool Trainer::step() {
   return true;
 }
 
-void Trainer::advance(double seconds) {
+void Trainer::advance(double seconds, int64_t most) {
   Deadline deadline(seconds);
   const FlushToZero scope;
   const Fresh fresh(whole_.plan.get(), last_.plan.get());
-  while (done_ < steps()) {
+  const int64_t end = most < steps() - done_ ? done_ + most : steps();
+  while (done_ < end) {
     if (!step()) {
       state_ = State::kDiverged;
       return;

@@ -57,12 +57,13 @@ class Trainer {
   Trainer(std::shared_ptr<BatchPlan> plan, std::shared_ptr<BatchPlan> last, const Parameters& parameters);
 
   // The samples in the order of `order`, or in their own where it is null. One row of `hypers` for each step; `t` steps
-  // have been taken before. `key` and the step number decide what dropout drops.
+  // have been taken before. `key` and the step number decide what dropout drops. The rows of `record` tell of steps of
+  // this epoch that are done already.
   void start(int64_t samples, std::shared_ptr<RandomOrder> order, Array hypers, int64_t t, uint64_t key,
-             double max_norm);
-  // Goes on for about `seconds`. On divergence (a loss or a gradient that is not finite) it stops, and `done` does not
-  // count the step; after a gradient that is not finite the parameters may not be either.
-  void advance(double seconds);
+             double max_norm, const Array& record);
+  // Goes on for about `seconds`, and at most so many steps. On divergence (a loss or a gradient that is not finite) it
+  // stops, and `done` does not count the step; after a gradient that is not finite the parameters may not be either.
+  void advance(double seconds, int64_t most);
   State state() const { return state_; }
 
   int64_t steps() const { return hypers_.shape.empty() ? 0 : hypers_.shape[0]; }

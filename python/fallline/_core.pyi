@@ -288,7 +288,9 @@ class TrainerState:
 
 class Trainer:
     def __init__(self, arg0: BatchPlan, arg1: BatchPlan | None, arg2: Parameters, /) -> None: ...
-    def advance(self, arg0: typing.SupportsFloat | typing.SupportsIndex, /) -> None: ...
+    def advance(
+        self, arg0: typing.SupportsFloat | typing.SupportsIndex, arg1: typing.SupportsInt | typing.SupportsIndex, /
+    ) -> None: ...
     def start(
         self,
         arg0: typing.SupportsInt | typing.SupportsIndex,
@@ -297,6 +299,7 @@ class Trainer:
         arg3: typing.SupportsInt | typing.SupportsIndex,
         arg4: typing.SupportsInt | typing.SupportsIndex,
         arg5: typing.SupportsFloat | typing.SupportsIndex,
+        arg6: Array,
         /,
     ) -> None: ...
     @property

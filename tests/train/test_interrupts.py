@@ -51,8 +51,8 @@ def test_ctrl_c_in_the_moment_of_divergence_gives_the_parameters_back(monkeypatc
         def __getattr__(self, name: str) -> Any:
             return getattr(self.trainer, name)
 
-        def advance(self, seconds: float) -> None:
-            self.trainer.advance(seconds)
+        def advance(self, *limits: Any) -> None:
+            self.trainer.advance(*limits)
             raise KeyboardInterrupt
 
     trainer = _core.Trainer
@@ -96,18 +96,32 @@ def test_ctrl_c_carries_the_history_and_leaves_whole_parameters(long_data: tuple
     assert rest["loss"] == fit(twin, optimizer=other, epochs=1, shuffle=False)["loss"]
 
 
-FILES = ("train/_fit.py", "train/_history.py", "train/_snapshot.py")
+FILES = ("train/_fit.py", "train/_run.py", "train/_history.py", "train/_snapshot.py", "train/_validation.py")
+LISTENING: dict[str, dict[str, Any]] = {
+    "nobody": {},
+    "many": {
+        "validation": (X[:20], LABELS[:20]),
+        "callbacks": [
+            fl.train.callbacks.EarlyStopping("loss", patience=9),
+            fl.train.callbacks.LearningRateMonitor(),
+            fl.train.callbacks.Lambda(batch=lambda run: None),
+        ],
+    },
+}
 
 
-def test_ctrl_c_at_any_line_of_an_epoch_loses_nothing() -> None:
+@pytest.mark.parametrize("listening", LISTENING)
+def test_ctrl_c_at_any_line_of_an_epoch_loses_nothing(listening: str) -> None:
     """A signal is raised before each line in turn that `fit` runs; steps, history and parameters agree afterwards."""
+    facts = LISTENING[listening]
 
     def run(stop: int) -> tuple[fl.nn.Module, fl.optim.Optimizer, fl.History, bool]:
         model, opt, left = network(), fl.optim.Adam(0.01), stop
 
         def trace(frame: Any, event: str, _: Any) -> Any:
             nonlocal left
-            if not frame.f_code.co_filename.endswith(FILES) or frame.f_code.co_name in ("fit", "bar"):
+            mine = frame.f_code.co_filename.endswith(FILES) or "train/callbacks/" in frame.f_code.co_filename
+            if not mine or frame.f_code.co_name == "fit":
                 return trace if event == "call" else None
             if event == "line" and opt.t >= 4:  # from the first epoch's end on
                 left -= 1
@@ -118,23 +132,25 @@ def test_ctrl_c_at_any_line_of_an_epoch_loses_nothing() -> None:
         before = sys.gettrace()
         sys.settrace(trace)
         try:
-            history = fit(model, optimizer=opt, epochs=3, record_steps=True, on_interrupt="return")
+            history = fit(model, optimizer=opt, epochs=3, record_steps=True, on_interrupt="return", **facts)
         finally:
             sys.settrace(before)
         return model, opt, history, left > 0
 
     after, line, finished = {}, 0, False
-    for epochs in (1, 2, 3):
-        after[epochs] = network()
-        fit(after[epochs], optimizer=fl.optim.Adam(0.01), epochs=epochs)
+    for steps in range(13):
+        after[steps] = network()
+        end = fl.train.callbacks.Lambda(batch=lambda run, steps=steps: run.step == steps)
+        fit(after[steps], optimizer=fl.optim.Adam(0.01), epochs=-(-steps // 4), callbacks=[end])
     while not finished:
         line += 1
         model, opt, history, finished = run(line)
         assert history.interrupted != finished
-        assert opt.t == 4 * history.epochs, line
+        assert history.epochs == opt.t // 4, line
+        assert listening == "many" or opt.t % 4 == 0, line
         assert {len(values) for values in history.values()} == {history.epochs}, line
-        assert {len(values) for values in history.steps.values()} == {opt.t}, line
-        twins = zip(arrays(model), arrays(after[history.epochs]), strict=True)
+        assert {len(values) for values in history.steps.values()} == {4 * history.epochs}, line
+        twins = zip(arrays(model), arrays(after[opt.t]), strict=True)
         assert all(np.array_equal(a, b) for a, b in twins), line
     assert line > 40
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import fallline as fl
-from fallline.train import _progress
+from fallline.train.callbacks import _progress
 
 
 def run(**facts: Any) -> None:

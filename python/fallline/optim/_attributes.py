@@ -105,7 +105,7 @@ class Attributes(metaclass=Made):
                     setattr(Attributes, name, _Elsewhere(name))
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name[0] == "_":
+        if name[0] == "_" or name == "t":
             object.__setattr__(self, name, value)
         elif hasattr(self, "_hypers") and self._shows(name):
             self.set_hyperparameters(**{name: value})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -57,18 +57,24 @@ class Clock:
 
         The epoch that the batch lies in goes on to the end of the first: it was broken off, and is begun anew.
         """
+        return self.then_runs(batch, [(length, 1) for length in lengths])
+
+    def then_runs(self, batch: int, runs: Iterable[tuple[int, int]]) -> Clock:
+        """Do as `then` does, for lengths that come so many times each: (length, times)."""
         epoch = self.epoch(batch)
         start = self.start(epoch)
-        rows = [row for row in self.rows if row[1] < epoch]
-        for length in lengths:
-            now = batch + length - start
-            if not rows or rows[-1][2] != now:
-                rows.append((start, epoch, now))
-            batch = start = batch + length
-            epoch += 1
-        if lengths and rows[-1][2] != lengths[-1]:
-            rows.append((start, epoch, lengths[-1]))
-        return replace(self, rows=tuple(rows)) if lengths else self
+        rows, length = [row for row in self.rows if row[1] < epoch], 0
+        for length, times in runs:
+            for epochs in (1, times - 1):  # the first may have begun before
+                now = batch + length - start
+                if epochs and (not rows or rows[-1][2] != now):
+                    rows.append((start, epoch, now))
+                batch += length * epochs
+                start = batch if epochs else start
+                epoch += epochs
+        if length and rows[-1][2] != length:
+            rows.append((start, epoch, length))
+        return replace(self, rows=tuple(rows)) if length else self
 
     def slower(self, every: int) -> Clock:
         """Return the clock of an optimizer that steps only at every so many-th of the calls that this one counts."""

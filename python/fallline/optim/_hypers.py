@@ -126,8 +126,10 @@ class Hypers(Attributes):
 
     def hyper_rows(self, first_step: int, count: int) -> np.ndarray:
         """Return the hyper-parameters of `count` updates, one row each, from the one after `first_step` updates on."""
+        if self._fixed:
+            return np.tile(self._row, (count, 1))
         rows = self._rows(first_step, count)
-        if self._running.columns and not self._fixed and count:
+        if self._running.columns and count:
             self._running.fill(rows, first_step, self._rows)
         return rows
 
@@ -137,7 +139,9 @@ class Hypers(Attributes):
         at = range(first_step, first_step + count)
         for name, _, kind in self._specs:
             value, column = self._hypers[name], self._columns.index(name)
-            if isinstance(value, Schedule):
+            if type(value) is float:  # was looked at when it was set
+                rows[:, column] = value
+            elif isinstance(value, Schedule):
                 rows[:, column] = value.values(first_step, count)
                 for t, found in zip(at, rows[:, column].tolist(), strict=True):
                     checked(self._name, name, found, kind, t)

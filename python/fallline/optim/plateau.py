@@ -68,14 +68,24 @@ class ReduceOnPlateau:
     ) -> None:
         self.monitor, self.factor, self.patience, self.threshold = monitor, factor, patience, threshold
         self.cooldown, self.min_lr, self.mode = cooldown, min_lr, mode
-        self.best, self.bad, self.waiting = math.inf if mode == "min" else -math.inf, 0, 0
+        self.forget()
+
+    def forget(self) -> None:
+        """Count from the beginning."""
+        self.best, self.bad, self.waiting = math.inf if self.mode == "min" else -math.inf, 0, 0
 
     def __call__(self, epoch: int, history: Mapping[str, Sequence[float]], model: Any, opt: Optimizer) -> bool:
         """Look at the last epoch; never ends training."""
         name = self.monitor or ("val_loss" if "val_loss" in history else "loss")
         if name not in history:
             raise ValueError(f"[ReduceOnPlateau] the history has no '{name}'; it has {', '.join(history)}")
-        value = float(history[name][-1])
+        self.watch(float(history[name][-1]), opt)
+        return False
+
+    def watch(self, value: float, opt: Optimizer) -> None:
+        """Count a value, and lower the learning rate of `opt` where it is time; NaN is no value."""
+        if math.isnan(value):
+            return
         share = self.threshold * (-1 if self.mode == "min" else 1)
         if value < self.best * (1 + share) if self.mode == "min" else value > self.best * (1 + share):
             self.best, self.bad = value, 0
@@ -87,7 +97,14 @@ class ReduceOnPlateau:
             lr = opt.hyperparameters()["lr"]
             opt.set_hyperparameters(lr=max(lr * self.factor, self.min_lr))
             self.waiting, self.bad = self.cooldown, 0
-        return False
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what has been counted."""
+        return {"best": self.best, "bad": self.bad, "waiting": self.waiting}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state_dict` returned."""
+        self.best, self.bad, self.waiting = float(state["best"]), int(state["bad"]), int(state["waiting"])
 
     def __repr__(self) -> str:
         return (

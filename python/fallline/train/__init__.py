@@ -9,6 +9,7 @@ from fallline.train._fit import fit
 from fallline.train._history import DivergedError, History
 from fallline.train._plan import plan
 from fallline.train._predictor import Predictor
+from fallline.train._run import Run
 from fallline.train._statistics import update_running_statistics
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "DivergedError",
     "History",
     "Predictor",
+    "Run",
     "callbacks",
     "evaluate",
     "fit",

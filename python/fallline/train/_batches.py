@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -68,6 +68,13 @@ class BatchSizeSchedule:
         found = self._size * self._factor ** (epoch // self._every)
         return int(min(found, self._most or math.inf, 2**62))
 
+    def same(self, epoch: int, samples: int) -> float:
+        """Return for how many epochs, this one included, the size is known to stay, where it counts up to `samples`."""
+        if callable(self._size):
+            return 1
+        final = self._factor >= 1 and self.size(epoch) >= min(samples, self._most or math.inf)
+        return math.inf if final or self._factor == 1 else self._every - epoch % self._every
+
     def __call__(self, *epoch_history_model_optimizer: Any) -> None:
         """Do nothing: `fit` asks for sizes itself."""
 
@@ -94,6 +101,14 @@ class Sizes:
     def steps(self, epoch: int) -> int:
         """Return the number of updates in an epoch; the last batch may be short."""
         return -(-self.samples // self.size(epoch))
+
+    def runs(self, first: int, count: int) -> Iterator[tuple[int, int]]:
+        """Yield the lengths of `count` epochs from one on as (steps, how many epochs in a row); few where they stay."""
+        end = first + count
+        while first < end:
+            times = int(min(self._schedule.same(first, self.samples) if self._schedule else math.inf, end - first))
+            yield self.steps(first), times
+            first += times
 
     def clock(self, t: int) -> Clock:
         """Return when the epochs began in which t batches went by, if they were of these sizes from the start."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -41,9 +42,12 @@ class History(Mapping[str, list[float]]):
         return len(self._values.get("loss", []))
 
     def put(self, epoch: int, values: Mapping[str, float]) -> None:
-        """Write the values of an epoch behind those before it; what stood there goes."""
+        """Write the values of an epoch behind those before it; what stood there goes, a new name was NaN."""
         for name, value in values.items():
-            self._values.setdefault(name, [])[epoch:] = [float(value)]
+            if name in self._values:
+                self._values[name][epoch:] = [float(value)]
+            else:
+                self._values[name] = [math.nan] * epoch + [float(value)]
 
     def put_steps(self, step: int, values: Mapping[str, np.ndarray]) -> None:
         """Write the values of an epoch's steps behind those before them; what stood there goes."""

@@ -12,6 +12,7 @@ from fallline.nn import Module, losses
 from fallline.optim import Optimizer
 from fallline.train._batches import BatchSizeSchedule
 from fallline.train._predictor import Predictor
+from fallline.train.callbacks._protocol import Callback
 
 
 def _instance(*kinds: type) -> Any:
@@ -63,7 +64,7 @@ def _optimizer_way_out(value: Any) -> str:
 
 
 def _callback(value: Any) -> Any:
-    if isinstance(value, type) or not callable(value):
+    if isinstance(value, type) or not (callable(value) or isinstance(value, Callback)):
         raise TypeError
     return value
 
@@ -123,7 +124,10 @@ metrics = listed(
 )
 optimizer = Kind("the name of an optimizer or an instance, such as fl.optim.Adam(1e-3)", _optimizer, _optimizer_way_out)
 instance = Kind("an optimizer, such as fl.optim.Adam(1e-3)", _instance(Optimizer), _optimizer_way_out)
-callbacks = listed(Kind("a function of (epoch, history, model, optimizer)", _callback), "a list of functions")
+callbacks = listed(
+    Kind("one of fl.train.callbacks or a function of (epoch, history, model, optimizer)", _callback),
+    "a list of callbacks",
+)
 batch_size = Kind("a function of the finished epochs, a positive whole number or 'full'", _batch_size, whole(1).way_out)
 fixed_batch_size = Kind("a positive whole number or 'full'", _fixed_batch_size, whole(1).way_out)
 pair = Kind("a pair (x, y)", _pair, _pair_way_out)

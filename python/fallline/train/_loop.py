@@ -30,16 +30,16 @@ class PythonTrainer:
         self.plan, self.last, self.opt, self.model = plan, last, opt, task.model
         self.curvature = cache(partial(curvature_plan, task, *data))  # few rules ask for it
 
-    def start(self, samples: int, order: Any, hypers: Any, t: int, key: int, max_norm: float) -> None:
-        """Begin an epoch; `hypers` says how many steps it has."""
+    def start(self, samples: int, order: Any, hypers: Any, t: int, key: int, max_norm: float, record: Array) -> None:
+        """Begin an epoch; `hypers` says how many steps it has, `record` what came of those that are done already."""
         self.samples, self.order, self.key, self.t, self.max_norm = samples, order, key, t, max_norm
-        self.steps, self.done, self.rows = len(hypers), 0, list[list[float]]()
+        self.steps, self.done, self.rows = len(hypers), len(record), np.asarray(record).tolist()
         self.state = _core.TrainerState.running
 
-    def advance(self, seconds: float) -> None:
-        """Go on for about `seconds`."""
-        end = time.monotonic() + seconds
-        while self.done < self.steps:
+    def advance(self, seconds: float, most: int) -> None:
+        """Go on for about `seconds`, and at most so many steps."""
+        end, last = time.monotonic() + seconds, min(self.done + most, self.steps)
+        while self.done < last:
             row = self._step()
             self.rows.append(row)
             if not (math.isfinite(row[0]) and math.isfinite(row[-1])):

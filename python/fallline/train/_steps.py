@@ -186,6 +186,12 @@ def output_layout(model: Module, x: Array) -> tuple[tuple[int, ...], np.dtype[An
     return tuple(getattr(output, "shape", ())), getattr(output, "dtype", model_dtype(model))
 
 
+def input_dtype(model: Module, x: Array) -> np.dtype[Any]:
+    """Return the dtype that the model takes x in: its own, or that of integers that are numbers of rows."""
+    with _core.no_grad():
+        return _as_read(x, model_dtype(model), lambda t: (trace(model, [layout((2, *x.shape[1:]), t)], {}), t)[1])
+
+
 def check_targets(task: Task, x: Array, y: Array) -> None:
     """Look at every label once, so that a wrong one is found before anything is trained."""
     if task.loss is losses.cross_entropy and y.ndim == 1 and y.dtype.kind in "iu":

@@ -1,0 +1,51 @@
+"""What is the model worth on samples that it does not learn from?  Asked after an epoch, as a callback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+from fallline._array import Array
+from fallline.train._data import as_rows, check_finite, check_rows
+from fallline.train._evaluate import measured
+from fallline.train._steps import check_targets
+from fallline.train.callbacks._protocol import Callback
+
+if TYPE_CHECKING:
+    from fallline.train._run import Run
+    from fallline.train._steps import Task
+
+__all__ = ["Validation", "validation"]
+
+
+class Validation(Callback):
+    """Write loss and metrics of other samples into the history, as ``val_loss`` and so on."""
+
+    def __init__(self, task: Task, x: Array, y: Array) -> None:
+        self.task, self.x, self.y = task, x, y
+
+    def epoch(self, run: Run) -> None:
+        """Evaluate at the parameters at which the optimizer wants to be judged."""
+        with averaged(run):
+            values = measured(self.task, self.x, self.y)
+        run.history.put(run.epoch, {f"val_{name}": value for name, value in values.items()})
+
+
+@contextmanager
+def averaged(run: Run) -> Iterator[None]:
+    """Hold the parameters that the optimizer averages for a while."""
+    parameters = run.model.parameters()
+    found = run.optimizer.averaged(parameters)
+    with nullcontext() if found is parameters else run.model.holding(found):
+        yield
+
+
+def validation(task: Task, given: Any) -> Validation:
+    """Return the callback for samples that were given as (x, y)."""
+    x, y = as_rows("validation x", given[0]), as_rows("validation y", given[1])
+    check_rows({"validation x": x, "validation y": y})
+    check_finite("validation x", x)
+    check_finite("validation y", y)
+    check_targets(task, x, y)
+    return Validation(task, x, y)
