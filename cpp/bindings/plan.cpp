@@ -247,6 +247,21 @@ Vars call_body(const std::shared_ptr<Nested>& body, const py::sequence& objects,
   return call_nested(body, inputs, length);
 }
 
+// The results for `size` examples, where `batched` inputs have one for each along the first axis; and which results do.
+std::pair<Vars, std::vector<bool>> call_batched(const std::shared_ptr<Nested>& body, const py::sequence& objects,
+                                                const std::vector<bool>& batched, int64_t size) {
+  std::vector<Example> in;
+  for (const Var& x : to_vars(objects)) in.push_back({x, batched[in.size()]});
+  std::optional<py::gil_scoped_release> release;
+  if (!tracing()) release.emplace();
+  std::pair<Vars, std::vector<bool>> out;
+  for (Example& y : replay(*body, in, size)) {
+    out.first.push_back(std::move(y.value));
+    out.second.push_back(y.batched);
+  }
+  return out;
+}
+
 void look_at_signals() {
   const py::gil_scoped_acquire acquire;
   if (PyErr_CheckSignals() != 0) throw py::error_already_set();
@@ -273,6 +288,7 @@ void bind_plan(py::module_& m) {
   py::class_<Nested, std::shared_ptr<Nested>>(m, "Body");
   m.def("trace_body", trace_body);
   m.def("call_body", call_body);
+  m.def("call_batched", call_batched);
   set_watch(look_at_signals);
   m.def("plan_counts", [] { return std::make_pair(Plan::counts().built, Plan::counts().run); });
   m.def("is_recording", &recording);

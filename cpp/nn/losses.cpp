@@ -1,7 +1,7 @@
 // Softmax and the losses that pay for a kernel of their own.
 #include "nn/losses.h"
 
-#include "record/primitive.h"
+#include "primitives/batch.h"
 #include "nn/softmax_kernels.h"
 #include "ops/move.h"
 
@@ -38,7 +38,7 @@ void eval_softmax_grad(Inputs in, const Array& out, Attrs) {
 }
 template <bool kLog>
 constexpr Primitive kSoftmaxGrad =
-    primitive("softmax_grad", row_major_like).no_derivative().run(eval_softmax_grad<kLog>);
+    primitive("softmax_grad", row_major_like).no_derivative().batch(batch_leading).run(eval_softmax_grad<kLog>);
 template <bool kLog>
 void pull_softmax(Pullback& p) {
   const Var &g = p.g, &y = p.out;
@@ -49,10 +49,14 @@ void pull_softmax(Pullback& p) {
   else
     p.gin[0] = y * (g - last_sum(g * y));
 }
-constexpr Primitive kSoftmax =
-    primitive("softmax", row_major_like).vjp(pull_softmax<false>, kReadsY).run(eval_softmax<false>);
-constexpr Primitive kLogSoftmax =
-    primitive("log_softmax", row_major_like).vjp(pull_softmax<true>, kReadsY).run(eval_softmax<true>);
+constexpr Primitive kSoftmax = primitive("softmax", row_major_like)
+                                   .vjp(pull_softmax<false>, kReadsY)
+                                   .batch(batch_leading)
+                                   .run(eval_softmax<false>);
+constexpr Primitive kLogSoftmax = primitive("log_softmax", row_major_like)
+                                      .vjp(pull_softmax<true>, kReadsY)
+                                      .batch(batch_leading)
+                                      .run(eval_softmax<true>);
 
 Var over_axis(const Primitive& primitive, const Var& x, int axis) {
   const Var y = is_float(x.dtype()) ? x : settle(astype(x, default_dtype()));
@@ -66,12 +70,15 @@ Var over_axis(const Primitive& primitive, const Var& x, int axis) {
 // ----- cross entropy; the gradient is one kernel: (softmax(x) - target) g -----
 
 constexpr Primitive kCrossEntropyGrad =
-    primitive("cross_entropy_grad", row_major_like).no_derivative().run([](Inputs in, const Array& out, Attrs) {
-      const Array x = contiguous(in[0]), labels = contiguous(in[1]);
-      const Rows r(x);
-      softmax_kernels().cross_entropy[float_index(x.dtype)](x.data, labels.as<int64_t>(), in[2].data, in[2].strides[0],
-                                                            nullptr, out.data, r.rows, r.classes);
-    });
+    primitive("cross_entropy_grad", row_major_like)
+        .no_derivative()
+        .batch(batch_rows)
+        .run([](Inputs in, const Array& out, Attrs) {
+          const Array x = contiguous(in[0]), labels = contiguous(in[1]);
+          const Rows r(x);
+          softmax_kernels().cross_entropy[float_index(x.dtype)](x.data, labels.as<int64_t>(), in[2].data,
+                                                                in[2].strides[0], nullptr, out.data, r.rows, r.classes);
+        });
 
 Var one_hot(const Var& labels, int64_t classes, DType dtype) {
   Array numbers = Array::empty({classes}, DType::kInt64);
@@ -85,6 +92,7 @@ constexpr Primitive kCrossEntropyAndGrad =  // of scores, labels and the gradien
                 return Layouts{one_per_row(in, attrs), row_major_like(in, attrs)};
               })
         .no_derivative()
+        .only_in_plans()
         .run([](Inputs in, Inputs out, Attrs) {
           const Array x = contiguous(in[0]), labels = contiguous(in[1]);
           const Rows r(x);
@@ -104,6 +112,7 @@ constexpr Primitive kCrossEntropy =
                 p.gin[0] = (softmax(x, 1) - one_hot(labels, x.shape()[1], x.dtype())) * column(p.g);
             },
             kReadsA | kReadsB)
+        .batch(batch_rows)
         .run([](Inputs in, const Array& out, Attrs) {
           const Array x = contiguous(in[0]), labels = contiguous(in[1]);
           const Rows r(x);
@@ -114,12 +123,15 @@ constexpr Primitive kCrossEntropy =
         .pairs_with(kCrossEntropyGrad, kCrossEntropyAndGrad);
 
 constexpr Primitive kSoftCrossEntropyGrad =
-    primitive("soft_cross_entropy_grad", row_major_like).no_derivative().run([](Inputs in, const Array& out, Attrs) {
-      const Array x = contiguous(in[0]), t = contiguous(in[1]);
-      const Rows r(x);
-      softmax_kernels().soft_cross_entropy[float_index(x.dtype)](x.data, t.data, in[2].data, in[2].strides[0], nullptr,
-                                                                 out.data, r.rows, r.classes);
-    });
+    primitive("soft_cross_entropy_grad", row_major_like)
+        .no_derivative()
+        .batch(batch_rows)
+        .run([](Inputs in, const Array& out, Attrs) {
+          const Array x = contiguous(in[0]), t = contiguous(in[1]);
+          const Rows r(x);
+          softmax_kernels().soft_cross_entropy[float_index(x.dtype)](x.data, t.data, in[2].data, in[2].strides[0],
+                                                                     nullptr, out.data, r.rows, r.classes);
+        });
 
 constexpr Primitive kSoftCrossEntropy = primitive("soft_cross_entropy", one_per_row)
                                             .vjp(
@@ -132,6 +144,7 @@ constexpr Primitive kSoftCrossEntropy = primitive("soft_cross_entropy", one_per_
                                                   if (p.wants(1)) p.gin[1] = -log_softmax(x, 1) * g;
                                                 },
                                                 kReadsA | kReadsB)
+                                            .batch(batch_rows)
                                             .run([](Inputs in, const Array& out, Attrs) {
                                               const Array x = contiguous(in[0]), t = contiguous(in[1]);
                                               const Rows r(x);

@@ -223,7 +223,11 @@ void pull_loop(Pullback& p) {
 }
 
 constexpr Primitive loop_row(const char* name) {
-  return primitive(name, infer_loop).vjp(pull_loop, kReadsAll).run(run_loop).recorded_as(when_recorded, past_of);
+  return primitive(name, infer_loop)
+      .vjp(pull_loop, kReadsAll)
+      .batch(batch_nested)
+      .run(run_loop)
+      .recorded_as(when_recorded, past_of);
 }
 constexpr Primitive kScan = loop_row("scan"), kCall = loop_row("call");
 
@@ -266,28 +270,10 @@ Vars call_nested(const NestedPtr& nested, const Vars& in, int64_t length) {
 }
 
 Vars replay(const Nested& nested, const Vars& in) {
-  const Graph& graph = *nested.graph;
-  Vars values(graph.values.size());
-  for (size_t i = 0; i < in.size(); ++i) values[static_cast<size_t>(graph.inputs[i])] = in[i];
-  const auto value = [&](int place, bool recorded) {
-    Var& x = values[static_cast<size_t>(place)];
-    if (!x) x = Var(graph.values[static_cast<size_t>(place)].constant);
-    return recorded ? x : detach(x);
-  };
-  for (const Graph::Step& step : graph.steps) {
-    Vars inputs;
-    for (size_t i = 0; i < step.in.size(); ++i)
-      inputs.push_back(value(step.in[i], !step.recorded.empty() && step.recorded[i]));
-    if (step.primitive->shapes) {
-      const Vars outs = apply_all(*step.primitive, inputs, step.attrs);
-      for (size_t i = 0; i < step.outs.size(); ++i) values[static_cast<size_t>(step.outs[i])] = outs[i];
-    } else {
-      values[static_cast<size_t>(step.out())] =
-          apply(*step.primitive, inputs.data(), static_cast<int>(inputs.size()), step.attrs);
-    }
-  }
+  std::vector<Example> same;
+  for (const Var& x : in) same.push_back({x});
   Vars out;
-  for (size_t i = 0; i < nested.outputs.size(); ++i) out.push_back(value(nested.outputs[i], nested.recorded[i]));
+  for (Example& y : replay(nested, same, 1)) out.push_back(std::move(y.value));
   return out;
 }
 

@@ -38,6 +38,7 @@ struct Nested {
     std::mutex mutex;
     NestedPtr gathering;
     std::map<std::tuple<std::vector<bool>, std::vector<bool>, bool>, NestedPtr> derivatives;
+    std::map<std::tuple<std::vector<bool>, int64_t>, NestedPtr> batched;
     std::mutex running;
     std::shared_ptr<Loop> loop;  // for calls outside of plans
   };
@@ -59,6 +60,14 @@ Vars call_nested(const NestedPtr& nested, const Vars& in, int64_t length);
 
 // The outputs of a body as calls of this thread.
 Vars replay(const Nested& nested, const Vars& in);
+
+// The same for many examples at once, by the rows' batching rules (batched.cpp).
+struct Example {
+  Var value;
+  bool batched = false;  // whether it has one for each example, along a new first axis; else it is the same for all
+};
+std::vector<Example> replay(const Nested& nested, const std::vector<Example>& in, int64_t size);
+Vars batch_nested(const BatchedCall& b);  // the rule of a body itself
 
 struct LoopAttrs {
   NestedPtr body;

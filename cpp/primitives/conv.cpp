@@ -2,6 +2,7 @@
 // derivatives are linear too, and each of the three has the other two as its own.
 #include "ops/conv.h"
 
+#include "primitives/batch.h"
 #include "primitives/promotion.h"
 #include "ops/move.h"
 
@@ -30,6 +31,33 @@ Layout image_layout(DType dtype, const Dims& shape) { return {dtype, shape, -1, 
 Var input_gradient(const Var& g, const Var& weight, Attrs attrs, const Dims& shape);
 Var weight_gradient(const Var& g, const Var& x, Attrs attrs, const Dims& shape);
 
+// Images of examples that share a kernel are images of one batch; kernels of their own are groups of one convolution.
+Var with_groups(const BatchedCall& b, const Primitive& row, const Var& x, const Var& y, bool y_is_kernel) {
+  ConvAttrs attrs = b.attrs.as<ConvAttrs>();
+  attrs.groups *= b.size;
+  return apply(row, {folded(moved(x, 1), 1), y_is_kernel ? folded(y) : folded(moved(y, 1), 1)}, attrs);
+}
+Var images_back(const BatchedCall& b, const Var& y) { return moved_back(unfolded(y, b.size, 1), 1); }
+
+Vars batch_conv(const BatchedCall& b) {
+  const bool one_bias = b.count() < 3 || !b.has(2);
+  if (!b.has(1) && one_bias) {
+    Vars in = {folded(b[0]), b[1]};
+    if (b.count() > 2) in.push_back(b[2]);
+    return {unfolded(apply_any(b.primitive, in, b.attrs)[0], b.size)};
+  }
+  Var y = images_back(b, with_groups(b, b.primitive, spread(b, 0), spread(b, 1), true));
+  if (b.count() > 2) y = y + reshape(b[2], {b.has(2) ? b.size : 1, 1, b[2].shape().back(), 1, 1});
+  return {y};
+}
+Vars batch_conv_input(const BatchedCall& b) {
+  if (!b.has(1)) return {unfolded(apply(b.primitive, {folded(b[0]), b[1]}, b.attrs), b.size)};
+  return {images_back(b, with_groups(b, b.primitive, spread(b, 0), spread(b, 1), true))};
+}
+Vars batch_conv_weight(const BatchedCall& b) {
+  return {unfolded(with_groups(b, b.primitive, spread(b, 0), spread(b, 1), false), b.size)};
+}
+
 constexpr Primitive kConv =  // x (n, c, h, w), weight (o, c / groups, kh, kw), perhaps bias (o,)
     primitive("conv2d",
               [](Inputs in, Attrs a) {
@@ -42,6 +70,7 @@ constexpr Primitive kConv =  // x (n, c, h, w), weight (o, c / groups, kh, kw), 
               if (p.wants(2)) p.gin[2] = sum(p.g, {0, 2, 3}, false);
             },
             kReadsA | kReadsB)
+        .batch(batch_conv)
         .run([](Inputs in, const Array& out, Attrs a) {
           const Array bias = in.count > 2 ? contiguous(in[2]) : Array();
           conv2d(in[0], in[1], in.count > 2 ? &bias : nullptr, slide_of(a), out);
@@ -59,6 +88,7 @@ constexpr Primitive kConvInput =  // g (n, o, oh, ow), weight -> (n, c, h, w)
               if (p.wants(1)) p.gin[1] = weight_gradient(p.in[0], p.g, p.attrs, p.in_shape[1]);
             },
             kReadsA | kReadsB)
+        .batch(batch_conv_input)
         .run([](Inputs in, const Array& out, Attrs a) { conv2d_input(in[0], in[1], slide_of(a), out); });
 
 constexpr Primitive kConvWeight =  // g (n, o, oh, ow), x (n, c, h, w) -> (o, c / groups, kh, kw)
@@ -74,6 +104,7 @@ constexpr Primitive kConvWeight =  // g (n, o, oh, ow), x (n, c, h, w) -> (o, c 
               if (p.wants(1)) p.gin[1] = input_gradient(p.in[0], p.g, p.attrs, p.in_shape[1]);
             },
             kReadsA | kReadsB)
+        .batch(batch_conv_weight)
         .run([](Inputs in, const Array& out, Attrs a) { conv2d_weight(in[0], in[1], slide_of(a), out); });
 
 Var input_gradient(const Var& g, const Var& weight, Attrs attrs, const Dims& shape) {

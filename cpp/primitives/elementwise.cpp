@@ -1,5 +1,6 @@
 // The primitives that work element by element. Their derivatives come from the formula files, broadcasting is undone
 // once, in backward.cpp.
+#include "primitives/batch.h"
 #include "primitives/promotion.h"
 #include "ops/elementwise.h"
 #include "ops/plain.h"
@@ -95,6 +96,7 @@ Layout like_inputs(Inputs in, Attrs) {
 template <class F>
 constexpr Primitive kUnaryGrad = primitive(Row<F>::gradient, like_inputs<F>)
                                      .no_derivative()
+                                     .batch(batch_elementwise)
                                      .run([](Inputs in, const Array& out, Attrs) {
                                        unary_grad(Row<F>::op, gradient_in_order_of(in[0], out), in_order_of(in[1], out),
                                                   in_order_of(in[2], out), out);
@@ -122,6 +124,7 @@ constexpr Role kRoleOf = std::is_same_v<F, taped::Relu>       ? Role::kRelu
 template <class F>
 constexpr Primitive kUnary = primitive(Row<F>::name, like_first)
                                  .vjp(pull_unary<F>, Row<F>::keeps)
+                                 .batch(batch_elementwise)
                                  .run([](Inputs in, const Array& out, Attrs) { unary(Row<F>::op, in[0], out); })
                                  .elementwise(flat_unary<F>)
                                  .is(kRoleOf<F>);
@@ -129,6 +132,7 @@ constexpr Primitive kUnary = primitive(Row<F>::name, like_first)
 template <class F, int kArgument>
 constexpr Primitive kBinaryGrad = primitive(Row<F>::gradient, like_inputs<F>)
                                       .no_derivative()
+                                      .batch(batch_elementwise)
                                       .run([](Inputs in, const Array& out, Attrs) {
                                         binary_grad(Row<F>::op, kArgument, gradient_in_order_of(in[0], out),
                                                     in_order_of(in[1], out), in_order_of(in[2], out),
@@ -174,6 +178,7 @@ constexpr Primitive binary_row() {
             pull_binary<F, 1>(p);
           },
           Row<F>::keeps)
+      .batch(batch_elementwise)
       .run([](Inputs in, const Array& out, Attrs) { binary(Row<F>::op, in[0], in[1], out); })
       .elementwise(flat_binary<F>, 0b11)
       .is(kRoleOf<F>);
@@ -190,11 +195,12 @@ constexpr Primitive kBinary<taped::Add> =
   constexpr Primitive k##Op =                                                                          \
       primitive(#label, [](Inputs in, Attrs) { return elementwise_layout(in, DType::kBool, #label); }) \
           .constant()                                                                                  \
+          .batch(batch_elementwise)                                                                    \
           .run([](Inputs in, const Array& out, Attrs) { compare(CompareOp::k##Op, in[0], in[1], out); });
 FL_COMPARE_OPS(FL_ROW)
 #undef FL_ROW
 
-constexpr Primitive with_derivative(const Underived& row, IntegerOp op) {
+constexpr Unbatched with_derivative(const Underived& row, IntegerOp op) {
   // z = x - q y with a whole q: dz/dx = 1, dz/dy = -q.
   if (op == IntegerOp::kRemainder)
     return row.vjp(
@@ -217,6 +223,7 @@ constexpr Primitive with_derivative(const Underived& row, IntegerOp op) {
   constexpr Primitive k##Op =                                                                                          \
       with_derivative(primitive(#label, [](Inputs in, Attrs) { return elementwise_layout(in, in[0].dtype, #label); }), \
                       IntegerOp::k##Op)                                                                                \
+          .batch(batch_elementwise)                                                                                    \
           .run([](Inputs in, const Array& out, Attrs) { integer(IntegerOp::k##Op, in[0], in[1], out); });
 FL_INTEGER_OPS(FL_ROW)
 #undef FL_ROW
@@ -224,6 +231,7 @@ FL_INTEGER_OPS(FL_ROW)
   constexpr Primitive k##Op =                                                                          \
       primitive(#label, [](Inputs in, Attrs) { return elementwise_layout(in, DType::kBool, #label); }) \
           .constant()                                                                                  \
+          .batch(batch_elementwise)                                                                    \
           .run([](Inputs in, const Array& out, Attrs) { test(TestOp::k##Op, in[0], out); });
 FL_TEST_OPS(FL_ROW)
 #undef FL_ROW
@@ -242,6 +250,7 @@ constexpr Primitive kWhere = primitive("where",
                                        if (p.wants(2)) p.gin[2] = where(p.in[0], zero, p.g);
                                      },
                                      kReadsA)
+                                 .batch(batch_elementwise)
                                  .run([](Inputs in, const Array& out, Attrs) { where(in[0], in[1], in[2], out); });
 
 struct CastAttrs {
@@ -251,6 +260,7 @@ struct CastAttrs {
 constexpr Primitive kCast =
     primitive("astype", [](Inputs in, Attrs a) { return elementwise_layout(in, a.as<CastAttrs>().to, "astype"); })
         .vjp([](Pullback& p) { p.gin[0] = astype(p.g, p.attrs.as<CastAttrs>().from); }, kReadsNone)
+        .batch(batch_elementwise)
         .run([](Inputs in, const Array& out, Attrs) { cast(in[0], out); });
 
 // A plain number in another dtype, without the way over strides that cast takes.

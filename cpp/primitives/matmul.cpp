@@ -1,6 +1,7 @@
 // The primitives that multiply matrices.
 #include "ops/matmul.h"
 
+#include "primitives/batch.h"
 #include "primitives/promotion.h"
 #include "ops/elementwise.h"
 #include "ops/move.h"
@@ -28,6 +29,7 @@ Layout infer_matmul(Inputs in, Attrs) {
 // With the derivative of relu while the sums are in registers: x, y, and what relu gave: (x @ y) * (relu > 0).
 constexpr Primitive kMatmulReluGrad = primitive("matmul_relu_grad", infer_matmul)
                                           .no_derivative()
+                                          .only_in_plans()
                                           .run([](Inputs in, const Array& out, Attrs) {
                                             matmul(in[0], in[1], nullptr, out);
                                             const Array given = contiguous(in[2]);
@@ -39,6 +41,14 @@ constexpr Primitive kMatmulReluGrad = primitive("matmul_relu_grad", infer_matmul
                                             return prepared_matmul(in[0], in[1], out, {false, nullptr, false, &in[2]});
                                           });
 
+// Where the right factor is one for all examples, their rows are those of one product.
+Vars batch_matmul(const BatchedCall& b) {
+  if (b.has(0) && !b.has(1) && b[0].shape().size() == 3 && b[1].shape().size() == 2)
+    return {unfolded(matmul(folded(b[0]), b[1]), b.size)};
+  if (b.has(0) && b.has(1) && b[0].shape().back() == 1) return {b[0] * b[1]};  // columns times rows: no sums
+  return batch_elementwise(b);
+}
+
 constexpr Primitive kMatmul =
     primitive("matmul", infer_matmul)
         .vjp(
@@ -47,6 +57,7 @@ constexpr Primitive kMatmul =
               if (p.wants(1)) p.gin[1] = matmul(transpose(p.in[0]), p.g);
             },
             kReadsA | kReadsB)
+        .batch(batch_matmul)
         .run([](Inputs in, const Array& out, Attrs) { matmul(in[0], in[1], nullptr, out); })
         .prepared([](Inputs in, const Array& out, Attrs) -> std::function<void()> {
           if (out.ndim() != 2) return nullptr;
@@ -75,11 +86,18 @@ std::function<void()> prepare_linear(Inputs in, const Array& out, Attrs) {
 
 constexpr Primitive kLinearRelu = primitive("linear_relu", infer_linear)
                                       .no_derivative()
+                                      .only_in_plans()
                                       .run([](Inputs in, const Array& out, Attrs attrs) {
                                         eval_linear(in, out, attrs);
                                         unary(UnaryOp::kRelu, out, out);
                                       })
                                       .prepared(prepare_linear<true>);
+
+Vars batch_linear(const BatchedCall& b) {
+  if (!b.has(1) && !b.has(2)) return {unfolded(linear(folded(b[0]), b[1], b[2]), b.size)};
+  const Var bias = b.has(2) ? reshape(b[2], {b.size, 1, b[2].shape().back()}) : b[2];
+  return {matmul(spread(b, 0), transpose(spread(b, 1))) + bias};
+}
 
 constexpr Primitive kLinear =
     primitive("linear", infer_linear)
@@ -91,6 +109,7 @@ constexpr Primitive kLinear =
               if (p.wants(2)) p.gin[2] = sum(p.g, {0}, false);
             },
             kReadsA | kReadsB)
+        .batch(batch_linear)
         .run(eval_linear)
         .prepared(prepare_linear<false>)
         .ends_in(Role::kRelu, kLinearRelu);

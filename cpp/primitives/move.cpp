@@ -1,8 +1,9 @@
-// The primitives that only move elements: views, copies, gathers and joins.
+// The primitives that only move elements: views and copies.
 #include "ops/move.h"
 
 #include <cstring>
 
+#include "primitives/batch.h"
 #include "primitives/promotion.h"
 #include "ops/plain.h"
 
@@ -14,6 +15,7 @@ constexpr Primitive kCopy = primitive("copy",
                                         return Layout{in[0].dtype, in[0].shape, -1, 0, row_major(in[0].shape)};
                                       })
                                 .vjp([](Pullback& p) { p.gin[0] = p.g; }, kReadsNone)
+                                .batch(batch_elementwise)
                                 .run([](Inputs in, const Array& out, Attrs) { cast(in[0], out); });
 
 // ----- views: the output shares the input's memory -----
@@ -37,6 +39,9 @@ constexpr Primitive kReshape =
                 return out;
               })
         .vjp([](Pullback& p) { p.gin[0] = reshape(p.g, p.in_shape[0]); }, kReadsNone)
+        .batch([](const BatchedCall& b) {
+          return Vars{reshape(b[0], with_first(b.size, b.attrs.as<ShapeAttrs>().shape))};
+        })
         .run([](Inputs in, const Array& out, Attrs) {  // only where no view shows the elements in this order
           Layout as_input = out.layout();
           as_input.shape = in[0].shape;
@@ -44,31 +49,45 @@ constexpr Primitive kReshape =
           cast(in[0], out.view(as_input));
         });
 
-constexpr Primitive kPermute = primitive("transpose",
-                                         [](Inputs in, Attrs a) {
-                                           Layout out = view_of(in);
-                                           const Dims& axes = a.as<OrderAttrs>().axes;
-                                           for (int i = 0; i < axes.size(); ++i) {
-                                             out.shape[i] = in[0].shape[static_cast<int>(axes[i])];
-                                             out.strides[i] = in[0].strides[static_cast<int>(axes[i])];
-                                           }
-                                           return out;
-                                         })
-                                   .vjp(
-                                       [](Pullback& p) {
-                                         const Dims& axes = p.attrs.as<OrderAttrs>().axes;
-                                         Dims back = axes;
-                                         for (int i = 0; i < back.size(); ++i) back[static_cast<int>(axes[i])] = i;
-                                         p.gin[0] = permute(p.g, back);
-                                       },
-                                       kReadsNone);
+constexpr Primitive kPermute =
+    primitive("transpose",
+              [](Inputs in, Attrs a) {
+                Layout out = view_of(in);
+                const Dims& axes = a.as<OrderAttrs>().axes;
+                for (int i = 0; i < axes.size(); ++i) {
+                  out.shape[i] = in[0].shape[static_cast<int>(axes[i])];
+                  out.strides[i] = in[0].strides[static_cast<int>(axes[i])];
+                }
+                return out;
+              })
+        .vjp(
+            [](Pullback& p) {
+              const Dims& axes = p.attrs.as<OrderAttrs>().axes;
+              Dims back = axes;
+              for (int i = 0; i < back.size(); ++i) back[static_cast<int>(axes[i])] = i;
+              p.gin[0] = permute(p.g, back);
+            },
+            kReadsNone)
+        .batch([](const BatchedCall& b) {
+          return Vars{permute(b[0], with_first(0, after_first(b.attrs.as<OrderAttrs>().axes)))};
+        });
 
-constexpr Primitive kBroadcast = primitive("broadcast_to", [](Inputs in, Attrs a) {
-                                   Layout out = view_of(in);
-                                   out.shape = a.as<ShapeAttrs>().shape;
-                                   out.strides = broadcast_strides(in[0].shape, in[0].strides, out.shape);
-                                   return out;
-                                 }).vjp([](Pullback& p) { p.gin[0] = p.g; }, kReadsNone);
+constexpr Primitive kBroadcast = primitive("broadcast_to",
+                                           [](Inputs in, Attrs a) {
+                                             Layout out = view_of(in);
+                                             out.shape = a.as<ShapeAttrs>().shape;
+                                             out.strides = broadcast_strides(in[0].shape, in[0].strides, out.shape);
+                                             return out;
+                                           })
+                                     .vjp([](Pullback& p) { p.gin[0] = p.g; }, kReadsNone)
+                                     .batch([](const BatchedCall& b) {
+                                       const Dims& to = b.attrs.as<ShapeAttrs>().shape;
+                                       Dims shape = {b.size};
+                                       const Dims one = shape_of(b, 0);
+                                       for (int i = one.size(); i < to.size(); ++i) shape.push_back(1);
+                                       for (int64_t n : one) shape.push_back(n);
+                                       return Vars{broadcast_to(reshape(b[0], shape), with_first(b.size, to))};
+                                     });
 
 struct PartAttrs {  // of a slice
   Dims starts, lengths, steps;
@@ -120,6 +139,11 @@ constexpr Primitive kUnslice =  // zeros with the input placed at `starts`, `ste
               p.gin[0] = slice(p.g, a.starts, p.in_shape[0], a.steps);
             },
             kReadsNone)
+        .batch([](const BatchedCall& b) {
+          const PlaceAttrs& a = b.attrs.as<PlaceAttrs>();
+          return Vars{apply(b.primitive, {b[0]},
+                            PlaceAttrs{with_first(b.size, a.shape), with_first(0, a.starts), with_first(1, a.steps)})};
+        })
         .run([](Inputs in, const Array& out, Attrs a) {
           fill_zero(out);
           cast(in[0], out.view(place_of(in[0], out, a)));
@@ -194,6 +218,7 @@ std::function<void()> add_in_turn(Inputs in, const Array& out, Attrs a) {
 constexpr Primitive kUnslices =  // the sum of several
     primitive("unslice", infer_unslice)
         .no_derivative()
+        .only_in_plans()
         .prepared([](Inputs in, const Array& out, Attrs a) -> std::function<void()> {
           if (!nowhere_common(in, a)) return add_in_turn(in, out, a);
           std::vector<std::function<void()>> parts;
@@ -222,87 +247,11 @@ constexpr Primitive kSlice =
               const PartAttrs& part = p.attrs.as<PartAttrs>();
               p.gin[0] = apply(kUnslice, {&p.g}, PlaceAttrs{p.in_shape[0], part.starts, part.steps});
             },
-            kReadsNone);
-
-// ----- gather, scatter, join -----
-
-struct AxisAttrs {
-  int64_t axis;
-  FL_FIELDS(axis);
-};
-struct ScatterAttrs {
-  int64_t axis, length;  // of the axis
-  FL_FIELDS(axis, length);
-};
-int axis_of(Attrs a) { return static_cast<int>(a.as<AxisAttrs>().axis); }
-
-Layout gathered(const Dims& shape, DType dtype, int64_t axis, int64_t length) {
-  Layout out{dtype, shape, -1, 0, {}};
-  out.shape[static_cast<int>(axis)] = length;
-  return out;
-}
-
-extern const Primitive kScatterAdd;
-constexpr Primitive kTake =
-    primitive("take", [](Inputs in, Attrs a) { return gathered(in[0].shape, in[0].dtype, axis_of(a), in[1].shape[0]); })
-        .vjp(
-            [](Pullback& p) {
-              if (!p.wants(0)) return;
-              const int axis = axis_of(p.attrs);
-              p.gin[0] = apply(kScatterAdd, {&p.g, &p.in[1]}, ScatterAttrs{axis, p.in_shape[0][axis]});
-            },
-            kReadsB)
-        .run([](Inputs in, const Array& out, Attrs a) {
-          check_indices(in[1], in[0].shape[axis_of(a)], "take");
-          take(in[0], in[1], axis_of(a), out);
+            kReadsNone)
+        .batch([](const BatchedCall& b) {
+          const PartAttrs& a = b.attrs.as<PartAttrs>();
+          return Vars{slice(b[0], with_first(0, a.starts), with_first(b.size, a.lengths), with_first(1, a.steps))};
         });
-constexpr Primitive kScatterAdd =
-    primitive("scatter_add",
-              [](Inputs in, Attrs a) {
-                const ScatterAttrs& s = a.as<ScatterAttrs>();
-                return gathered(in[0].shape, in[0].dtype, s.axis, s.length);
-              })
-        .vjp(
-            [](Pullback& p) {
-              if (p.wants(0)) p.gin[0] = apply(kTake, {&p.g, &p.in[1]}, AxisAttrs{p.attrs.as<ScatterAttrs>().axis});
-            },
-            kReadsB)
-        .run([](Inputs in, const Array& out, Attrs a) {
-          scatter_add(in[0], in[1], static_cast<int>(a.as<ScatterAttrs>().axis), out);
-        });
-
-Layout joined(Inputs in, Attrs a) {
-  const int axis = axis_of(a);
-  int64_t length = 0;
-  for (int i = 0; i < in.count; ++i) {
-    Dims other = in[i].shape;
-    if (other.size() == in[0].ndim()) other[axis] = in[0].shape[axis];
-    if (other != in[0].shape)
-      throw ShapeError("[concatenate] shapes differ outside of axis " + std::to_string(axis) + ": " +
-                       to_string(in[0].shape) + " and " + to_string(in[i].shape));
-    length += in[i].shape[axis];
-  }
-  return gathered(in[0].shape, in[0].dtype, axis, length);
-}
-
-void pull_joined(Pullback& p) {
-  const int axis = axis_of(p.attrs);
-  const int n = p.g.shape().size();
-  Dims starts = Dims::filled(n, 0);
-  const int64_t total = p.g.shape()[axis];
-  for (int i = 0; starts[axis] < total; ++i) {
-    const Dims& part = p.in_shape[i];
-    if (p.wants(i)) p.gin[i] = slice(p.g, starts, part, Dims::filled(n, 1));
-    starts[axis] += part[axis];
-  }
-}
-
-constexpr Primitive kConcatenate =
-    primitive("concatenate", joined).vjp(pull_joined, kReadsNone).run([](Inputs in, const Array& out, Attrs a) {
-      std::vector<Array> parts;
-      for (int i = 0; i < in.count; ++i) parts.push_back(in[i]);
-      concatenate(parts.data(), in.count, axis_of(a), out);
-    });
 
 }  // namespace
 
@@ -338,17 +287,6 @@ Var broadcast_to(const Var& x, const Dims& shape) {
 
 Var slice(const Var& x, const Dims& starts, const Dims& lengths, const Dims& steps) {
   return apply(kSlice, {&x}, PartAttrs{starts, lengths, steps});
-}
-
-Var take(const Var& x, const Var& indices, int axis) { return apply(kTake, {&x, &indices}, AxisAttrs{axis}); }
-
-Var concatenate(const Vars& inputs, int axis) {
-  if (inputs.empty()) throw ShapeError("[concatenate] needs at least one array");
-  DType dtype = inputs[0].dtype();
-  for (const Var& x : inputs) dtype = promote(dtype, x.dtype());
-  Vars same_dtype;
-  for (const Var& x : inputs) same_dtype.push_back(to(x, dtype));
-  return apply(kConcatenate, same_dtype.data(), static_cast<int>(same_dtype.size()), AxisAttrs{axis});
 }
 
 namespace {

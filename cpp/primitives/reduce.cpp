@@ -1,6 +1,7 @@
 // The primitives that reduce axes.
 #include "ops/reduce.h"
 
+#include "primitives/batch.h"
 #include "primitives/promotion.h"
 
 namespace fallline {
@@ -47,11 +48,18 @@ Var restored(const Var& y, const Dims& axes, const Dims& in_shape) {
   return reshape(y, shape);
 }
 
+// Reduces the same axes of all examples.
+Vars batch_reduced(const BatchedCall& b) {
+  const ReduceAttrs& one = b.attrs.as<ReduceAttrs>();
+  return {apply(b.primitive, {b[0]}, ReduceAttrs{after_first(one.axes), one.keepdims})};
+}
+
 constexpr Primitive kSum =
     primitive("sum", reduced_sum)
         .vjp(
             [](Pullback& p) { p.gin[0] = broadcast_to(restored(p.g, axes_of(p.attrs), p.in_shape[0]), p.in_shape[0]); },
             kReadsNone)
+        .batch(batch_reduced)
         .run(eval_reduce<ReduceOp::kSum>)
         .prepared(prepare_reduce<ReduceOp::kSum>);
 
@@ -62,10 +70,14 @@ void pull_extreme(Pullback& p) {
   const Var share = restored(p.g, axes_of(p.attrs), shape) / sum(chosen, axes_of(p.attrs), true);
   p.gin[0] = chosen * share;
 }
-constexpr Primitive kMax =
-    primitive("max", reduced_same).vjp(pull_extreme, kReadsX | kReadsY).run(eval_reduce<ReduceOp::kMax>);
-constexpr Primitive kMin =
-    primitive("min", reduced_same).vjp(pull_extreme, kReadsX | kReadsY).run(eval_reduce<ReduceOp::kMin>);
+constexpr Primitive kMax = primitive("max", reduced_same)
+                               .vjp(pull_extreme, kReadsX | kReadsY)
+                               .batch(batch_reduced)
+                               .run(eval_reduce<ReduceOp::kMax>);
+constexpr Primitive kMin = primitive("min", reduced_same)
+                               .vjp(pull_extreme, kReadsX | kReadsY)
+                               .batch(batch_reduced)
+                               .run(eval_reduce<ReduceOp::kMin>);
 constexpr Primitive kLogsumexp = primitive("logsumexp", reduced_same)
                                      .vjp(
                                          [](Pullback& p) {
@@ -74,9 +86,12 @@ constexpr Primitive kLogsumexp = primitive("logsumexp", reduced_same)
                                                       exp(p.in[0] - restored(p.out, axes_of(p.attrs), shape));
                                          },
                                          kReadsX | kReadsY)
+                                     .batch(batch_reduced)
                                      .run(eval_reduce<ReduceOp::kLogsumexp>);
-constexpr Primitive kArgmax = primitive("argmax", reduced_index).constant().run(eval_reduce<ReduceOp::kArgmax>);
-constexpr Primitive kArgmin = primitive("argmin", reduced_index).constant().run(eval_reduce<ReduceOp::kArgmin>);
+constexpr Primitive kArgmax =
+    primitive("argmax", reduced_index).constant().batch(batch_reduced).run(eval_reduce<ReduceOp::kArgmax>);
+constexpr Primitive kArgmin =
+    primitive("argmin", reduced_index).constant().batch(batch_reduced).run(eval_reduce<ReduceOp::kArgmin>);
 
 void check_not_empty(const Var& x, const Dims& axes, const char* op) {
   for (int64_t axis : axes)

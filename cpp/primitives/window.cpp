@@ -2,6 +2,7 @@
 // from the image on the way back, and has no derivative of its own.
 #include "ops/window.h"
 
+#include "primitives/batch.h"
 #include "primitives/promotion.h"
 #include "ops/conv.h"
 
@@ -34,13 +35,15 @@ Layout images_layout(Inputs in, Attrs attrs) {
 // ----- the largest of relu(x): what plans make of the two, for sums of what overlaps would have another order -----
 
 constexpr Primitive kReluMaxPool =
-    primitive("relu_max_pool2d", windows_layout).no_derivative().run([](Inputs in, const Array& out, Attrs a) {
-      relu_max_pool2d(in[0], window_of(a), out);
-    });
+    primitive("relu_max_pool2d", windows_layout)
+        .no_derivative()
+        .only_in_plans()
+        .run([](Inputs in, const Array& out, Attrs a) { relu_max_pool2d(in[0], window_of(a), out); });
 constexpr Primitive kReluMaxPoolInput =  // g, x
-    primitive("relu_max_pool2d_input", images_layout).no_derivative().run([](Inputs in, const Array& out, Attrs a) {
-      relu_max_pool2d_input(in[0], in[1], window_of(a), out);
-    });
+    primitive("relu_max_pool2d_input", images_layout)
+        .no_derivative()
+        .only_in_plans()
+        .run([](Inputs in, const Array& out, Attrs a) { relu_max_pool2d_input(in[0], in[1], window_of(a), out); });
 
 // ----- the largest -----
 
@@ -52,6 +55,7 @@ constexpr Primitive kMaxPoolInput =  // g, x: the gradient of the largest by x
               if (p.wants(0)) p.gin[0] = apply(kMaxPoolPick, {p.g, p.in[1]}, p.attrs);
             },
             kReadsB)
+        .batch(batch_rows)
         .run([](Inputs in, const Array& out, Attrs a) { max_pool2d_input(in[0], in[1], window_of(a), out); })
         .takes(Role::kRelu, kReluMaxPoolInput, windows_lie_apart);
 
@@ -62,6 +66,7 @@ constexpr Primitive kMaxPoolPick =  // v, x: v where x is the largest
               if (p.wants(0)) p.gin[0] = apply(kMaxPoolInput, {p.g, p.in[1]}, p.attrs);
             },
             kReadsB)
+        .batch(batch_rows)
         .run([](Inputs in, const Array& out, Attrs a) { max_pool2d_pick(in[0], in[1], window_of(a), out); });
 
 constexpr Primitive kMaxPool =
@@ -71,6 +76,7 @@ constexpr Primitive kMaxPool =
               p.gin[0] = apply(kMaxPoolInput, {p.g, p.in[0]}, p.attrs);
             },
             kReadsA)
+        .batch(batch_rows)
         .run([](Inputs in, const Array& out, Attrs a) { max_pool2d(in[0], window_of(a), out); })
         .takes(Role::kRelu, kReluMaxPool, windows_lie_apart);
 
@@ -80,11 +86,13 @@ extern const Primitive kAvgPool;
 constexpr Primitive kAvgPoolInput =
     primitive("avg_pool2d_input", images_layout)
         .vjp([](Pullback& p) { p.gin[0] = apply(kAvgPool, {p.g}, p.attrs); }, kReadsNone)
+        .batch(batch_rows)
         .run([](Inputs in, const Array& out, Attrs a) { avg_pool2d_input(in[0], window_of(a), out); });
 
 constexpr Primitive kAvgPool =
     primitive("avg_pool2d", windows_layout)
         .vjp([](Pullback& p) { p.gin[0] = apply(kAvgPoolInput, {p.g}, p.attrs); }, kReadsNone)
+        .batch(batch_rows)
         .run([](Inputs in, const Array& out, Attrs a) { avg_pool2d(in[0], window_of(a), out); });
 
 Var pool(const Primitive& primitive, const Var& object, const Dims& size, const Dims& stride, const Dims& padding) {

@@ -44,6 +44,19 @@ inline bool reads(uint32_t keeps, int input) { return keeps == kReadsAll || (inp
 
 struct Primitive;
 
+// One call made for many examples at once. Inputs that are `batched` (at least one) have the examples along a new first
+// axis; so have the results.
+struct BatchedCall {
+  const Primitive& primitive;
+  const Vars& in;
+  const std::vector<bool>& batched;
+  Attrs attrs;
+  int64_t size;  // how many examples
+  int count() const { return static_cast<int>(in.size()); }
+  const Var& operator[](int i) const { return in[static_cast<size_t>(i)]; }
+  bool has(int i) const { return batched[static_cast<size_t>(i)]; }
+};
+
 // What a row is to its neighbours in a plan: by this, never by a name, plans find steps that one kernel can do at once.
 enum class Role { kNone, kAdd, kNegative, kRelu, kReluGrad };  // the last: g, y, y
 
@@ -64,8 +77,10 @@ struct Paired {
   const Primitive* row = nullptr;
 };
 
-// A row. It is written as a chain that begins with `primitive(name, shape)` and first says its derivative:
-//   constexpr Primitive kSine = primitive("sin", like_first).vjp(pull_sine, kReadsA).run(eval_sine);
+// A row. It is written as a chain that begins with `primitive(name, shape)` and first says its derivative, then its
+// batching rule (primitives/batch.h has the usual ones):
+//   constexpr Primitive kSine =
+//       primitive("sin", like_first).vjp(pull_sine, kReadsA).batch(batch_elementwise).run(eval_sine);
 // A row that is never run makes nothing but views.
 using Layouts = std::vector<Layout>;
 
@@ -76,6 +91,7 @@ struct Primitive {
   using Prepare = std::function<void()> (*)(Inputs in, const Array& out, Attrs attrs);
   using Shapes = Layouts (*)(Inputs in, Attrs attrs);
   using EvalAll = void (*)(Inputs in, Inputs out, Attrs attrs);
+  using Batching = Vars (*)(const BatchedCall& b);  // in recorded functions
   using Flat = ElementwiseKernel (*)(DType dtype);
   using Tiles = void (*)(Inputs in, const TileReader& reader);
   enum class Derivative { kVjp, kZero, kNone };
@@ -90,6 +106,7 @@ struct Primitive {
   Derivative derivative;
   Vjp pull;
   uint32_t keeps;
+  Batching batch = nullptr;  // null: of a row that only plans put in
   Eval eval = nullptr;
 
   Flat flat = nullptr;
@@ -178,22 +195,35 @@ struct Primitive {
   }
 };
 
+// A row that has not said yet how many calls of it become one: it must.
+struct Unbatched {
+  Primitive row;
+
+  constexpr Primitive batch(Primitive::Batching f) const {
+    Primitive out = row;
+    out.batch = f;
+    return out;
+  }
+  // Passes of a plan put it in the place of others: nobody records it.
+  constexpr Primitive only_in_plans() const { return row; }
+};
+
 // A row that has not said its derivative yet: it must.
 struct Underived {
   const char* name;
   Primitive::Shape shape;
   Primitive::Shapes shapes = nullptr;
 
-  constexpr Primitive vjp(Primitive::Vjp pull, uint32_t keeps) const {
-    return {name, shape, shapes, Primitive::Derivative::kVjp, pull, keeps};
+  constexpr Unbatched vjp(Primitive::Vjp pull, uint32_t keeps) const {
+    return {{name, shape, shapes, Primitive::Derivative::kVjp, pull, keeps}};
   }
   // Zero wherever there is one: nothing is recorded.
-  constexpr Primitive constant() const {
-    return {name, shape, shapes, Primitive::Derivative::kZero, nullptr, kReadsNone};
+  constexpr Unbatched constant() const {
+    return {{name, shape, shapes, Primitive::Derivative::kZero, nullptr, kReadsNone}};
   }
   // There is one that nobody has written: who asks for it gets an error that names the row.
-  constexpr Primitive no_derivative() const {
-    return {name, shape, shapes, Primitive::Derivative::kNone, nullptr, kReadsNone};
+  constexpr Unbatched no_derivative() const {
+    return {{name, shape, shapes, Primitive::Derivative::kNone, nullptr, kReadsNone}};
   }
 };
 constexpr Underived primitive(const char* name, Primitive::Shape shape) { return {name, shape}; }
@@ -226,6 +256,13 @@ inline Var apply(const Primitive& primitive, std::initializer_list<Var> inputs, 
 
 // The same for rows with several outputs.
 Vars apply_all(const Primitive& primitive, const Vars& inputs, Attrs attrs);
+// The same for either kind.
+inline Vars apply_any(const Primitive& primitive, const Vars& inputs, Attrs attrs) {
+  if (primitive.shapes) return apply_all(primitive, inputs, attrs);
+  return {apply(primitive, inputs.data(), static_cast<int>(inputs.size()), attrs)};
+}
+// Many calls of a row as one, by its batching rule; of one where no input is batched.
+Vars apply_batched(const BatchedCall& b);
 
 }  // namespace fallline
 

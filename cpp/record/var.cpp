@@ -1,6 +1,7 @@
 // How are calls run and remembered?
 #include "record/var.h"
 
+#include <algorithm>
 #include <atomic>
 #include <iterator>
 
@@ -196,6 +197,14 @@ Vars apply_all(const Primitive& primitive, const Vars& in, Attrs given) {
   return with_past(primitive, attrs, std::move(out), node, value);
 }
 
+Vars apply_batched(const BatchedCall& b) {
+  if (std::none_of(b.batched.begin(), b.batched.end(), [](bool batched) { return batched; }))
+    return apply_any(b.primitive, b.in, b.attrs);
+  if (!b.primitive.batch)
+    throw TraceError("[vmap] " + std::string(b.primitive.name) + " has no batching rule; give the row one");
+  return b.primitive.batch(b);
+}
+
 Var detach(const Var& x) { return x.tracked() || x.weak() ? Var(x.array(), nullptr, x.value()) : x; }
 
 namespace {
@@ -205,7 +214,9 @@ Layout same(Inputs in, Attrs) {
   return layout;
 }
 void pass(Pullback& p) { p.gin[0] = p.g; }
-constexpr Primitive kIdentity = primitive("identity", same).vjp(pass, kReadsNone);
+constexpr Primitive kIdentity = primitive("identity", same).vjp(pass, kReadsNone).batch([](const BatchedCall& b) {
+  return Vars{apply(b.primitive, {b[0]})};
+});
 }  // namespace
 
 Var start_record(const Var& x) {

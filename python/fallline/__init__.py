@@ -137,6 +137,7 @@ from fallline.transforms import (
     scan,
     value_and_grad,
     vjp,
+    vmap,
 )
 
 if TYPE_CHECKING:
@@ -294,6 +295,7 @@ __all__ = [
     "var",
     "vjp",
     "viz",
+    "vmap",
     "where",
     "zeros",
     "zeros_like",

@@ -264,3 +264,8 @@ def test_a_scan_that_does_not_fit_is_told() -> None:
         fl.scan(lambda c, x: c, np.zeros(2), length=2)
     carry, ys = fl.scan(lambda c, x: (c + x, c), 1.0, np.zeros((0,)))
     assert carry.item() == 1.0 and ys is None
+
+
+def test_a_traced_function_may_wrap_one_that_wraps_a_traced_function() -> None:
+    x = fl.asarray([1.0, 2.0])
+    assert fl.jit(fl.grad(fl.jit(lambda x: (x**2).sum())))(x).tolist() == [2.0, 4.0]

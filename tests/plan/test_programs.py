@@ -236,3 +236,21 @@ def test_a_scan_has_the_bits_of_the_loop(seed: int) -> None:
 
     gradient = fl.grad(total, argnums=tuple(range(len(inputs))))
     assert_same(fl.jit(lambda *a: gradient(*a))(*inputs), gradient(*inputs))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_batch_is_a_loop_over_its_examples(seed: int) -> None:
+    f, inputs = program(seed, 10)
+    rng = np.random.default_rng(seed + 2000)
+    mapped = [True, *(bool(rng.random() < 0.6) for _ in inputs[1:])]
+    given = [
+        fl.asarray(rng.normal(size=(3, *x.shape)).astype(np.float32)) if many else x
+        for x, many in zip(inputs, mapped, strict=True)
+    ]
+    at_once = fl.vmap(lambda *a: tuple(f(*a)), in_axes=tuple(0 if many else None for many in mapped))
+    each = [f(*(x[i] if many else x for x, many in zip(given, mapped, strict=True))) for i in range(3)]
+    expected = [np.stack([np.asarray(y) for y in column]) for column in zip(*each, strict=True)]
+    planned = fl.jit(at_once)(*given)
+    for found, same, wanted in zip(at_once(*given), planned, expected, strict=True):
+        np.testing.assert_allclose(np.asarray(found), wanted, rtol=2e-4, atol=2e-4)
+        np.testing.assert_array_equal(np.asarray(same), np.asarray(found))

@@ -7,6 +7,7 @@ from fallline.transforms._jacobian import hessian, jacobian
 from fallline.transforms._jit import Plan, jit
 from fallline.transforms._linear import gnvp, hvp, jvp, linearize, vjp
 from fallline.transforms._scan import scan
+from fallline.transforms._vmap import vmap
 
 __all__ = [
     "Plan",
@@ -24,6 +25,7 @@ __all__ = [
     "scan",
     "value_and_grad",
     "vjp",
+    "vmap",
 ]
 
 __getattr__, __dir__ = module_names(__name__)

@@ -67,8 +67,9 @@ class Jit(TraceCache):
     """A traced function; see `jit`."""
 
     def __init__(self, f: Callable[..., Any], strict: bool = False, donate: int | Sequence[int] = ()) -> None:
+        if callable(f):
+            update_wrapper(self, f)  # before ours are set: f may bear the attributes of another Jit that it wraps
         super().__init__(f, "jit", strict)
-        update_wrapper(self, f)
         try:
             self._donated = tuple(map(index, donate if isinstance(donate, Iterable) else (donate,)))
         except TypeError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from operator import getitem, is_
 from typing import Any
@@ -15,7 +15,7 @@ from fallline._arguments import without_ours
 from fallline._array import Array
 from fallline._tree import MODULE, kind_of
 
-__all__ = ["ARRAYS", "PLAIN", "TraceCache", "arrays_of", "describe"]
+__all__ = ["ARRAYS", "PLAIN", "TraceCache", "any_recorded", "arrays_of", "describe"]
 
 # Tuples, for the time of a call goes into these checks.
 ARRAYS, PLAIN = (Array, np.ndarray, np.generic), (bool, int, float)
@@ -60,6 +60,11 @@ def arrays_of(tree: Any) -> list[Any]:
     found: list[Any] = []
     describe(tree, [], found, [])
     return found
+
+
+def any_recorded(arrays: Iterable[Any]) -> bool:
+    """Return whether derivatives pass through one of them."""
+    return any(isinstance(a, Array) and a._tracked for a in arrays)
 
 
 class TraceCache:

@@ -9,9 +9,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from fallline import _core, _ops
-from fallline._array import Array, asarray
+from fallline._array import asarray
 from fallline._tree import replace
-from fallline.transforms._key import PLAIN, TraceCache, arrays_of
+from fallline.transforms._key import PLAIN, TraceCache, any_recorded, arrays_of
 from fallline.transforms._trace import Entry, fill, keyless, trace
 
 __all__ = ["ValueNeeded", "scan"]
@@ -67,10 +67,10 @@ def scan(f: Callable[..., Any], carry: Any, xs: Any = None, length: int | None =
         return carry, None
     given = [*arrays_of(carry), *rows]
     args, body = (carry, fill(xs, iter([row[0] for row in rows]))), _loop_of(f)
-    recorded = _core.is_recording() and _any_recorded(given)
+    recorded = _core.is_recording() and any_recorded(given)
     try:
         entry, _ = body._entry(args, {}, recorded)
-        if not recorded and _core.is_recording() and _any_recorded(entry.closed):  # known only now
+        if not recorded and _core.is_recording() and any_recorded(entry.closed):  # known only now
             entry, _ = body._entry(args, {}, True)
     except ValueNeeded:
         if _core.is_tracing():
@@ -127,10 +127,6 @@ def _written_out(f: Callable[..., Any], carry: Any, xs: Any, rows: list[Any], co
         columns.append([asarray(a) for a in arrays_of(y)])
     joined = [_ops.stack(list(column)) for column in zip(*columns, strict=True)]
     return carry, fill(gathered[0], iter(joined))
-
-
-def _any_recorded(arrays: list[Any]) -> bool:
-    return any(isinstance(a, Array) and a._tracked for a in arrays)
 
 
 def _check_carry(result: Any, before: list[Any]) -> None:
