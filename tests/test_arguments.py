@@ -238,7 +238,7 @@ def test_our_frames_are_left_out_of_tracebacks(monkeypatch: pytest.MonkeyPatch) 
 def test_an_error_that_nobody_foresaw_keeps_every_frame(monkeypatch: pytest.MonkeyPatch) -> None:
     from fallline.train import _evaluate
 
-    monkeypatch.setattr(_evaluate, "measured", None)  # a fault of our own
+    monkeypatch.setattr(_evaluate, "Evaluation", None)  # a fault of our own
     with pytest.raises(TypeError) as raised:
         fl.evaluate(net(), X, Y, loss="mse")
     assert traceback.extract_tb(raised.value.__traceback__)[-1].filename.endswith("_evaluate.py")

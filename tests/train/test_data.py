@@ -186,7 +186,7 @@ def test_evaluate_gives_means_over_samples(batch: int) -> None:
 
 
 def test_accuracy_reads_labels_shares_and_signs() -> None:
-    from fallline.train._metrics import accuracy
+    from fallline.train.metrics import accuracy
 
     out = np.array([[2.0, 1.0], [0.0, 1.0], [3.0, 5.0]])
     assert float(accuracy(out, [0, 1, 0])) == pytest.approx(2 / 3)

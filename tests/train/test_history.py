@@ -52,11 +52,12 @@ def test_the_history_has_one_value_per_epoch_of_everything_asked_for() -> None:
     assert "5 epochs" in repr(history)
 
 
-def test_an_epochs_value_is_the_mean_of_its_steps() -> None:
+def test_an_epochs_value_is_the_mean_of_its_steps_and_of_metrics_that_of_its_samples() -> None:
     history = fit(network(), epochs=3, metrics=["accuracy"], record_steps=True)
-    for name in ("loss", "accuracy", "grad_norm"):
+    for name, counts in {"loss": [1] * 4, "grad_norm": [1] * 4, "accuracy": [32, 32, 32, 4]}.items():
         assert history.steps[name].shape == (12,)
-        np.testing.assert_allclose(history.steps[name].reshape(3, 4).mean(1), history[name])
+        means = np.average(history.steps[name].reshape(3, 4), axis=1, weights=counts)
+        np.testing.assert_allclose(means, history[name])
 
 
 def test_no_epochs_give_an_empty_history_and_change_nothing() -> None:

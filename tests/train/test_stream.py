@@ -10,6 +10,7 @@ import pytest
 import fallline as fl
 from fallline.testing import use_target
 from fallline.train._steps import Task, training_plan
+from fallline.train.metrics._meter import Meter
 
 ROWS, IN, OUT = 40, 1100, 1003  # 1.1 million weights; edges in every direction
 
@@ -29,7 +30,7 @@ def model(dtype: Any, width: int = IN) -> fl.nn.Module:
 def arena_bytes(stream: bool, width: int = IN) -> int:
     x, y = data(np.float32)
     x = x[:, :width].copy()
-    task = Task(model(np.float32, width), fl.nn.losses.get("mse"), {})
+    task = Task(model(np.float32, width), fl.nn.losses.get("mse"), Meter())
     text = str(training_plan(task, ROWS, fl.asarray(x), fl.asarray(y), None, stream=stream).plan)
     return int(text.split("arena ")[1].split()[0])
 

@@ -1,7 +1,7 @@
 """Training: fit, predict, evaluate, and files of models."""
 
 from fallline._hints import module_names
-from fallline.train import callbacks
+from fallline.train import callbacks, metrics
 from fallline.train._batches import BatchSizeSchedule, scale_learning_rate
 from fallline.train._evaluate import evaluate, predict
 from fallline.train._files import load, save
@@ -11,17 +11,20 @@ from fallline.train._plan import plan
 from fallline.train._predictor import Predictor
 from fallline.train._run import Run
 from fallline.train._statistics import update_running_statistics
+from fallline.train.metrics._metric import Metric
 
 __all__ = [
     "BatchSizeSchedule",
     "DivergedError",
     "History",
+    "Metric",
     "Predictor",
     "Run",
     "callbacks",
     "evaluate",
     "fit",
     "load",
+    "metrics",
     "plan",
     "predict",
     "save",

@@ -11,13 +11,16 @@ from fallline import _core
 from fallline._arguments import takes
 from fallline._array import Array
 from fallline.nn import Module, losses
-from fallline.train import _kinds, _metrics
+from fallline.train import _kinds
 from fallline.train._batches import batch_of
 from fallline.train._data import as_rows, check_rows
 from fallline.train._predictor import Predictor
 from fallline.train._steps import Task, check_targets, evaluation_plan, output_layout, prediction_plan
+from fallline.train.metrics import _meter
+from fallline.train.metrics._meter import Meter
+from fallline.train.metrics._metric import Metric
 
-__all__ = ["evaluate", "measured", "predict"]
+__all__ = ["Evaluation", "evaluate", "predict"]
 
 
 @takes(**_kinds.PREDICT)
@@ -63,37 +66,88 @@ def evaluate(
     y: Any,
     *,
     loss: str | Callable[..., Any],
-    metrics: Sequence[str | Callable[..., Any]] = (),
+    metrics: Sequence[str | Metric | Callable[..., Any]] = (),
+    sample_weight: Any = None,
     batch_size: int | str = 1024,
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """Return the loss and the metrics over all samples, in evaluation mode.
 
-    Parameters are as for `fit`. The values are means over samples.
+    Parameters
+    ----------
+    model, x, y, loss
+        As for `fit`.
+    metrics
+        Names of :mod:`fallline.train.metrics`, metrics with options, or functions of (outputs, targets).
+    sample_weight
+        (n,): what each sample counts, in the loss and the metrics.
+    batch_size
+        Samples computed together; the result does not depend on it, but for plain functions, which are averaged.
+
+    Returns
+    -------
+    dict
+        ``loss``, and each metric by its name.
+
+    Examples
+    --------
+    >>> import numpy as np, fallline as fl
+    >>> x, y = np.array([[-1.0], [2.0], [3.0]]), np.array([0, 0, 1])
+    >>> found = fl.evaluate(fl.nn.Identity(), x, y, loss="binary_cross_entropy", metrics=["accuracy", "recall", "auc"])
+    >>> found["recall"], found["auc"]
+    (1.0, 1.0)
     """
     xs, ys = as_rows("x", x, "evaluate"), as_rows("y", y, "evaluate")
-    check_rows({"x": xs, "y": ys}, "evaluate")
-    task = Task(model, losses.get(loss), _metrics.get(metrics))
+    weight = None if sample_weight is None else as_rows("sample_weight", sample_weight, "evaluate")
+    check_rows({"x": xs, "y": ys, "sample_weight": weight}, "evaluate")
+    function = losses.get(loss)
+    task = Task(model, function, Meter(_meter.get(metrics, function, "evaluate")))
     check_targets(task, xs, ys)
-    return measured(task, xs, ys, batch_size)
+    return Evaluation(task, xs, ys, weight, batch_size).run()
 
 
-def measured(task: Task, x: Array, y: Array, batch_size: int | str = 1024) -> dict[str, float]:
-    """Return the loss and the metrics over all samples; every part of the model is then in its own mode again."""
-    with task.model.in_mode(training=False):
-        return _measured(task, x, y, batch_of(batch_size, x.shape[0]))
+class Evaluation:
+    """The loss and the metrics of a model over some samples, as often as they are asked for."""
 
+    def __init__(
+        self, task: Task, x: Array, y: Array, weight: Array | None = None, batch_size: int | str = 1024
+    ) -> None:
+        self.task, self.data = task, (x, y, weight)
+        self.samples = x.shape[0]
+        self.batch = batch_of(batch_size, self.samples)
+        self._read: list[Array] = []  # the arrays that the plans read
+        self._plans: dict[int, _core.BatchPlan] = {}
 
-def _measured(task: Task, x: Array, y: Array, batch: int) -> dict[str, float]:
-    n = x.shape[0]
-    names = ["loss", *task.metrics]
-    total = np.zeros(len(names))
-    plan = None
-    for start, size in _batches(n, batch):
-        if plan is None or size != batch:
-            plan = evaluation_plan(task, size, x, y)
-        plan.run(start, 0, 0)
-        total += size * np.array([plan.output(i).item() for i in range(len(names))])
-    return dict(zip(names, (total / n).tolist(), strict=True))
+    def run(self) -> dict[str, Any]:
+        """Return them as they are now; every part of the model is then in its own mode again."""
+        meter, (_, y, weight) = self.task.meter, self.data
+        total, count, outputs = 0.0, 0.0, list[Array]()
+        with self.task.model.in_mode(training=False):
+            self._forget_old()
+            for start, size in _batches(self.samples, self.batch):
+                plan = self._plan(size)
+                if start == 0:
+                    meter.start()
+                plan.run(start, 0, 0)
+                counts = size if weight is None else float(np.asarray(weight[start : start + size]).sum())
+                if counts:  # a batch that counts nothing has no mean
+                    total, count = total + counts * plan.values()[0], count + counts
+                    plan.write_buffers()
+                if meter.everything:
+                    outputs.append(plan.output(1))
+        everything = (_core.concatenate(outputs, 0), y, weight) if outputs else ()
+        return {"loss": total / count if count else float("nan"), **meter.finish(*everything)}
+
+    def _plan(self, size: int) -> _core.BatchPlan:
+        if size not in self._plans:
+            self._plans[size] = evaluation_plan(self.task, size, *self.data)
+        return self._plans[size]
+
+    def _forget_old(self) -> None:
+        """Forget plans that read arrays which the model no longer holds, such as averages that were made anew."""
+        now = list(self.task.model.state_dict().values())
+        if len(now) != len(self._read) or any(a is not b for a, b in zip(now, self._read, strict=True)):
+            self._plans.clear()
+        self._read = now
 
 
 def _batches(n: int, batch: int) -> list[tuple[int, int]]:

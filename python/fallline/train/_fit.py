@@ -10,7 +10,7 @@ import numpy as np
 from fallline import _core, optim
 from fallline._arguments import takes
 from fallline.nn import Module, losses
-from fallline.train import _kinds, _metrics, _validation
+from fallline.train import _kinds, _validation
 from fallline.train._batches import BatchSizeSchedule, Sizes
 from fallline.train._data import as_rows, check_finite, check_rows
 from fallline.train._history import History
@@ -18,6 +18,9 @@ from fallline.train._run import Data, Run
 from fallline.train._steps import Task, check_targets
 from fallline.train.callbacks import Callback, Progress
 from fallline.train.callbacks._protocol import as_callback
+from fallline.train.metrics import _meter
+from fallline.train.metrics._meter import Meter
+from fallline.train.metrics._metric import Metric
 
 __all__ = ["fit"]
 
@@ -33,7 +36,7 @@ def fit(
     batch_size: int | str | Callable[[int], float] | BatchSizeSchedule = 32,
     epochs: int = 1,
     validation: tuple[Any, Any] | None = None,
-    metrics: Sequence[str | Callable[..., Any]] = (),
+    metrics: Sequence[str | Metric | Callable[..., Any]] = (),
     callbacks: Sequence[Callback | Callable[..., Any]] = (),
     shuffle: bool = True,
     seed: int = 0,
@@ -67,7 +70,9 @@ def fit(
     validation
         (x, y) to evaluate on after each epoch: ``val_loss`` and so on.
     metrics
-        Names (``accuracy mse mae``) or functions of (outputs, targets).
+        Names of :mod:`fallline.train.metrics`, metrics with options, or functions of (outputs, targets). Each is
+        summed over the epoch as it runs; those that need all outputs at once, ``auc`` and ``average_precision``, are
+        of the validation alone.
     callbacks
         Those of ``fl.train.callbacks``, and functions of (epoch, history, model, optimizer), which are called after
         each epoch; a true result ends the training.
@@ -116,13 +121,14 @@ def fit(
     n = check_rows({"x": xs, "y": ys, "sample_weight": weight})
     sizes = Sizes(batch_size, callbacks, n)
     opt = optim.get(optimizer)
-    task = Task(model, losses.get(loss), _metrics.get(metrics))
+    function = losses.get(loss)
+    task = Task(model, function, Meter(_meter.get(metrics, function), per_step=record_steps))
     for name, array in {"x": xs, "y": ys, "sample_weight": weight}.items():
         if array is not None:
             check_finite(name, array)
     check_parameters(model)
     check_targets(task, xs, ys)
-    listeners: list[Callback] = [] if validation is None else [_validation.validation(task, validation)]
+    listeners: list[Callback] = _validation.validation(task, validation)
     listeners += [as_callback(given) for given in callbacks if not isinstance(given, BatchSizeSchedule)]
     if progress and not any(isinstance(listener, Progress) for listener in listeners):
         listeners.append(Progress())

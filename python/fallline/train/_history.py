@@ -11,7 +11,7 @@ import numpy as np
 __all__ = ["DivergedError", "History"]
 
 
-class History(Mapping[str, list[float]]):
+class History(Mapping[str, list[Any]]):
     """One value per epoch and quantity: ``history["loss"]``, ``history["val_accuracy"]``, ``history["grad_norm"]``.
 
     Attributes
@@ -23,11 +23,11 @@ class History(Mapping[str, list[float]]):
     """
 
     def __init__(self) -> None:
-        self._values: dict[str, list[float]] = {}
+        self._values: dict[str, list[Any]] = {}
         self.steps: dict[str, np.ndarray] = {}
         self.interrupted = False
 
-    def __getitem__(self, name: str) -> list[float]:
+    def __getitem__(self, name: str) -> list[Any]:
         return self._values[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -37,17 +37,23 @@ class History(Mapping[str, list[float]]):
         return len(self._values)
 
     @property
+    def curves(self) -> dict[str, list[float]]:
+        """Those of its values that are numbers; a confusion matrix is none."""
+        return {name: values for name, values in self._values.items() if not any(np.ndim(v) for v in values)}
+
+    @property
     def epochs(self) -> int:
         """How many epochs are whole."""
         return len(self._values.get("loss", []))
 
-    def put(self, epoch: int, values: Mapping[str, float]) -> None:
+    def put(self, epoch: int, values: Mapping[str, Any]) -> None:
         """Write the values of an epoch behind those before it; what stood there goes, a new name was NaN."""
-        for name, value in values.items():
+        for name, given in values.items():
+            value = float(given) if np.ndim(given) == 0 else np.array(given)
             if name in self._values:
-                self._values[name][epoch:] = [float(value)]
+                self._values[name][epoch:] = [value]
             else:
-                self._values[name] = [math.nan] * epoch + [float(value)]
+                self._values[name] = [math.nan] * epoch + [value]
 
     def put_steps(self, step: int, values: Mapping[str, np.ndarray]) -> None:
         """Write the values of an epoch's steps behind those before them; what stood there goes."""
@@ -62,7 +68,7 @@ class History(Mapping[str, list[float]]):
             raise ModuleNotFoundError("plotting needs matplotlib: pip install 'fallline[plot]'") from error
         if ax is None:
             _, ax = plt.subplots()
-        for name, values in self._values.items():
+        for name, values in self.curves.items():
             if name != "grad_norm":
                 ax.plot(range(1, len(values) + 1), values, label=name, marker="." if len(values) < 30 else None)
         ax.set_xlabel("epoch")
@@ -72,10 +78,10 @@ class History(Mapping[str, list[float]]):
     def _repr_html_(self) -> str:
         from fallline._html import of_history  # only in notebooks
 
-        return of_history(self)
+        return of_history(self.curves)
 
     def __repr__(self) -> str:
-        last = ", ".join(f"{name}={values[-1]:.4g}" for name, values in self._values.items())
+        last = ", ".join(f"{name}={values[-1]:.4g}" for name, values in self.curves.items())
         return f"History({self.epochs} epochs{': ' + last if last else ''})"
 
 

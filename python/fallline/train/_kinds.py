@@ -13,6 +13,7 @@ from fallline.optim import Optimizer
 from fallline.train._batches import BatchSizeSchedule
 from fallline.train._predictor import Predictor
 from fallline.train.callbacks._protocol import Callback
+from fallline.train.metrics._metric import Metric
 
 
 def _instance(*kinds: type) -> Any:
@@ -47,6 +48,10 @@ def _name_or_function(value: Any) -> Any:
     if isinstance(value, type) or _library(value) or not (isinstance(value, str) or callable(value)):
         raise TypeError
     return value
+
+
+def _metric(value: Any) -> Any:
+    return value if isinstance(value, Metric) else _name_or_function(value)
 
 
 def _loss_way_out(value: Any) -> str:
@@ -119,7 +124,7 @@ model = Kind("a fl.nn.Module", _instance(Module), _model_way_out)
 predictor = Kind("a fl.nn.Module or a fl.train.Predictor", _instance(Module, Predictor), _model_way_out)
 loss = Kind("the name of a loss or a function of (outputs, targets)", _name_or_function, _loss_way_out)
 metrics = listed(
-    Kind("the name of a metric or a function of (outputs, targets)", _name_or_function),
+    Kind("the name of a metric or a function of (outputs, targets)", _metric),
     "a list of names of metrics, or of functions",
 )
 optimizer = Kind("the name of an optimizer or an instance, such as fl.optim.Adam(1e-3)", _optimizer, _optimizer_way_out)

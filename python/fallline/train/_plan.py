@@ -9,11 +9,12 @@ import numpy as np
 
 from fallline._arguments import takes
 from fallline.nn import Module, losses
-from fallline.train import _kinds, _metrics
+from fallline.train import _kinds
 from fallline.train._batches import batch_of
 from fallline.train._data import as_rows, check_rows
 from fallline.train._fit import check_parameters
 from fallline.train._steps import Task, check_targets, model_dtype, training_plan
+from fallline.train.metrics import _meter
 from fallline.transforms import Plan
 
 __all__ = ["plan"]
@@ -57,7 +58,8 @@ def plan(
     """
     xs, ys = as_rows("x", x), as_rows("y", y)
     batch = batch_of(batch_size, check_rows({"x": xs, "y": ys}))
-    task = Task(model, losses.get(loss), _metrics.get(metrics))
+    function = losses.get(loss)
+    task = Task(model, function, _meter.Meter(_meter.get(metrics, function, "plan")))
     check_parameters(model)
     check_targets(task, xs, ys)
     with model.in_mode(training=True):

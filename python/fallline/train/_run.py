@@ -89,7 +89,7 @@ class Run:
         self.history = History()
         self.epoch = self.steps = 0
         self.resumed = self.finished = False
-        self._names = ["loss", *task.metrics, "grad_norm"]
+        self._names = ["loss", *task.meter.steps, "grad_norm"]
         self._listeners = [callback for callback in self.callbacks if hears_batches(callback)]
         self._trainer = cache(self._make_trainer)
         self._done = 0  # steps of finished epochs
@@ -132,6 +132,7 @@ class Run:
         good.take()
         order = _core.RandomOrder(_core.derive_key(self.seed, ORDER), place << 32, samples) if self.shuffle else None
         rows, record = _core.wrap(opt.hyper_rows(t, steps)), _core.wrap(np.empty((0, len(self._names))))
+        self.task.meter.start()
         trainer.start(samples, order, rows, t, _core.derive_key(self.seed, DROPOUT), self.max_norm, record)
         self._running = _Running(trainer, good, t, steps, self.epoch, self.step)
         try:
@@ -163,7 +164,7 @@ class Run:
             good.restore()
         elif trainer.done == steps or self._stopped:
             record = np.asarray(trainer.record)[: trainer.done]
-            values = dict(zip(self._names, record.mean(axis=0).tolist(), strict=True))
+            values = self._measured(record.mean(axis=0))
             self.history.put(epoch, dict.fromkeys(self.history, math.nan) | values)  # callbacks fill theirs in
             if self.record_steps:
                 self.history.put_steps(before, dict(zip(self._names, record.T.copy(), strict=True)))
@@ -176,12 +177,15 @@ class Run:
         return self._running.before + int(self._running.trainer.done) if self._running else self._done
 
     @property
-    def values(self) -> dict[str, float]:
-        """Loss, metrics and norm of the gradient of the last step of the epoch under way."""
+    def values(self) -> dict[str, Any]:
+        """Loss and norm of the gradient of the last step of the epoch under way, and its metrics so far."""
         if self._running is None or not self._running.trainer.done:
             return {}
-        row = np.asarray(self._running.trainer.record)[self._running.trainer.done - 1]
-        return dict(zip(self._names, row.tolist(), strict=True))
+        return self._measured(np.asarray(self._running.trainer.record)[self._running.trainer.done - 1])
+
+    def _measured(self, row: np.ndarray) -> dict[str, Any]:
+        """Return loss and norm of the gradient from a row of the record, and what the epoch has summed up."""
+        return {"loss": float(row[0]), **self.task.meter.finish(), "grad_norm": float(row[-1])}
 
     def evaluated(self) -> dict[str, Array]:
         """Return parameters and buffers as they are evaluated: the parameters are those that the optimizer averages."""

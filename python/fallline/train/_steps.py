@@ -8,8 +8,9 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from fallline import _core
-from fallline._array import Array, asarray
+from fallline._array import Array
 from fallline.nn import Module, losses
+from fallline.train.metrics._meter import Meter
 from fallline.transforms._trace import keyless, layout, trace
 
 SINGLE_AXIS = (
@@ -21,11 +22,11 @@ T = TypeVar("T")
 
 
 class Task(NamedTuple):
-    """What is computed for a batch: the model's outputs, the loss, and the metrics by name."""
+    """What is computed for a batch: the model's outputs, the loss, and what is measured."""
 
     model: Module
     loss: Callable[..., Any]
-    metrics: Mapping[str, Callable[[Any, Any], Any]]
+    meter: Meter
 
 
 def model_dtype(model: Module) -> np.dtype[Any]:
@@ -39,7 +40,9 @@ def model_dtype(model: Module) -> np.dtype[Any]:
 def training_plan(
     task: Task, batch: int, x: Array, y: Array, weight: Array | None, *, stream: bool = False
 ) -> _core.BatchPlan:
-    """Plan one training step: scalars (loss, metrics), the gradient of every parameter, new running statistics.
+    """Plan one training step: scalars (loss, metrics if each step's are asked for), the gradient of every parameter.
+
+    Behind them come the new values of running statistics and of the sums of metrics.
 
     With `stream`, gradients may go to the update rule tile by tile, without a memory of their own.
     """
@@ -49,7 +52,7 @@ def training_plan(
         output, loss = _loss(task, starts, bx, by, *weights)
         grads = _core.gradients([loss], [_core.ones(loss)], list(starts.values()))
         with _core.no_grad():
-            scalars = [_core.detach(loss), *_measured(task, _core.detach(output), by)]
+            scalars = [_core.detach(loss), *task.meter.add(_core.detach(output), by, *weights)]
         return scalars, grads
 
     return _plan(step, task, batch, x, [y] if weight is None else [y, weight], training=True, stream=stream)
@@ -71,7 +74,7 @@ def curvature_plan(
         return [_core.detach(loss)], products
 
     others = [y] if weight is None else [y, weight]
-    return _plan(step, task._replace(metrics={}), batch, x, others, training=True), vectors
+    return _plan(step, task._replace(meter=Meter()), batch, x, others, training=True), vectors
 
 
 def _loss(task: Task, starts: Mapping[str, Array], bx: Array, by: Array, *weights: Array) -> tuple[Array, Array]:
@@ -90,28 +93,18 @@ def _loss(task: Task, starts: Mapping[str, Array], bx: Array, by: Array, *weight
     return output, loss
 
 
-def evaluation_plan(task: Task, batch: int, x: Array, y: Array) -> _core.BatchPlan:
-    """Plan a forward pass that gives the loss and the metrics."""
+def evaluation_plan(task: Task, batch: int, x: Array, y: Array, weight: Array | None) -> _core.BatchPlan:
+    """Plan a forward pass that gives the loss and adds to the metrics; and the outputs, where a metric needs them."""
 
-    def step(bx: Array, by: Array) -> list[Array]:
+    def step(bx: Array, by: Array, *weights: Array) -> list[Array]:
         with _core.no_grad():
             output = task.model(bx)
             check_count(output, batch, "evaluate")
-            return [task.loss(output, by), *_measured(task, output, by)]
+            loss = task.loss(output, by, **({"sample_weight": weights[0]} if weights else {}))
+            task.meter.add(output, by, *weights)
+            return [loss, output] if task.meter.everything else [loss]
 
-    return _plan(step, task, batch, x, [y])
-
-
-def _measured(task: Task, output: Array, target: Array) -> list[Array]:
-    """Return the metrics of a batch, each a single number."""
-    found = []
-    for name, metric in task.metrics.items():
-        value = metric(output, target)
-        if not isinstance(value, Array | np.ndarray | np.generic | bool | int | float) or np.size(value) != 1:
-            got = f"shape {value.shape}" if hasattr(value, "shape") else type(value).__name__
-            raise _core.ShapeError(f"[fit] the metric {name!r} must return one number for a batch, got {got}")
-        found.append(asarray(value))
-    return found
+    return _plan(step, task._replace(meter=Meter()), batch, x, [y] if weight is None else [y, weight])
 
 
 def prediction_plan(model: Module, batch: int, x: Array) -> _core.BatchPlan:
@@ -123,7 +116,7 @@ def prediction_plan(model: Module, batch: int, x: Array) -> _core.BatchPlan:
         check_count(output, batch, "predict")
         return [output]
 
-    return _plan(step, Task(model, step, {}), batch, x, [])
+    return _plan(step, Task(model, step, Meter()), batch, x, [])
 
 
 def _plan(
@@ -143,7 +136,7 @@ def _plan(
         rows = [(x, x_dtype), *((o, dtype if o.dtype.kind == "f" else o.dtype) for o in others)]
         batches = [layout((batch, *array.shape[1:]), wanted) for array, wanted in rows]
         traced = trace(step, batches, {}, into=_core.trace if training else keyless(_core.trace))
-        scalars = 1 + len(task.metrics)
+        scalars = 1 + len(task.meter.steps)
         targets = list(enumerate(task.model.parameters().values(), scalars)) if stream else []
         graph, outputs = traced.native
         plan = _core.Plan(graph, outputs, targets)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from fallline._array import Array
 from fallline.train._data import as_rows, check_finite, check_rows
-from fallline.train._evaluate import measured
+from fallline.train._evaluate import Evaluation
 from fallline.train._steps import check_targets
 from fallline.train.callbacks._protocol import Callback
+from fallline.train.metrics._meter import Meter
 
 if TYPE_CHECKING:
     from fallline.train._run import Run
@@ -23,12 +24,12 @@ class Validation(Callback):
     """Write loss and metrics of other samples into the history, as ``val_loss`` and so on."""
 
     def __init__(self, task: Task, x: Array, y: Array) -> None:
-        self.task, self.x, self.y = task, x, y
+        self.evaluation = Evaluation(task._replace(meter=Meter(task.meter.metrics)), x, y)
 
     def epoch(self, run: Run) -> None:
         """Evaluate at the parameters at which the optimizer wants to be judged."""
         with averaged(run):
-            values = measured(self.task, self.x, self.y)
+            values = self.evaluation.run()
         run.history.put(run.epoch, {f"val_{name}": value for name, value in values.items()})
 
 
@@ -41,11 +42,18 @@ def averaged(run: Run) -> Iterator[None]:
         yield
 
 
-def validation(task: Task, given: Any) -> Validation:
-    """Return the callback for samples that were given as (x, y)."""
+def validation(task: Task, given: Any) -> list[Callback]:
+    """Return the callback for samples that were given as (x, y), or none for None."""
+    if given is None:
+        if task.meter.everything:
+            raise ValueError(
+                f"[fit] {', '.join(task.meter.everything)} needs all outputs of one model at once, which a training "
+                "epoch does not have: pass validation=(x, y), or ask fl.evaluate afterwards"
+            )
+        return []
     x, y = as_rows("validation x", given[0]), as_rows("validation y", given[1])
     check_rows({"validation x": x, "validation y": y})
     check_finite("validation x", x)
     check_finite("validation y", y)
     check_targets(task, x, y)
-    return Validation(task, x, y)
+    return [Validation(task, x, y)]

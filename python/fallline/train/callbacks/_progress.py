@@ -41,7 +41,7 @@ class Progress(Callback):
     def epoch(self, run: Run) -> None:
         """Show the values of the last epoch."""
         if self._bar is not None:
-            self._bar.set_postfix({name: f"{v[-1]:.4g}" for name, v in run.history.items()}, refresh=False)
+            self._bar.set_postfix({name: f"{v[-1]:.4g}" for name, v in run.history.curves.items()}, refresh=False)
             self._bar.update(run.step - self._bar.n)
 
     def end(self, run: Run) -> None:
