@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from fallline.data import Arrays, InputError, Table
-from fallline.data.encode import Category, Columns, Matrix, Number, fit_columns, from_description
+from fallline.data.encode import Category, Columns, Matrix, Number, from_description
+from fallline.data.kinds import fit_columns
 
 TABLE = Table(
     "t.csv",

@@ -88,11 +88,11 @@ def test_a_single_array_is_no_archive(tmp_path: Path) -> None:
 
 
 def test_files_that_are_not_there_or_not_ours(tmp_path: Path) -> None:
-    (tmp_path / "data.xlsx").write_bytes(b"PK")
+    (tmp_path / "data.doc").write_bytes(b"PK")
     for data, words in (
         (str(tmp_path), "is a folder"),
         (str(tmp_path / "none.csv"), "there is no file"),
-        (str(tmp_path / "data.xlsx"), "neither a .csv nor a .npz"),
+        (str(tmp_path / "data.doc"), "neither a .csv nor a .npz"),
         ("digit", "did you mean 'digits'"),
     ):
         with pytest.raises(InputError, match=words):

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from fallline.data import InputError
-from fallline.data.tables import as_numbers, is_number, read_csv
+from fallline.data.tables import as_numbers, is_number
+from fallline.data.text import read_csv
 
 
 def write(folder: Path, text: str) -> Path:
@@ -38,8 +39,6 @@ def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path: Path) -> None:
         ("", "empty"),
         ("a,b\n", "no rows"),
         ("1,2\n3,4\n", "must name the columns"),
-        ("a,a\n1,2\n", "'a' twice"),
-        ("a,\n1,2\n", "without a name"),
         ("a,b\n1,2\n3\n", "line 3 has 1 fields, the header 2"),
         ('a,b\n1,"2\n', "not a readable CSV"),
     ],

@@ -10,7 +10,7 @@ import pytest
 
 import fallline as fl
 from fallline.data import Table, prepare
-from fallline.data.encode import Matrix
+from fallline.data.matrix import Matrix
 from fallline.data.target import Classification
 from fallline.train import Predictor
 

@@ -17,7 +17,7 @@ from fallline._cli import places
 from fallline._cli.fit import measure
 from fallline._cli.report import plain_line, reason
 from fallline.data import Arrays, InputError, Table, load, path_of, raw, shown
-from fallline.data.encode import plural
+from fallline.data.errors import plural
 from fallline.data.tables import is_missing
 from fallline.data.target import Classification
 from fallline.train._predictor import Predictor

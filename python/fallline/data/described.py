@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Any, TypeVar
 
 Described = TypeVar("Described")
@@ -16,6 +16,7 @@ def _number(value: Any) -> bool:
 
 CHECKS: dict[str, Callable[[Any], bool]] = {
     "str": lambda value: isinstance(value, str),
+    "bool": lambda value: isinstance(value, bool),
     "int": lambda value: isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**31,
     "float": _number,
     "tuple[str, ...]": lambda value: isinstance(value, list) and all(isinstance(part, str) for part in value),
@@ -27,6 +28,8 @@ def rebuilt(kind: type[Described], description: Mapping[str, Any]) -> Described:
     """Make an object of a dataclass from what `asdict` gave; ValueError where a field is not of its type."""
     arguments = {}
     for field in fields(kind):  # type: ignore[arg-type]
+        if field.name not in description and field.default is not MISSING:
+            continue  # a file from before there was such a field
         value = description.get(field.name)
         if not CHECKS[str(field.type)](value):
             raise ValueError(f"a {kind.__name__} needs a {field.name} of the type {field.type}")

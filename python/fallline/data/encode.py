@@ -1,97 +1,243 @@
-"""How do inputs become numbers around zero?  Fitted on training rows only, and described in JSON for the model file."""
+"""How do the columns of a table become numbers around zero?  Each in its own way, and the model file describes it."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fallline.data.dates import PARTS, parts_of, read_dates
 from fallline.data.described import rebuilt
-from fallline.data.errors import InputError, close_to, shown
-from fallline.data.source import Arrays
-from fallline.data.tables import Table, as_numbers, is_missing, is_number
+from fallline.data.errors import InputError, close_to, listed, plural, shown
+from fallline.data.matrix import Matrix, check_deviations, deviation
+from fallline.data.numbers import Read, Written, read
+from fallline.data.tables import Table, check_finite, is_missing
 
 Floats = NDArray[np.float32]
-MOST_LEVELS = 100
+MOST_LEVELS = 100  # with an input of their own
+MOST_CODES = 5000  # with a number of their own
 ABSENT = ""  # the level of a missing category
 
 
-def check_deviations(*values: float) -> None:
-    """Refuse what numbers cannot be divided by."""
-    if not all(value > 0 for value in values):
-        raise ValueError("a standard deviation must be positive")
+class Layout(NamedTuple):
+    """Which inputs are numbers, and which are whole numbers that stand for categories, of how many levels."""
+
+    numbers: tuple[int, ...]
+    codes: tuple[int, ...]
+    levels: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Number:
-    """A column of numbers: missing ones become the median, then mean 0 and standard deviation 1."""
+    """A column of numbers: missing ones become the median, then (x - mean) / std.
+
+    With `clip` c > 0, x then becomes x / sqrt(1 + (x / c)^2), which no outlier takes beyond c. With `marked`, a second
+    input tells which values were missing.
+    """
 
     name: str
     fill: float
     mean: float
     std: float
+    clip: float = 0.0
+    marked: bool = False
+    decimal: str = "."
+    thousands: str = ""
+    unit: str = ""
 
     def __post_init__(self) -> None:
         check_deviations(self.std)
 
     @classmethod
-    def fit(cls, name: str, cells: Sequence[str]) -> Number:
-        """Take the statistics from training cells."""
-        values = as_numbers(name, cells)
+    def fit(cls, name: str, cells: Sequence[str], written: Written | None = None, *, robust: bool = False) -> Number:
+        """Take the statistics from training cells: mean and deviation, or median and quartiles."""
+        written = written or Written()
+        values = read(cells, written).values
+        check_finite(name, cells, values)
+        return cls.of(name, values, written, robust=robust)
+
+    @classmethod
+    def of(cls, name: str, values: NDArray[np.float64], written: Written, *, robust: bool) -> Number:
+        """Take them from training values."""
         known = values[~np.isnan(values)]
         fill = float(np.median(known)) if known.size else 0.0
+        way = (written.decimal, written.thousands, written.unit)
+        if robust:
+            low, high = np.quantile(known, (0.25, 0.75)) if known.size else (0.0, 0.0)
+            spread = float(high - low) or (float(np.ptp(known)) / 2 if known.size else 0.0)
+            spread = deviation(fill, spread)
+            return cls(name, fill, fill, spread, 3.0, bool(known.size < values.size), *way)
         values = np.where(np.isnan(values), fill, values)
-        return cls(name, fill, float(values.mean()), float(values.std()) or 1.0)
+        mean = float(values.mean())
+        return cls(name, fill, mean, deviation(mean, float(values.std())), 0.0, False, *way)
 
-    def encode(self, cells: Sequence[str], notes: list[str]) -> NDArray[np.float64]:
-        """Return one column."""
-        values = as_numbers(self.name, cells)
-        missing = int(np.isnan(values).sum())
+    @property
+    def size(self) -> int:
+        """Number of inputs."""
+        return 1 + self.marked
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Which of them are numbers."""
+        return (0,)
+
+    @property
+    def written(self) -> Written:
+        """How its numbers are written."""
+        return Written(self.decimal, self.thousands, self.unit)
+
+    def encode(self, cells: Sequence[str], notes: list[str], found: Read | None = None) -> NDArray[np.float64]:
+        """Return one column, or two; `found` is what was read from the cells, where that has happened."""
+        found = found or read(cells, self.written)
+        check_finite(self.name, cells, found.values)
+        _note_words(self.name, cells, found.words, notes)
+        absent = np.isnan(found.values)
+        missing = int(absent.sum())
         if missing:
             notes.append(f"{shown(self.name)}: {plural(missing, 'missing value')} filled with the median {self.fill:g}")
-            values = np.where(np.isnan(values), self.fill, values)
-        return ((values - self.mean) / self.std)[:, None]
+        z = (np.where(absent, self.fill, found.values) - self.mean) / self.std
+        if self.clip:
+            z = z / np.sqrt(1 + (z / self.clip) ** 2)
+        return np.stack([z, absent], axis=1) if self.marked else z[:, None]
+
+
+def _note_words(name: str, cells: Sequence[str], words: NDArray[np.intp], notes: list[str]) -> None:
+    """Name the rows whose text counts as missing; refuse a column that is no longer one of numbers."""
+    if not len(words):
+        return
+    row = int(words[0])
+    if 2 * len(words) >= sum(not is_missing(cell) for cell in cells):
+        raise InputError(f"column {shown(name)} must hold numbers, row {row + 1} has {shown(cells[row])!r}")
+    rows = listed(str(i + 1) for i in words[:5].tolist()) + (", ..." if len(words) > 5 else "")
+    texts = listed(dict.fromkeys(repr(shown(cells[i])) for i in words[:100].tolist()))
+    notes.append(
+        f"column {shown(name)}: {plural(len(words), 'text')} among its numbers count{'s' * (len(words) == 1)} as "
+        f"missing (row{'s' * (len(words) > 1)} {rows}: {texts})"
+    )
 
 
 @dataclass(frozen=True)
 class Category:
-    """A column of names: one input per name seen in training; an unknown name sets none of them."""
+    """A column of names: one input per name seen in training, none of them for an unknown one.
+
+    A name that is `coded` is one input: its number from 1, and 0 for an unknown one.
+    """
 
     name: str
     levels: tuple[str, ...]
+    coded: bool = False
 
     @classmethod
-    def fit(cls, name: str, cells: Sequence[str]) -> Category:
-        """Collect the names, at most the hundred most frequent."""
-        counts = Counter(ABSENT if is_missing(cell) else cell for cell in cells)
-        return cls(name, tuple(sorted(level for level, _ in counts.most_common(MOST_LEVELS))))
+    def fit(cls, name: str, cells: Sequence[str], *, most_inputs: int | None = None) -> Category:
+        """Collect the names, at most the hundred most frequent, or code them where they are more than `most_inputs`."""
+        counts = Counter(cells)
+        coded = most_inputs is not None and len(counts) > most_inputs
+        levels = [level for level, _ in counts.most_common(MOST_CODES if coded else MOST_LEVELS)]
+        return cls(name, tuple(sorted(levels)), coded)
+
+    @property
+    def size(self) -> int:
+        """Number of inputs."""
+        return 1 if self.coded else len(self.levels)
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Which of them are numbers."""
+        return ()
 
     def encode(self, cells: Sequence[str], notes: list[str]) -> NDArray[np.float64]:
-        """Return one column per level."""
+        """Return one column per level, or the column of codes."""
         place = {level: i for i, level in enumerate(self.levels)}
-        where = np.array([place.get(ABSENT if is_missing(cell) else cell, -1) for cell in cells], dtype=np.intp)
+        known = {cell: place.get(cell, place.get(ABSENT, -1) if is_missing(cell) else -1) for cell in set(cells)}
+        where = np.array([known[cell] for cell in cells], dtype=np.intp)
         unknown = int((where < 0).sum())
         if unknown:
             example = shown(cells[int(np.argmin(where))]) or "missing"
             news = plural(unknown, "value")
             notes.append(f"column {shown(self.name)}: {news} not among its categories (such as {example})")
+        if self.coded:
+            return np.asarray(where[:, None] + 1, dtype=np.float64)
         return np.asarray(where[:, None] == np.arange(len(self.levels)), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Date:
+    """A column of times: the days that went by and the parts of the calendar that vary, each (x - mean) / std."""
+
+    name: str
+    order: str
+    parts: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        check_deviations(*self.std)
+        if not len(self.parts) == len(self.mean) == len(self.std) or not set(self.parts) <= set(PARTS):
+            raise ValueError(f"a date has the parts {', '.join(PARTS)}, each with a mean and a deviation")
+
+    @classmethod
+    def fit(cls, name: str, cells: Sequence[str], order: str) -> Date:
+        """Take the parts that vary, and their statistics, from training cells."""
+        values = parts_of(read_dates(cells, order))
+        values = values[~np.isnan(values[:, 0])]
+        spread = np.ptp(values, axis=0) if len(values) else np.zeros(len(PARTS))
+        kept = [i for i in range(len(PARTS)) if spread[i] > 0] or [0]
+        mean = [float(values[:, i].mean()) if len(values) else 0.0 for i in kept]
+        std = [deviation(m, float(values[:, i].std()) if len(values) else 0.0) for m, i in zip(mean, kept, strict=True)]
+        return cls(name, order, tuple(PARTS[i] for i in kept), tuple(mean), tuple(std))
+
+    @property
+    def size(self) -> int:
+        """Number of inputs."""
+        return len(self.parts)
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Which of them are numbers."""
+        return tuple(range(self.size))
+
+    def encode(self, cells: Sequence[str], notes: list[str]) -> NDArray[np.float64]:
+        """Return one column per part; a missing date is in the middle of each."""
+        values = parts_of(read_dates(cells, self.order))[:, [PARTS.index(part) for part in self.parts]]
+        z = (values - np.array(self.mean)) / np.array(self.std)
+        absent = np.isnan(z[:, 0])
+        if absent.any():
+            count = plural(int(absent.sum()), "value")
+            notes.append(f"column {shown(self.name)}: {count} without a date, taken for the middle of the others")
+        return np.where(absent[:, None], 0.0, z / np.sqrt(1 + (z / 3) ** 2))
+
+
+Column = Number | Category | Date
+KINDS: dict[str, type[Number] | type[Category] | type[Date]] = {"number": Number, "category": Category, "date": Date}
 
 
 @dataclass(frozen=True)
 class Columns:
     """The inputs of a table: its columns, each encoded in its own way, side by side."""
 
-    columns: tuple[Number | Category, ...]
+    columns: tuple[Column, ...]
 
     @property
     def size(self) -> int:
         """Number of inputs."""
-        return sum(len(c.levels) if isinstance(c, Category) else 1 for c in self.columns)
+        return sum(c.size for c in self.columns)
+
+    @property
+    def layout(self) -> Layout:
+        """What the inputs are."""
+        numbers: list[int] = []
+        coded: list[tuple[int, int]] = []
+        at = 0
+        for c in self.columns:
+            numbers += [at + i for i in c.numbers]
+            if isinstance(c, Category) and c.coded:
+                coded.append((at, len(c.levels)))
+            at += c.size
+        return Layout(tuple(numbers), tuple(i for i, _ in coded), tuple(n for _, n in coded))
 
     def encode(self, table: Table, notes: list[str]) -> Floats:
         """Turn rows into inputs; columns that the model does not know are left aside."""
@@ -100,105 +246,23 @@ class Columns:
             raise InputError(
                 f"{table.name} lacks the column {shown(lost[0])!r} of the model; {close_to(lost[0], table.columns)}"
             )
-        blocks = [c.encode(table.columns[c.name], notes) for c in self.columns]
-        return np.hstack(blocks).astype(np.float32)
+        inputs = np.empty((table.rows, self.size), np.float32)
+        at = 0
+        for c in self.columns:
+            cells, until = table.columns[c.name], at + c.size
+            found = (table.numbers(c.name, c.written),) if isinstance(c, Number) else ()
+            inputs[:, at:until] = c.encode(cells, notes, *found)
+            at = until
+        return inputs
 
     def describe(self) -> dict[str, Any]:
         """Return what `from_description` takes back."""
-        kinds = {Number: "number", Category: "category"}
-        return {"kind": "columns", "columns": [{"kind": kinds[type(c)], **asdict(c)} for c in self.columns]}
-
-
-def fit_columns(table: Table, rows: NDArray[np.intp], target: str, notes: list[str]) -> Columns:
-    """Decide each column's kind from the whole table and its statistics from the training rows."""
-    columns: list[Number | Category] = []
-    for name, cells in table.columns.items():
-        if name == target:
-            continue
-        present = [cell for cell in cells if not is_missing(cell)]
-        training = [cells[i] for i in rows]
-        different = len(set(present))
-        numbers = sum(map(is_number, present))
-        if different < 2 and len(present) == len(cells):
-            notes.append(f"column {shown(name)}: left out, it has one value only")
-        elif not present:
-            notes.append(f"column {shown(name)}: left out, it has no values")
-        elif numbers == len(present):
-            as_numbers(name, cells)  # names the row of a number that cannot be used, counted in the whole table
-            columns.append(Number.fit(name, training))
-        elif different > MOST_LEVELS and different > len(present) // 2:
-            notes.append(f"column {shown(name)}: left out, it has {different} different texts in {len(cells)} rows")
-        else:
-            columns.append(Category.fit(name, training))
-            some = f", although {numbers} of its values are numbers" if numbers else ""
-            notes.append(f"column {shown(name)}: {plural(different, 'category', 'categories')}{some}")
-    if not columns:
-        raise InputError(f"{table.name} has no usable column beside the target {shown(target)!r}")
-    return Columns(tuple(columns))
-
-
-@dataclass(frozen=True)
-class Matrix:
-    """The inputs of an array: bytes divided by 255, anything else to mean 0 and standard deviation 1."""
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    features: int
-    divide_by: float = 1.0
-
-    def __post_init__(self) -> None:
-        check_deviations(self.divide_by, *self.std)
-        if not len(self.mean) == len(self.std) == (0 if self.divide_by != 1.0 else self.features):
-            raise ValueError(
-                f"{len(self.mean)} means and {len(self.std)} deviations do not fit {self.features} features"
-            )
-
-    @property
-    def size(self) -> int:
-        """Number of inputs."""
-        return self.features
-
-    @classmethod
-    def fit(cls, x: NDArray[Any], notes: list[str]) -> Matrix:
-        """Take the statistics from training rows."""
-        if x.dtype == np.uint8:
-            notes.append(f"x: {x.shape[1]} features of bytes, divided by 255")
-            return cls((), (), x.shape[1], 255.0)
-        std = x.std(axis=0, dtype=np.float64)
-        std[std == 0] = 1.0
-        notes.append(f"x: {x.shape[1]} features, standardised")
-        return cls(tuple(x.mean(axis=0, dtype=np.float64).tolist()), tuple(std.tolist()), x.shape[1])
-
-    def encode(self, data: Arrays, notes: list[str]) -> Floats:
-        """Turn rows into inputs."""
-        x = data.x
-        if x.shape[1] != self.features:
-            raise InputError(f"{data.name} has {x.shape[1]} features, the model takes {self.features}")
-        if self.divide_by != 1.0:
-            if x.dtype != np.uint8:
-                raise InputError(f"{data.name} has x of dtype {x.dtype}, the model was fitted on uint8")
-            return np.asarray(x / np.float32(self.divide_by), dtype=np.float32)
-        return np.asarray((x - np.array(self.mean)) / np.array(self.std), dtype=np.float32)
-
-    def describe(self) -> dict[str, Any]:
-        """Return what `from_description` takes back."""
-        return {"kind": "matrix", **asdict(self)}
+        names = {kind: name for name, kind in KINDS.items()}
+        return {"kind": "columns", "columns": [{"kind": names[type(c)], **asdict(c)} for c in self.columns]}
 
 
 def from_description(description: dict[str, Any]) -> Columns | Matrix:
     """Rebuild the encoding that a model file describes."""
     if description["kind"] == "matrix":
         return rebuilt(Matrix, description)
-    kinds: dict[str, type[Number] | type[Category]] = {"number": Number, "category": Category}
-    return Columns(tuple(rebuilt(kinds[column["kind"]], column) for column in description["columns"]))
-
-
-def plural(count: int, one: str, many: str = "") -> str:
-    """Say how many, in words that fit.
-
-    Examples
-    --------
-    >>> plural(1, "missing value"), plural(2, "category", "categories")
-    ('1 missing value', '2 categories')
-    """
-    return f"{count} {one if count == 1 else many or one + 's'}"
+    return Columns(tuple(rebuilt(KINDS[column["kind"]], column) for column in description["columns"]))

@@ -59,3 +59,14 @@ def close_to(name: str, known: Iterable[str]) -> str:
     if not near:
         return f"known: {listed(names)}"
     return f"did you mean {' or '.join(repr(shown(lower[n])) for n in near)}? Known: {listed(names)}"
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """Say how many, in words that fit.
+
+    Examples
+    --------
+    >>> plural(1, "missing value"), plural(2, "category", "categories")
+    ('1 missing value', '2 categories')
+    """
+    return f"{count} {one if count == 1 else many or one + 's'}"

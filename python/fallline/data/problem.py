@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fallline.data.encode import Columns, Matrix, fit_columns, plural
-from fallline.data.errors import InputError, shown
+from fallline.data.encode import Columns
+from fallline.data.errors import InputError, plural, shown
+from fallline.data.kinds import fit_columns
+from fallline.data.matrix import Matrix
 from fallline.data.source import Arrays
 from fallline.data.tables import Table, is_missing
 from fallline.data.target import Target, cells_as_target, fit_target
@@ -73,12 +75,13 @@ def check_shares(shares: Mapping[str, float]) -> None:
 
 
 def _from_table(table: Table, target: str | None, validation: float, test: float, seed: int) -> Problem:
-    notes: list[str] = []
+    notes = list(table.notes)
     if target is None:
         target = list(table.columns)[-1]
         notes.append(f"target {shown(target)}: the last column of {table.name}, since none is named")
     cells = table.column(target)
-    known = np.array([i for i, cell in enumerate(cells) if not is_missing(cell)], dtype=np.intp)
+    absent = set(filter(is_missing, set(cells)))
+    known = np.array([i for i, cell in enumerate(cells) if cell not in absent], np.intp)
     if not len(known):
         raise InputError(f"the column {shown(target)!r} of {table.name} has no values")
     if len(known) < table.rows:

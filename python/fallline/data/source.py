@@ -1,4 +1,4 @@
-"""Where do data come from?  A CSV file, an npz archive, or a set that scikit-learn carries by name."""
+"""Where do data come from?  A table in a file, an npz archive, or a set that scikit-learn carries by name."""
 
 from __future__ import annotations
 
@@ -16,11 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fallline.data.errors import InputError, listed, shown
-from fallline.data.tables import LARGEST, Table, read_csv
+from fallline.data.frames import ENDINGS, read_frame
+from fallline.data.tables import LARGEST, Table
+from fallline.data.text import read_csv
 
 Data = TypeVar("Data")
 NAMED = ("breast_cancer", "diabetes", "digits")
-TABLES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
+TEXT = (".csv", ".tsv", ".txt", ".tab", ".dat", ".data")
+PACKED = ("", ".gz", ".bz2", ".xz", ".zst", ".zip")
+TABLES = tuple(ending + packed for ending in TEXT for packed in PACKED)
 STANDARD_INPUT = "-"
 ZIP = b"PK"
 # What reading a damaged archive raises.
@@ -50,7 +54,9 @@ def load(data: str) -> Table | Arrays:
             return _readable(path, read_npz)
         if path.name.lower().endswith(TABLES):
             return _readable(path, read_csv)
-        raise InputError(f"{data} is neither a .csv nor a .npz file")
+        if path.suffix.lower() in ENDINGS:
+            return _readable(path, read_frame)
+        raise InputError(f"{data} is neither a .csv nor a .npz file, nor Parquet, Feather or Excel")
     if data in NAMED:
         return read_named(data)
     near = difflib.get_close_matches(data, NAMED, n=1)
@@ -66,7 +72,8 @@ def path_of(data: str) -> Path | None:
 def _standard_input() -> Table | Arrays:
     content = sys.stdin.buffer.read() if hasattr(sys.stdin, "buffer") else sys.stdin.read().encode()
     name = Path("standard input")
-    return read_npz(name, io.BytesIO(content)) if content.startswith(ZIP) else read_csv(name, io.BytesIO(content))
+    archive = content.startswith(ZIP) and b".npy" in content[:200]
+    return read_npz(name, io.BytesIO(content)) if archive else read_csv(name, io.BytesIO(content))
 
 
 def _readable(path: Path, read: Callable[[Path], Data]) -> Data:

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fallline.data.described import rebuilt
-from fallline.data.encode import check_deviations, plural
-from fallline.data.errors import InputError, listed, shown
+from fallline.data.errors import InputError, listed, plural, shown
+from fallline.data.matrix import check_deviations
+from fallline.data.numbers import plain_numbers
 from fallline.data.tables import LARGEST, as_numbers, is_number
 
 MOST_INTEGER_CLASSES = 20
@@ -132,7 +133,7 @@ def fit_target(name: str, y: NDArray[Any], training: NDArray[np.intp], notes: li
     Whole numbers are classes where there are at most 20 different ones, or where they count 0, 1, 2, ... with ten rows
     each; other numbers are to be predicted as such; texts are classes.
     """
-    different = np.unique(as_names(y))
+    different = np.unique(y)
     if len(different) < 2:
         raise InputError(f"{shown(name)} has one class only ({shown(str(different[0]))!r}); there is nothing to learn")
     if y.dtype.kind in "biuf" and not _are_classes(np.unique(y), len(y)):
@@ -141,7 +142,7 @@ def fit_target(name: str, y: NDArray[Any], training: NDArray[np.intp], notes: li
     if len(different) > max(MOST_INTEGER_CLASSES, len(y) // 2):
         raise InputError(f"{shown(name)} has {len(different)} different texts in {len(y)} rows; classes must repeat")
     notes.append(f"target {shown(name)}: {plural(len(different), 'class', 'classes')}, so this is classification")
-    return Classification(name, tuple(different.tolist()))
+    return Classification(name, tuple(np.unique(as_names(different)).tolist()))
 
 
 def _are_classes(values: NDArray[Any], rows: int) -> bool:
@@ -175,6 +176,9 @@ def as_values(name: str, values: NDArray[Any]) -> NDArray[np.float64]:
 
 def cells_as_target(name: str, cells: Sequence[str]) -> NDArray[Any]:
     """Type the cells of a target: numbers where all are, or most of many (an error names what is none), else texts."""
+    values = plain_numbers(cells)
+    if values is not None and not np.isnan(values).any():
+        return as_numbers(name, cells)
     numbers = sum(map(is_number, cells))
     if numbers == len(cells) or (2 * numbers > len(cells) and len(set(cells)) > MOST_INTEGER_CLASSES):
         return as_numbers(name, cells)

@@ -13,7 +13,8 @@ from fallline._array import Array, asarray
 from fallline.nn import Module
 
 if TYPE_CHECKING:
-    from fallline.data.encode import Columns, Matrix
+    from fallline.data.encode import Columns
+    from fallline.data.matrix import Matrix
     from fallline.data.target import Target
 
 __all__ = ["Predictor"]
