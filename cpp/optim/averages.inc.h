@@ -136,6 +136,6 @@ struct ScheduleFreeAdamW {
   template <class X, class K>
   FL_FN static void step(const K& k, X g, X& w, X& z, X& v) {
     v = k.b2 * v + k.a2 * (g * g);
-    schedule_free_move(k, over(g, root(k.q * v) + k.eps) + k.a3 * w, w, z);
+    schedule_free_move(k, over_root(g, root(k.q * v) + k.eps) + k.a3 * w, w, z);
   }
 };

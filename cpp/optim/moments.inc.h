@@ -61,7 +61,7 @@ struct NAdam {
   FL_FN static void step(const K& k, X g, X& w, X& m, X& v) {
     m = k.b1 * m + k.a1 * g;
     v = k.b2 * v + k.a2 * (g * g);
-    w = w - over(k.c * g + k.s * m, root(k.q * v + k.eps_root) + k.eps);
+    w = w - over_root(k.c * g + k.s * m, root(k.q * v + k.eps_root) + k.eps);
   }
 };
 
@@ -89,7 +89,7 @@ struct RAdam {
   FL_FN static void step(const K& k, X g, X& w, X& m, X& v) {
     m = k.b1 * m + k.a1 * g;
     v = k.b2 * v + k.a2 * (g * g);
-    w = w - m * (over(k.s, root(k.q * v + k.eps_root) + k.eps) + k.c);
+    w = w - m * (over_root(k.s, root(k.q * v + k.eps_root) + k.eps) + k.c);
   }
 };
 
@@ -131,7 +131,7 @@ struct Yogi {
   FL_FN static void step(const K& k, X g, X& w, X& m, X& v) {
     m = k.b1 * m + k.a1 * g;
     v = v - k.a2 * sign(v - g * g) * (g * g);
-    w = w - over(k.s * m, root(k.q * v + k.eps_root) + k.eps);
+    w = w - over_root(k.s * m, root(k.q * v + k.eps_root) + k.eps);
   }
 };
 
@@ -155,7 +155,7 @@ struct AdEMAMix {
     m1 = k.b1 * m1 + k.a1 * g;
     m2 = k.b3 * m2 + k.a3 * g;
     v = k.b2 * v + k.a2 * (g * g);
-    w = w - over(k.s * m1 + k.c * m2, root(k.q * v + k.eps_root) + k.eps);
+    w = w - over_root(k.s * m1 + k.c * m2, root(k.q * v + k.eps_root) + k.eps);
   }
 };
 
@@ -249,7 +249,7 @@ struct Adan {
     m = k.b1 * m + k.a1 * g;
     v = k.b2 * v + k.a2 * d;
     n = k.b3 * n + k.a3 * (u * u);
-    w = w - over(k.s * m + k.d * v, root(k.q * n + k.eps_root) + k.eps);
+    w = w - over_root(k.s * m + k.d * v, root(k.q * n + k.eps_root) + k.eps);
     p = g;
   }
 };

@@ -106,29 +106,37 @@ FL_FN void sweep(const Coef<Pack<T>>& k, const T* g, T* w, T* const (&s)[sizeof.
   using X = Pack<T>;
   constexpr int64_t kLanes = static_cast<int64_t>(X::kLanes);
   int64_t i = 0;
-  for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
-    const int64_t j = i + kLanes;
-    for (const T* p : {static_cast<const T*>(w), g, static_cast<const T*>(s[I])...}) {
-      prefetch(p + i + ahead);
-      prefetch(p + j + ahead);
+  while (i < n) {
+    for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
+      const int64_t j = i + kLanes;
+      for (const T* p : {static_cast<const T*>(w), g, static_cast<const T*>(s[I])...}) {
+        prefetch(p + i + ahead);
+        prefetch(p + j + ahead);
+      }
+      X w0 = X::load(w + i), w1 = X::load(w + j);
+      X g0 = X::load(g + i), g1 = X::load(g + j);
+      X s0[] = {X::load(s[I] + i)..., w0}, s1[] = {X::load(s[I] + j)..., w1};
+      prologue(k, g0, w0);
+      prologue(k, g1, w1);
+      if constexpr (squares<R>()) {
+        if (any(!both_squarable(g0, g1))) break;
+      }
+      R::step(k, g0, w0, s0[I]...);
+      R::step(k, g1, w1, s1[I]...);
+      w0.store(w + i);
+      (s0[I].store(s[I] + i), ...);
+      w1.store(w + j);
+      (s1[I].store(s[I] + j), ...);
     }
-    X w0 = X::load(w + i), w1 = X::load(w + j);
-    const X g0 = X::load(g + i), g1 = X::load(g + j);
-    X s0[] = {X::load(s[I] + i)..., w0}, s1[] = {X::load(s[I] + j)..., w1};
-    update<R>(k, g0, w0, s0[I]...);
-    update<R>(k, g1, w1, s1[I]...);
-    w0.store(w + i);
-    (s0[I].store(s[I] + i), ...);
-    w1.store(w + j);
-    (s1[I].store(s[I] + j), ...);
-  }
-  for (; i < n; i += kLanes) {
-    const size_t part = static_cast<size_t>(std::min(kLanes, n - i));
-    X w0 = X::load_n(w + i, part);
-    X s0[] = {X::load_n(s[I] + i, part)..., w0};
-    update<R>(k, X::load_n(g + i, part), w0, s0[I]...);
-    w0.store_n(w + i, part);
-    (s0[I].store_n(s[I] + i, part), ...);
+    // The next two registers, which hold something too large to be squared, or what is left.
+    for (const int64_t end = std::min(n, i + 2 * kLanes); i < end; i += kLanes) {
+      const size_t part = static_cast<size_t>(std::min(kLanes, n - i));
+      X w0 = X::load_n(w + i, part);
+      X s0[] = {X::load_n(s[I] + i, part)..., w0};
+      update<R>(k, X::load_n(g + i, part), w0, s0[I]...);
+      w0.store_n(w + i, part);
+      (s0[I].store_n(s[I] + i, part), ...);
+    }
   }
 }
 

@@ -19,12 +19,25 @@ FL_FN auto square_bound(const X&) -> decltype(typename X::Lane(), X(0)) {
   return X(sizeof(typename X::Lane) == 4 ? 0x1p62 : 0x1p510);
 }
 
+// The root of the smallest square that is not subnormal.
+template <class X>
+FL_FN auto least_root(const X&) -> decltype(typename X::Lane(), X(0)) {
+  return X(sizeof(typename X::Lane) == 4 ? 0x1p-63 : 0x1p-511);
+}
+
 // The one place that keeps second moments finite: what is larger counts as the bound, in the mean and in the mean of
 // squares alike, so that steps have the size that unlimited numbers would give them. Infinity and NaN stay.
 template <class X>
 FL_FN X squarable(X g) {
   const X bound = square_bound(g);
   return select(g - g == X(0), max(-bound, min(bound, g)), g);
+}
+
+// Whether squarable() changes neither of two gradients, for certain: one comparison, of squares that a step forms too.
+template <class X>
+FL_FN auto both_squarable(X a, X b) {
+  const X bound = square_bound(a);
+  return a * a + b * b <= bound * bound;
 }
 
 // A sum of squares does not forget: it stays at eight times the square of the bound. NaN stays.
@@ -38,6 +51,13 @@ FL_FN X sum_squares(X v, X g) {
 template <class X>
 FL_FN X over(X a, X b) {
   return select(b == X(0), X(0), a / b);
+}
+
+// The same in one operation less where b is the root of a mean of squares and a a mean of what was squared, so that b
+// bounds a: where the squares underflow the quotient grows no more.
+template <class X>
+FL_FN X over_root(X a, X b) {
+  return a / max(least_root(b), b);
 }
 
 // Gradient descent. Robbins & Monro 1951, eq. (6):  w <- w - lr g.
@@ -175,7 +195,7 @@ struct RMSprop {
   template <class X, class K>
   FL_FN static void step(const K& k, X g, X& w, X& v) {
     v = k.b2 * v + k.a2 * (g * g);
-    w = w - over(k.s * g, root(k.q * v + k.eps_root) + k.eps);
+    w = w - over_root(k.s * g, root(k.q * v + k.eps_root) + k.eps);
   }
 };
 
@@ -191,7 +211,7 @@ struct RMSpropMomentum {
   template <class X, class K>
   FL_FN static void step(const K& k, X g, X& w, X& v, X& u) {
     v = k.b2 * v + k.a2 * (g * g);
-    u = k.b1 * u + over(k.a1 * g, root(k.q * v + k.eps_root) + k.eps);
+    u = k.b1 * u + over_root(k.a1 * g, root(k.q * v + k.eps_root) + k.eps);
     w = w - k.s * u;
   }
 };
@@ -282,7 +302,7 @@ struct Adam {
   FL_FN static void step(const K& k, X g, X& w, X& m, X& v) {
     m = k.b1 * m + k.a1 * g;
     v = k.b2 * v + k.a2 * (g * g);
-    w = w - over(k.s * m, root(k.q * v + k.eps_root) + k.eps);
+    w = w - over_root(k.s * m, root(k.q * v + k.eps_root) + k.eps);
   }
 };
 
@@ -305,7 +325,7 @@ struct AMSGrad {
     m = k.b1 * m + k.a1 * g;
     v = k.b2 * v + k.a2 * (g * g);
     u = max(u, k.c * v);
-    w = w - over(k.s * m, root(k.q * u + k.eps_root) + k.eps);
+    w = w - over_root(k.s * m, root(k.q * u + k.eps_root) + k.eps);
   }
 };
 

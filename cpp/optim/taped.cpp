@@ -24,6 +24,7 @@ inline Var over(const Var& a, const Var& b) {
 }
 
 inline Var square_bound(const Var& g) { return g.dtype() == DType::kFloat32 ? 0x1p62 : 0x1p510; }
+inline Var least_root(const Var& x) { return x.dtype() == DType::kFloat32 ? 0x1p-63 : 0x1p-511; }
 
 // A number that was given as one; an array may have any value.
 inline bool warm(const Var& warmup, int64_t t) {

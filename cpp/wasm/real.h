@@ -50,6 +50,7 @@ inline Real abs(Real x) { return {std::abs(x.v), Real::Same()}; }
 inline Real sqrt(Real x) { return std::sqrt(x.v); }
 inline Real root(Real x) { return sqrt(x); }
 inline Real square_bound(Real) { return mode.single ? 0x1p62 : 0x1p510; }  // as in rules.inc.h
+inline Real least_root(Real) { return mode.single ? 0x1p-63 : 0x1p-511; }
 
 }  // namespace wasm
 }  // namespace fallline

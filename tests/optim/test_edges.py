@@ -14,7 +14,7 @@ from fallline.optim import Optimizer
 
 ROWS = pytest.mark.parametrize("row", EDGES, ids=lambda row: "-".join([row.name, *map(str, row.options)]))
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
-SHAPE = (4, 3)
+SHAPE = (12, 13)  # some registers of every target and a rest
 # They evaluate gradients themselves, or are averages around a rule.
 WITHOUT_EDGES = {"LBFGS", "Sophia", "NesterovLookahead"}
 
@@ -66,6 +66,7 @@ def test_tiny_gradients(row: Edge, dtype: Any) -> None:
     for _ in range(3):
         opt.step(w, ordinary(1, dtype) * dtype(1e-30))
     assert word(np.zeros_like(w), w) == row.tiny[dtype is np.float64]
+    assert np.abs(w).max() < 40 * row.lr, "squares that underflow must not make the steps large"
 
 
 @ROWS

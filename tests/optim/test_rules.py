@@ -98,8 +98,10 @@ def test_huge_and_missing_numbers_equal_the_reference_bitwise(rule: str, dtype: 
     _core.set_target(target)
     h = hypers_of(rule) | ({"eps": 0.0} if "eps" in hypers_of(rule) else {})
     size = 1.0 if dtype is np.float32 else 1e150
-    grads = [np.roll(np.array([x * size for x in HUGE], dtype), i) for i in range(4)]
-    w, opt = np.ones(len(HUGE), dtype), Optimizer(rule, **{name: h[name] for name in ("eps",) if name in h})
+    grads = list(np.random.default_rng(5).normal(size=(4, 110)).astype(dtype))
+    for i, g in enumerate(grads):  # registers before them, behind them and in the rest are as usual
+        g[40:49] = g[-9:] = np.roll(np.array([x * size for x in HUGE], dtype), i)
+    w, opt = np.ones(110, dtype), Optimizer(rule, **{name: h[name] for name in ("eps",) if name in h})
     with np.errstate(all="ignore"):
         expected, *_ = run_reference(rule, h, w, grads)
     for g in grads:

@@ -18,6 +18,7 @@ from reference_rules.row import (
     first_scale,
     moment_root,
     over,
+    over_root,
     power,
     second_scale,
     two_moments,
@@ -36,7 +37,7 @@ def amsgrad(
     if h["max_of_corrected"]:
         u = np.maximum(u, T(second_scale(h, t)) * v)
         eps = h["eps"] * math.sqrt(second_scale(h, t)) if h["eps_hat"] else h["eps"]
-        return w - over(T(first_scale(h, t)) * m, np.sqrt(u + T(h["eps_root"])) + T(eps)), m, v, u
+        return w - over_root(T(first_scale(h, t)) * m, np.sqrt(u + T(h["eps_root"])) + T(eps)), m, v, u
     u = np.maximum(u, v)
     return adam_step(T, h, t, w, m, u), m, v, u
 
@@ -53,7 +54,7 @@ def nadam(T: Any, h: Hypers, t: int, g: np.ndarray, w: np.ndarray, m: np.ndarray
     c = h["lr"] * (1 - mu[-2]) / (1 - h["bias_correction"] * now)
     s = h["lr"] * mu[-1] / (1 - h["bias_correction"] * both)
     m, v = two_moments(T, h, g, m, v)
-    return w - over(T(c) * g + T(s) * m, moment_root(T, h, t, v)), m, v
+    return w - over_root(T(c) * g + T(s) * m, moment_root(T, h, t, v)), m, v
 
 
 def radam(T: Any, h: Hypers, t: int, g: np.ndarray, w: np.ndarray, m: np.ndarray, v: np.ndarray) -> Arrays:
@@ -64,7 +65,7 @@ def radam(T: Any, h: Hypers, t: int, g: np.ndarray, w: np.ndarray, m: np.ndarray
     if rho > max(4.0, h["threshold"]):
         s, c = c * math.sqrt((rho - 4) * (rho - 2) * most / ((most - 4) * (most - 2) * rho)), 0.0
     m, v = two_moments(T, h, g, m, v)
-    return w - m * (over(np.full_like(m, s), moment_root(T, h, t, v)) + T(c)), m, v
+    return w - m * (over_root(np.full_like(m, s), moment_root(T, h, t, v)) + T(c)), m, v
 
 
 def adabelief(T: Any, h: Hypers, t: int, g: np.ndarray, w: np.ndarray, m: np.ndarray, v: np.ndarray) -> Arrays:

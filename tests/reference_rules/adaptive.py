@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from reference_rules.row import CORRECTED, ROOT, VELOCITY, Arrays, Hypers, RuleRow, over, power, sum_squares
+from reference_rules.row import CORRECTED, ROOT, VELOCITY, Arrays, Hypers, RuleRow, over, over_root, power, sum_squares
 
 
 def adagrad(T: Any, h: Hypers, t: int, g: np.ndarray, w: np.ndarray, v: np.ndarray) -> Arrays:
@@ -18,13 +18,13 @@ def adagrad(T: Any, h: Hypers, t: int, g: np.ndarray, w: np.ndarray, v: np.ndarr
 
 def rmsprop(T: Any, h: Hypers, t: int, g: np.ndarray, w: np.ndarray, v: np.ndarray) -> Arrays:
     v = T(h["alpha"]) * v + T(1 - h["alpha"]) * (g * g)
-    return w - over(T(h["lr"]) * g, rmsprop_root(T, h, t, v)), v
+    return w - over_root(T(h["lr"]) * g, rmsprop_root(T, h, t, v)), v
 
 
 def rmsprop_momentum(T: Any, h: Hypers, t: int, g: np.ndarray, w: np.ndarray, v: np.ndarray, u: np.ndarray) -> Arrays:
     inside, outside = (h["lr"], 1.0) if h["lr_in_velocity"] else (1.0, h["lr"])
     v = T(h["alpha"]) * v + T(1 - h["alpha"]) * (g * g)
-    u = T(h["momentum"]) * u + over(T(inside) * g, rmsprop_root(T, h, t, v))
+    u = T(h["momentum"]) * u + over_root(T(inside) * g, rmsprop_root(T, h, t, v))
     return w - T(outside) * u, v, u
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from reference_rules.row import VELOCITY, Arrays, Hypers, RuleRow, over, power
+from reference_rules.row import VELOCITY, Arrays, Hypers, RuleRow, over_root, power
 
 
 def sgd(T: Any, h: Hypers, t: int, g: np.ndarray, w: np.ndarray) -> Arrays:
@@ -78,7 +78,7 @@ def schedule_free_adamw(
 ) -> Arrays:
     v = T(h["beta2"]) * v + T(1 - h["beta2"]) * (g * g)
     q = 1.0 if h["paper"] else 1 / (1 - power(h["beta2"], t))
-    d = over(g, np.sqrt(T(q) * v) + T(h["eps"])) + T(h["weight_decay"]) * w
+    d = over_root(g, np.sqrt(T(q) * v) + T(h["eps"])) + T(h["weight_decay"]) * w
     return (*schedule_free_move(T, h, t, d, w, z), v)
 
 

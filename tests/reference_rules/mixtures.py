@@ -16,6 +16,7 @@ from reference_rules.row import (
     first_scale,
     moment_root,
     over,
+    over_root,
     power,
     second_scale,
     two_moments,
@@ -28,7 +29,7 @@ def ademamix(
     m1, v = two_moments(T, h, g, m1, v)
     m2 = T(h["beta3"]) * m2 + T(1 - h["beta3"]) * g
     both = T(first_scale(h, t)) * m1 + T(h["lr"] * h["alpha"]) * m2
-    return w - over(both, moment_root(T, h, t, v)), m1, m2, v
+    return w - over_root(both, moment_root(T, h, t, v)), m1, m2, v
 
 
 def adopt(T: Any, h: Hypers, t: int, g: np.ndarray, w: np.ndarray, m: np.ndarray, v: np.ndarray) -> Arrays:
@@ -64,7 +65,7 @@ def adan(
     u = g + T(weight) * d
     m, v, n = T(b1) * m + T(1 - b1) * g, T(b2) * v + T(1 - b2) * d, T(b3) * n + T(1 - b3) * (u * u)
     both = T(lr / (1 - power(b1, t))) * m + T(lr * weight / (1 - power(b2, t))) * v
-    return w - over(both, np.sqrt(T(1 / (1 - power(b3, t))) * n + T(h["eps_root"])) + T(h["eps"])), m, v, n, g
+    return w - over_root(both, np.sqrt(T(1 / (1 - power(b3, t))) * n + T(h["eps_root"])) + T(h["eps"])), m, v, n, g
 
 
 RULES: dict[str, RuleRow] = {

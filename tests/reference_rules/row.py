@@ -41,6 +41,11 @@ def over(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.where(b == 0, a.dtype.type(0), a / np.where(b == 0, a.dtype.type(1), b))
 
 
+def over_root(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return a / b for a root of squares b, at least that of the smallest normal one."""
+    return a / np.maximum(b, b.dtype.type(2.0**-63 if b.dtype == np.float32 else 2.0**-511))
+
+
 def square_bound(T: Any) -> Any:
     """Return the size that gradients of rules with squares have at most."""
     return T(2.0**62 if T is np.float32 else 2.0**510)
@@ -70,7 +75,7 @@ def moment_root(T: Any, h: Hypers, t: int, v: np.ndarray) -> np.ndarray:
 
 
 def adam_step(T: Any, h: Hypers, t: int, w: np.ndarray, m: np.ndarray, v: np.ndarray) -> np.ndarray:
-    return w - over(T(first_scale(h, t)) * m, moment_root(T, h, t, v))
+    return w - over_root(T(first_scale(h, t)) * m, moment_root(T, h, t, v))
 
 
 VELOCITY = ({"momentum": 0.5, "lr_in_velocity": 1},)
