@@ -4,6 +4,7 @@
 
 #include "bindings/bind.h"
 
+#include "plan/cost.h"
 #include "plan/loop.h"
 
 namespace fallline {
@@ -293,6 +294,12 @@ void bind_plan(py::module_& m) {
   m.def("plan_counts", [] { return std::make_pair(Plan::counts().built, Plan::counts().run); });
   m.def("is_recording", &recording);
   m.def("check_readable", &check_readable);
+  // Of what is being traced: its steps so far, and the multiplications with additions of those from `begin` on.
+  m.def("traced_work", [](size_t begin) {
+    const Graph* const graph = tracing();
+    if (graph == nullptr) throw TraceError("[traced_work] nothing is being traced");
+    return std::make_pair(graph->steps.size(), multiply_adds(*graph, begin));
+  });
   m.def("is_tracing", [] { return tracing() != nullptr; });
 }
 

@@ -27,6 +27,8 @@ ConvAttrs with_size(Attrs attrs, const Dims& shape) {
 }
 const Dims& size_of(Attrs attrs) { return attrs.as<ConvAttrs>().size; }
 Layout image_layout(DType dtype, const Dims& shape) { return {dtype, shape, -1, 0, image_strides(shape)}; }
+// Elements of a kernel for one output channel.
+int64_t per_output(const Dims& weight) { return weight[1] * weight[2] * weight[3]; }
 
 Var input_gradient(const Var& g, const Var& weight, Attrs attrs, const Dims& shape);
 Var weight_gradient(const Var& g, const Var& x, Attrs attrs, const Dims& shape);
@@ -71,6 +73,7 @@ constexpr Primitive kConv =  // x (n, c, h, w), weight (o, c / groups, kh, kw), 
             },
             kReadsA | kReadsB)
         .batch(batch_conv)
+        .multiplies([](const Dims* in, const Dims& out) { return count(out) * per_output(in[1]); })
         .run([](Inputs in, const Array& out, Attrs a) {
           const Array bias = in.count > 2 ? contiguous(in[2]) : Array();
           conv2d(in[0], in[1], in.count > 2 ? &bias : nullptr, slide_of(a), out);
@@ -89,6 +92,7 @@ constexpr Primitive kConvInput =  // g (n, o, oh, ow), weight -> (n, c, h, w)
             },
             kReadsA | kReadsB)
         .batch(batch_conv_input)
+        .multiplies([](const Dims* in, const Dims&) { return count(in[0]) * per_output(in[1]); })
         .run([](Inputs in, const Array& out, Attrs a) { conv2d_input(in[0], in[1], slide_of(a), out); });
 
 constexpr Primitive kConvWeight =  // g (n, o, oh, ow), x (n, c, h, w) -> (o, c / groups, kh, kw)
@@ -105,6 +109,7 @@ constexpr Primitive kConvWeight =  // g (n, o, oh, ow), x (n, c, h, w) -> (o, c 
             },
             kReadsA | kReadsB)
         .batch(batch_conv_weight)
+        .multiplies([](const Dims* in, const Dims& out) { return count(in[0]) * per_output(out); })
         .run([](Inputs in, const Array& out, Attrs a) { conv2d_weight(in[0], in[1], slide_of(a), out); });
 
 Var input_gradient(const Var& g, const Var& weight, Attrs attrs, const Dims& shape) {

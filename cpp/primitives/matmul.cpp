@@ -63,6 +63,7 @@ constexpr Primitive kMatmul =
           if (out.ndim() != 2) return nullptr;
           return prepared_matmul(in[0], in[1], out, {});
         })
+        .multiplies([](const Dims* in, const Dims& out) { return count(out) * in[0].back(); })
         .ends_in(Role::kReluGrad, kMatmulReluGrad)
         .streams([](Inputs in, const TileReader& reader) { matmul_tiles(in[0], in[1], reader); });
 
@@ -111,6 +112,7 @@ constexpr Primitive kLinear =
             kReadsA | kReadsB)
         .batch(batch_linear)
         .run(eval_linear)
+        .multiplies([](const Dims* in, const Dims& out) { return count(out) * in[0].back(); })
         .prepared(prepare_linear<false>)
         .ends_in(Role::kRelu, kLinearRelu);
 

@@ -94,6 +94,7 @@ struct Primitive {
   using Batching = Vars (*)(const BatchedCall& b);  // in recorded functions
   using Flat = ElementwiseKernel (*)(DType dtype);
   using Tiles = void (*)(Inputs in, const TileReader& reader);
+  using Products = int64_t (*)(const Dims* in, const Dims& out);
   enum class Derivative { kVjp, kZero, kNone };
   // Which outputs of a recorded call have a past, and which are kept for its derivative.
   struct Past {
@@ -125,6 +126,7 @@ struct Primitive {
   Summed summed = {};
   Paired paired = {};
   Tiles tiles = nullptr;
+  Products products = nullptr;
 
   constexpr Primitive run(Eval f) const {
     Primitive out = *this;
@@ -191,6 +193,12 @@ struct Primitive {
   constexpr Primitive streams(Tiles f) const {
     Primitive out = *this;
     out.tiles = f;
+    return out;
+  }
+  // How many multiplications with additions a call of these shapes takes, where that is what it takes.
+  constexpr Primitive multiplies(Products f) const {
+    Primitive out = *this;
+    out.products = f;
     return out;
   }
 };

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["of_array", "of_history", "of_module"]
+__all__ = ["of_array", "of_history", "of_module", "of_rows"]
 
 MOST = 12  # rows or columns that are shown
 
@@ -48,6 +48,11 @@ def of_history(history: Mapping[str, Sequence[float]]) -> str:
         for epoch in shown
     ]
     return _table(("epoch", *names), rows)
+
+
+def of_rows(text: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table below a line of text."""
+    return f"<div>{escape(text)}</div>{_table(head, rows)}"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -8,11 +8,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from fallline._arguments import flag, shown, takes, warn, without_ours
+from fallline._arguments import flag, function, shown, takes, warn, without_ours
 from fallline._array import Array, asarray
 from fallline._hints import Absent
+from fallline.nn._hooks import Handle, Hooks
 from fallline.nn._place import passed_through
 from fallline.nn._slots import LISTS, Slot, chosen, found, load, rebuilt
+from fallline.nn._summary import Summary, summarize
 
 __all__ = ["Buffer", "Module"]
 
@@ -77,6 +79,7 @@ class Module:
     buffers: tuple[str, ...] = ()
     #: Which of its parameters are not trained for now; see `freeze`.
     _frozen: tuple[str, ...] = ()
+    _hooks: Hooks | None = None
     #: Computes the output from the inputs.
     forward: Callable[..., Any] = _no_forward
 
@@ -90,7 +93,8 @@ class Module:
         """Call forward."""
         __tracebackhide__ = True
         try:
-            return self.forward(*args, **kwargs)  # type: ignore[no-any-return]
+            hooks = self._hooks
+            return self.forward(*args, **kwargs) if hooks is None else hooks.call(self, args, kwargs)  # type: ignore[no-any-return]
         except Exception as error:
             passed_through(error, self, (*args, *kwargs.values()))
             raise without_ours(error)  # noqa: B904 (it is the same error)
@@ -149,6 +153,66 @@ class Module:
         for slot in chosen(self._slots(every=True), patterns, "unfreeze"):
             slot.owner._frozen = tuple(name for name in slot.owner._frozen if name != slot.name)
         return self
+
+    @takes(hook=function)
+    def register_forward_pre_hook(self, hook: Callable[..., Any]) -> Handle:
+        """Call ``hook(module, args)`` before each forward; what it returns, unless None, takes the place of `args`.
+
+        See `register_forward_hook`.
+        """
+        return self._register("forward_pre", hook)
+
+    @takes(hook=function)
+    def register_forward_hook(self, hook: Callable[..., Any]) -> Handle:
+        """Call ``hook(module, args, output)`` after each forward; what it returns, unless None, is the output instead.
+
+        In `fl.jit` and `fl.fit` a hook is called when the model is traced: what it computes is part of the plan, and
+        arrays have shapes and no values, so that reading one says so. A hook that comes or goes is noticed.
+
+        Returns
+        -------
+        Handle
+            ``handle.remove()`` ends it, and so does the end of ``with model.register_forward_hook(hook):``.
+
+        Examples
+        --------
+        >>> import fallline as fl
+        >>> model = fl.nn.Sequential(fl.nn.Linear(3, 2), fl.nn.ReLU())
+        >>> seen = {}
+        >>> with model[0].register_forward_hook(lambda module, args, output: seen.update(before_relu=output)):
+        ...     y = model(fl.ones((4, 3)))
+        >>> seen["before_relu"].shape
+        (4, 2)
+        """
+        return self._register("forward", hook)
+
+    def _register(self, when: str, hook: Callable[..., Any]) -> Handle:
+        self._hooks = self._hooks or Hooks()
+        return Handle(self._hooks, when, hook)
+
+    def summary(self, *x_shape: Any) -> Summary:
+        """Return a table of the layers: what they return, their parameters, memory and multiply-adds.
+
+        Parameters
+        ----------
+        *x_shape
+            The shape of each input, with the axis of samples, or arrays. The model is traced in evaluation mode, and
+            nothing is computed. Without one there are only parameters.
+
+        Examples
+        --------
+        >>> import fallline as fl
+        >>> model = fl.nn.Sequential(fl.nn.Linear(784, 32), fl.nn.ReLU(), fl.nn.Linear(32, 10))
+        >>> model.summary((64, 784))
+        layer    kind        output    parameters    bytes  multiply-adds
+        -----------------------------------------------------------------
+        (model)  Sequential  (64, 10)
+          0      Linear      (64, 32)      25,120    8,192      1,605,632
+          1      ReLU        (64, 32)                8,192
+          2      Linear      (64, 10)         330    2,560         20,480
+        25,450 parameters; 101.8 kB of parameters; 18.94 kB of outputs; 1,626,112 multiply-adds
+        """
+        return summarize(self, x_shape)
 
     def modules(self) -> Iterator[Module]:
         """Go through this module and all its parts, each once."""
@@ -241,8 +305,11 @@ class Module:
         return slots
 
     def _conditions(self) -> list[Any]:
-        """Return what a trace of it depends on, besides its arrays: the mode of each part, and what is frozen."""
-        return [condition for module in self.modules() for condition in (module.training, module._frozen)]
+        """Return what a trace of it depends on, besides its arrays: modes, what is frozen, hooks."""
+        found: list[Any] = []
+        for module in self.modules():
+            found += [module.training, module._frozen, *(module._hooks.handles if module._hooks else ())]
+        return found
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Buffer | list | tuple | dict):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,14 +11,11 @@ from fallline import _core
 from fallline._array import Array
 from fallline.nn import Module, losses
 from fallline.train.metrics._meter import Meter
-from fallline.transforms._trace import keyless, layout, trace
+from fallline.transforms._trace import first_of, keyless, layout, trace
 
 SINGLE_AXIS = (
     "x has a single axis, so it counts as samples of one number: one sample is x[None], one feature x[:, None]"
 )
-
-
-T = TypeVar("T")
 
 
 class Task(NamedTuple):
@@ -144,24 +141,16 @@ def _plan(
         return _core.BatchPlan(plan, sources, 0 if training else -1, scalars, traced.buffers)
 
     try:
-        return _as_read(x, dtype, attempt)
+        return first_of(_dtypes(task.model, x), attempt)
     except _core.ShapeError as error:
         if x.ndim == 1:
             error.args = (f"{error}; {SINGLE_AXIS}",)
         raise
 
 
-def _as_read(x: Array, dtype: np.dtype[Any], attempt: Callable[[np.dtype[Any]], T]) -> T:
-    """Attempt something with x in the model's dtype; where that fails, with integers as they are: for embeddings."""
-    try:
-        return attempt(dtype)
-    except Exception as error:
-        if x.dtype.kind not in "iu":
-            raise
-        try:
-            return attempt(np.dtype(x.dtype))
-        except Exception:
-            raise error from None
+def _dtypes(model: Module, x: Array) -> list[np.dtype[Any]]:
+    """Return what x may be cast to: the model's dtype; where that fails, integers stay as they are, for embeddings."""
+    return [model_dtype(model), *([np.dtype(x.dtype)] if x.dtype.kind in "iu" else [])]
 
 
 def check_count(output: Any, samples: int, where: str) -> None:
@@ -175,14 +164,14 @@ def check_count(output: Any, samples: int, where: str) -> None:
 def output_layout(model: Module, x: Array) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """Return shape and dtype of the model's output for two samples, without computing it."""
     with _core.no_grad():  # of two samples: one has no variance
-        output = _as_read(x, model_dtype(model), lambda t: trace(model, [layout((2, *x.shape[1:]), t)], {}).out)
+        output = first_of(_dtypes(model, x), lambda t: trace(model, [layout((2, *x.shape[1:]), t)], {}).out)
     return tuple(getattr(output, "shape", ())), getattr(output, "dtype", model_dtype(model))
 
 
 def input_dtype(model: Module, x: Array) -> np.dtype[Any]:
     """Return the dtype that the model takes x in: its own, or that of integers that are numbers of rows."""
     with _core.no_grad():
-        return _as_read(x, model_dtype(model), lambda t: (trace(model, [layout((2, *x.shape[1:]), t)], {}), t)[1])
+        return first_of(_dtypes(model, x), lambda t: (trace(model, [layout((2, *x.shape[1:]), t)], {}), t)[1])
 
 
 def check_targets(task: Task, x: Array, y: Array) -> None:

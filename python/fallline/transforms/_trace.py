@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -14,10 +14,11 @@ from fallline._tree import replace
 from fallline.transforms._effects import Effects, collecting, fresh_key
 from fallline.transforms._key import ARRAYS, arrays_of
 
-__all__ = ["Entry", "Traced", "builder", "fill", "keyless", "layout", "trace"]
+__all__ = ["Entry", "Traced", "builder", "fill", "first_of", "keyless", "layout", "trace"]
 
 KEY = ((2,), np.dtype(np.uint64))  # the first input of every trace: what dropout draws from
 Spec = tuple[tuple[int, ...], np.dtype[Any]]
+T = TypeVar("T")
 Into = Callable[[Callable[..., list[Array]], list[Spec]], Any]
 
 
@@ -89,6 +90,18 @@ def keyless(into: Into) -> Into:
 def layout(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """Return what stands for an array of this layout in a trace: one element, repeated."""
     return np.broadcast_to(np.zeros((), dtype), shape)
+
+
+def first_of(dtypes: Iterable[Any], attempt: Callable[[Any], T]) -> T:
+    """Return ``attempt(dtype)`` of the first dtype with which it does not fail: models may need integers."""
+    found: Exception | None = None
+    for dtype in dtypes:
+        try:
+            return attempt(dtype)
+        except Exception as error:
+            found = found or error
+    assert found is not None
+    raise found
 
 
 def fill(tree: Any, arrays: Iterator[Any]) -> Any:
