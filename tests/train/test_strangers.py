@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import fallline as fl
-from fallline.train._architecture import DEEPEST, LAYERS, MOST_LAYERS, build, describe
+from fallline.train._architecture import COMPOSED, DEEPEST, LAYERS, MOST_LAYERS, build, describe
 from fallline.train._checkpoint import read, read_history
 
 pytest.importorskip("safetensors")
@@ -266,11 +266,15 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "MaxPool2d": (2,),
     "AvgPool2d": ((2, 3), 1, 1),
     "Dropout": (0.25,),
+    "PositionalEncoding": (4, 0.25),
+    "RoPE": (2, 100.0, True),
+    "ALiBi": (3,),
+    **{f"Transformer{kind}Layer": (4, 2, 8, 0.25, "gelu", 1e-3, True, True) for kind in ("Encoder", "Decoder")},
     "LeakyReLU": (np.float32(0.5),),
 }
 
 
-@pytest.mark.parametrize("name", sorted(LAYERS.keys() - {"Sequential"}))
+@pytest.mark.parametrize("name", sorted(name for name, kind in LAYERS.items() if kind not in COMPOSED))
 def test_every_layer_is_made_again(tmp_path: Path, name: str) -> None:
     layer = LAYERS[name](*ARGUMENTS.get(name, ()))
     model = fl.nn.Sequential(fl.nn.Sequential(layer))
@@ -309,16 +313,21 @@ class Scale(fl.nn.Module):
         return x * self.by
 
 
-def tied() -> fl.nn.Sequential:
-    layer = fl.nn.Linear(3, 3)
-    return fl.nn.Sequential(layer, fl.nn.ReLU(), layer)
+def tied_inside() -> fl.nn.Sequential:
+    layer = fl.nn.RNN(3, 3)
+    layer.bias_hh_l0 = layer.bias_ih_l0
+    return fl.nn.Sequential(layer)
 
 
 STRANGERS: dict[str, tuple[Any, str]] = {
     "a layer of one's own": (lambda: fl.nn.Sequential(fl.nn.Linear(3, 3), Scale()), "layer 1, 'Scale',"),
     "deeper inside": (lambda: fl.nn.Sequential(fl.nn.Sequential(fl.nn.ReLU(), Scale())), "layer 0.1, 'Scale',"),
     "a function": (lambda: fl.nn.Sequential(fl.nn.Linear(3, 3), fl.tanh), "layer 1, 'tanh',"),
-    "the same layer twice": (tied, "layer 2, which is layer 0 again,"),
+    "a tie inside a layer": (tied_inside, r"layer 0.bias_hh_l0, which is 0.bias_ih_l0 of the same layer,"),
+    "an activation of one's own": (
+        lambda: fl.nn.Sequential(fl.nn.TransformerEncoderLayer(4, 2, 8, activation=fl.tanh)),
+        r"layer 0, 'TransformerEncoderLayer' with activation of type 'function',",
+    ),
     "too deep": (
         lambda: fl.nn.Sequential(_deep(DEEPEST)),
         r"layer 0[.0]+, beyond 10,000 layers or 100 levels,",

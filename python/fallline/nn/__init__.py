@@ -91,6 +91,7 @@ from fallline.nn._pooling import (
     Unfold,
     Upsample,
 )
+from fallline.nn._positions import ALiBi, PositionalEncoding, RoPE
 from fallline.nn._recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from fallline.nn._transformer import (
     Transformer,
@@ -101,6 +102,7 @@ from fallline.nn._transformer import (
 )
 
 __all__ = [
+    "ALiBi",
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "AdaptiveAvgPool3d",
@@ -182,6 +184,7 @@ __all__ = [
     "PairwiseDistance",
     "PixelShuffle",
     "PixelUnshuffle",
+    "PositionalEncoding",
     "RMSNorm",
     "RNN",
     "RNNCell",
@@ -194,6 +197,7 @@ __all__ = [
     "ReplicationPad1d",
     "ReplicationPad2d",
     "ReplicationPad3d",
+    "RoPE",
     "SELU",
     "Sequential",
     "SiLU",

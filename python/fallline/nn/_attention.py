@@ -6,13 +6,14 @@ import math
 from typing import Any
 
 from fallline import _core, _ops
-from fallline._arguments import flag, optional, takes
+from fallline._arguments import flag, one_of, optional, takes
 from fallline._array import Array, asarray
 from fallline.nn import init
 from fallline.nn._kinds import below_one, float_dtype, size
 from fallline.nn._layers import Dropout, Linear
 from fallline.nn._module import Module
 from fallline.nn.functional._attention import additive, attention_weights, causal_mask
+from fallline.nn.functional._positions import alibi, rotary
 
 
 class MultiheadAttention(Module):
@@ -36,6 +37,9 @@ class MultiheadAttention(Module):
         The widths of keys and values; that of queries by default.
     batch_first
         Whether sequences are (n, length, width) instead of (length, n, width).
+    positions
+        None; "rotary" turns queries and keys by their positions (Su et al. 2021); "alibi" lowers scores by distance
+        (Press et al. 2022). Both are for attention of a sequence to itself.
     dtype
         float32 or float64; None takes the default dtype.
 
@@ -54,6 +58,7 @@ class MultiheadAttention(Module):
         kdim=optional(size),
         vdim=optional(size),
         batch_first=flag,
+        positions=optional(one_of("rotary", "alibi")),
         dtype=optional(float_dtype),
     )
     def __init__(
@@ -68,6 +73,7 @@ class MultiheadAttention(Module):
         vdim: int | None = None,
         batch_first: bool = False,
         *,
+        positions: str | None = None,
         dtype: Any = None,
     ) -> None:
         super().__init__()
@@ -78,7 +84,13 @@ class MultiheadAttention(Module):
             )
         self.embed_dim, self.num_heads, self.dropout = embed_dim, num_heads, dropout
         self.kdim, self.vdim = embed_dim if kdim is None else kdim, embed_dim if vdim is None else vdim
+        if positions == "rotary" and embed_dim // num_heads % 2:
+            raise ValueError(
+                f"[MultiheadAttention] rotary positions turn pairs of features: embed_dim / num_heads must be even, "
+                f"got {embed_dim} / {num_heads}"
+            )
         self.batch_first, self.add_zero_attn, self.add_bias_kv = batch_first, add_zero_attn, add_bias_kv
+        self.positions = positions
         if self.kdim == self.vdim == embed_dim:
             self.in_proj_weight = init.glorot_uniform((3 * embed_dim, embed_dim), dtype=dtype)
         else:
@@ -133,25 +145,25 @@ class MultiheadAttention(Module):
             (a[None] if alone else a if self.batch_first else _ops.permute_dims(a, (1, 0, 2))) for a in (q, k, v)
         )
         n, targets, _ = q.shape
-        q, k, v = self._projected(q, k, v)
+        q, k, v = (self._heads(a) for a in self._projected(q, k, v))
         mask = None if attn_mask is None else additive(attn_mask, q.dtype)
         padding = None if key_padding_mask is None else additive(key_padding_mask, q.dtype)
         padding = padding[None] if alone and padding is not None else padding
         if mask is None and is_causal:
-            mask = additive(causal_mask(targets, k.shape[1]), q.dtype)
-        if self.bias_k is not None and self.bias_v is not None:
-            wide = (n, 1, self.embed_dim)
-            k = _ops.concat([k, _ops.broadcast_to(self.bias_k, wide)], axis=1)
-            v = _ops.concat([v, _ops.broadcast_to(self.bias_v, wide)], axis=1)
-            mask, padding = _one_more(mask), _one_more(padding)
-        q, k, v = (self._heads(a) for a in (q, k, v))
-        if self.add_zero_attn:
-            zeros = _ops.zeros((*k.shape[:2], 1, k.shape[3]), dtype=k.dtype)
-            k, v = _ops.concat([k, zeros], axis=2), _ops.concat([v, zeros], axis=2)
+            mask = additive(causal_mask(targets, k.shape[2]), q.dtype)
+        if mask is not None and mask.ndim == 3:
+            mask = _ops.reshape(mask, (n, self.num_heads, *mask.shape[1:]))
+        if self.positions == "rotary":
+            q, k = rotary(q), rotary(k)
+        elif self.positions == "alibi":
+            distance = asarray(alibi(self.num_heads, targets, k.shape[2]).astype(q.dtype))
+            mask = distance if mask is None else mask + distance
+        for further in self._further(k):
+            k, v = (_ops.concat([a, more], axis=2) for a, more in zip((k, v), further, strict=True))
             mask, padding = _one_more(mask), _one_more(padding)
         scores = (q * (1 / math.sqrt(q.shape[-1]))) @ _ops.permute_dims(k, (0, 1, 3, 2))
         if mask is not None:
-            scores = scores + (mask if mask.ndim == 2 else _ops.reshape(mask, (n, self.num_heads, *mask.shape[1:])))
+            scores = scores + mask
         if padding is not None:
             scores = scores + padding[:, None, None]
         weights = self._dropped(attention_weights(scores))
@@ -174,6 +186,16 @@ class MultiheadAttention(Module):
             biases = [self.in_proj_bias[i * wide : (i + 1) * wide] for i in range(3)]  # type: ignore[misc]
         q, k, v = (_core.linear(a, w, b) for a, w, b in zip((q, k, v), weights, biases, strict=True))
         return q, k, v
+
+    def _further(self, k: Array) -> list[tuple[Array, Array]]:
+        """Return the keys and values that stand behind those of the sequence."""
+        found = []
+        one = (*k.shape[:2], 1, k.shape[3])
+        if self.bias_k is not None and self.bias_v is not None:
+            found.append(tuple(_ops.broadcast_to(self._heads(a), one) for a in (self.bias_k, self.bias_v)))
+        if self.add_zero_attn:
+            found.append((_ops.zeros(one, dtype=k.dtype),) * 2)
+        return found  # type: ignore[return-value]
 
     def _heads(self, x: Array) -> Array:
         split = _ops.reshape(x, (*x.shape[:2], self.num_heads, self.embed_dim // self.num_heads))

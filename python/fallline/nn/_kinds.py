@@ -46,6 +46,14 @@ def _callable_layer(value: Any) -> Any:
     return value
 
 
+def _module(value: Any) -> Any:
+    from fallline.nn._module import Module  # it imports what this file is made of
+
+    if not isinstance(value, Module):
+        raise TypeError
+    return value
+
+
 def _layer_way_out(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "give the layers one by one: Sequential(*layers)"
@@ -95,3 +103,4 @@ float_dtype = Kind("float32 or float64", _float)
 generator = Kind("a generator of fallline", _generator, _generator_way_out)
 initializer = Kind("the name of an initialiser, or a function of fl.nn.init", _initializer, _initializer_way_out)
 a_layer = Kind("a module or a function of one array", _callable_layer, _layer_way_out)
+a_module = Kind("a module", _module, _layer_way_out)

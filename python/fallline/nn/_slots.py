@@ -62,6 +62,11 @@ class Slot(NamedTuple):
         """Whether it is a parameter that is not frozen."""
         return self.name not in self.owner.buffers and self.name not in self.owner._frozen
 
+    def tie(self, array: Array) -> None:
+        """Hold another array, which has a place already."""
+        held, attribute = self.owner.__dict__, self.name.partition(".")[0]
+        held[attribute] = rebuilt(attribute, held[attribute], lambda name, leaf: array if name == self.name else leaf)
+
 
 def chosen(places: Sequence[Slot], patterns: tuple[str, ...], what: str) -> list[Slot]:
     """Return every place of the parameters of which some path fits a pattern; without patterns, of all."""

@@ -4,51 +4,98 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from fallline import _ops
+from fallline._arguments import Kind, check, flag, one_of, optional, takes, whole
 from fallline._array import Array, asarray
 from fallline.nn import functional as F
 from fallline.nn._attention import MultiheadAttention
+from fallline.nn._kinds import a_module, at_least_zero, below_one, float_dtype, size
 from fallline.nn._layers import Dropout, Linear
 from fallline.nn._module import Module
 from fallline.nn._normalize import LayerNorm
 from fallline.nn.functional._attention import causal_mask
 
 ACTIVATIONS = {"relu": F.relu, "gelu": F.gelu}
+Activation = str | Callable[..., Array]
+POSITIONS = one_of("rotary", "alibi")
 
 
-def _activation(given: str | Callable[..., Array]) -> Callable[..., Array]:
-    if callable(given):
-        return given
-    if given not in ACTIVATIONS:
-        raise ValueError(
-            f"[Transformer] activation must be a function or one of {', '.join(ACTIVATIONS)}, got {given!r}"
-        )
-    return ACTIVATIONS[given]
+def _activation(given: Any) -> Any:
+    if isinstance(given, type) or not (callable(given) or isinstance(given, str)):
+        raise TypeError
+    return given if callable(given) else ACTIVATIONS[one_of(*ACTIVATIONS).accept(given)]
+
+
+activation = Kind(f"{' or '.join(map(repr, ACTIVATIONS))}, or a function", _activation)
 
 
 class _Block(Module):
-    """What both kinds of layer have: a feed-forward part and residual sums, with the norm before or after."""
+    """What both kinds of layer are: attentions and a feed-forward part, each with a residual sum and a norm."""
 
-    def _feed_forward(
+    attentions: ClassVar[tuple[str, ...]]
+
+    @takes(
+        d_model=size,
+        nhead=size,
+        dim_feedforward=size,
+        dropout=below_one,
+        activation=activation,
+        layer_norm_eps=at_least_zero,
+        batch_first=flag,
+        norm_first=flag,
+        bias=flag,
+        positions=optional(POSITIONS),
+        dtype=optional(float_dtype),
+    )
+    def __init__(
         self,
         d_model: int,
-        dim_feedforward: int,
-        dropout: float,
-        activation: str | Callable[..., Array],
-        eps: float,
-        norms: int,
-        bias: bool,
-        dtype: Any,
+        nhead: int,
+        dim_feedforward: int = 2048,
+        dropout: float = 0.1,
+        activation: Activation = "relu",
+        layer_norm_eps: float = 1e-5,
+        batch_first: bool = False,
+        norm_first: bool = False,
+        bias: bool = True,
+        *,
+        positions: str | None = None,
+        dtype: Any = None,
     ) -> None:
+        super().__init__()
+        for name in self.attentions:
+            own = positions if name == "self_attn" else None
+            attention = MultiheadAttention(
+                d_model, nhead, dropout, bias, batch_first=batch_first, positions=own, dtype=dtype
+            )
+            setattr(self, name, attention)
+        self.norm_first = norm_first
         self.linear1 = Linear(d_model, dim_feedforward, bias=bias, dtype=dtype)
         self.dropout = Dropout(dropout)
         self.linear2 = Linear(dim_feedforward, d_model, bias=bias, dtype=dtype)
-        for i in range(1, norms + 1):
-            setattr(self, f"norm{i}", LayerNorm(d_model, eps, bias=bias, dtype=dtype))
+        for i in range(1, len(self.attentions) + 2):
+            setattr(self, f"norm{i}", LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype))
             setattr(self, f"dropout{i}", Dropout(dropout))
-        self.activation = _activation(activation)
+        self.activation: Any = ACTIVATIONS[activation] if isinstance(activation, str) else activation
+
+    def _arguments(self) -> dict[str, Any]:
+        """Return the arguments of the constructor, read from the parts that were made of them."""
+        own = self.self_attn
+        names = {function: name for name, function in ACTIVATIONS.items()}
+        return {
+            "d_model": own.embed_dim,
+            "nhead": own.num_heads,
+            "dim_feedforward": self.linear1.out_features,
+            "dropout": self.dropout.p,
+            "activation": names.get(self.activation, self.activation),
+            "layer_norm_eps": self.norm1.eps,
+            "batch_first": own.batch_first,
+            "norm_first": self.norm_first,
+            "bias": self.linear1.bias is not None,
+            "positions": own.positions,
+        }
 
     def _forwarded(self, x: Array) -> Array:
         return self.linear2(self.dropout(self.activation(self.linear1(x))))
@@ -61,8 +108,6 @@ class _Block(Module):
         else:
             y = norm(x + dropout(part(x)))
         return y
-
-    norm_first: bool
 
 
 class TransformerEncoderLayer(_Block):
@@ -86,28 +131,13 @@ class TransformerEncoderLayer(_Block):
         Whether parts normalise their inputs instead of the sums.
     bias
         Whether layers have biases.
+    positions
+        None, "rotary" or "alibi": what self-attention knows of positions; see `MultiheadAttention`.
     dtype
         float32 or float64; None takes the default dtype.
     """
 
-    def __init__(
-        self,
-        d_model: int,
-        nhead: int,
-        dim_feedforward: int = 2048,
-        dropout: float = 0.1,
-        activation: str | Callable[..., Array] = "relu",
-        layer_norm_eps: float = 1e-5,
-        batch_first: bool = False,
-        norm_first: bool = False,
-        bias: bool = True,
-        *,
-        dtype: Any = None,
-    ) -> None:
-        super().__init__()
-        self.self_attn = MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, dtype=dtype)
-        self.norm_first = norm_first
-        self._feed_forward(d_model, dim_feedforward, dropout, activation, layer_norm_eps, 2, bias, dtype)
+    attentions = ("self_attn",)
 
     def forward(
         self, src: Any, src_mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool = False
@@ -122,25 +152,7 @@ class TransformerEncoderLayer(_Block):
 class TransformerDecoderLayer(_Block):
     """Self-attention, attention to a memory, and a feed-forward part. Arguments as for `TransformerEncoderLayer`."""
 
-    def __init__(
-        self,
-        d_model: int,
-        nhead: int,
-        dim_feedforward: int = 2048,
-        dropout: float = 0.1,
-        activation: str | Callable[..., Array] = "relu",
-        layer_norm_eps: float = 1e-5,
-        batch_first: bool = False,
-        norm_first: bool = False,
-        bias: bool = True,
-        *,
-        dtype: Any = None,
-    ) -> None:
-        super().__init__()
-        self.self_attn = MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, dtype=dtype)
-        self.multihead_attn = MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, dtype=dtype)
-        self.norm_first = norm_first
-        self._feed_forward(d_model, dim_feedforward, dropout, activation, layer_norm_eps, 3, bias, dtype)
+    attentions = ("self_attn", "multihead_attn")
 
     def forward(
         self,
@@ -162,7 +174,19 @@ class TransformerDecoderLayer(_Block):
         return self._added(x, 3, self._forwarded)
 
 
-class TransformerEncoder(Module):
+class _Stack(Module):
+    """Layers on top of each other, copies of one, and perhaps a norm at the end."""
+
+    def _stack(self, layer: Module, num_layers: int, norm: Module | None) -> None:
+        name = type(self).__name__
+        check(name, "the layer", a_module, layer)
+        check(name, "num_layers", whole(0), num_layers)
+        check(name, "norm", optional(a_module), norm)
+        self.layers = [copy.deepcopy(layer) for _ in range(num_layers)]
+        self.num_layers, self.norm = num_layers, norm
+
+
+class TransformerEncoder(_Stack):
     """Encoder layers on top of each other, copies of one.
 
     Parameters
@@ -186,8 +210,7 @@ class TransformerEncoder(Module):
         mask_check: bool = True,
     ) -> None:
         super().__init__()
-        self.layers = [copy.deepcopy(encoder_layer) for _ in range(num_layers)]
-        self.num_layers, self.norm = num_layers, norm
+        self._stack(encoder_layer, num_layers, norm)
 
     def forward(
         self, src: Any, mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool | None = None
@@ -199,13 +222,12 @@ class TransformerEncoder(Module):
         return x if self.norm is None else self.norm(x)
 
 
-class TransformerDecoder(Module):
+class TransformerDecoder(_Stack):
     """Decoder layers on top of each other, copies of one; arguments as for `TransformerEncoder`."""
 
     def __init__(self, decoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
         super().__init__()
-        self.layers = [copy.deepcopy(decoder_layer) for _ in range(num_layers)]
-        self.num_layers, self.norm = num_layers, norm
+        self._stack(decoder_layer, num_layers, norm)
 
     def forward(
         self,
@@ -237,7 +259,7 @@ class Transformer(Module):
         num_decoder_layers: int = 6,
         dim_feedforward: int = 2048,
         dropout: float = 0.1,
-        activation: str | Callable[..., Array] = "relu",
+        activation: Activation = "relu",
         custom_encoder: Module | None = None,
         custom_decoder: Module | None = None,
         layer_norm_eps: float = 1e-5,
@@ -245,17 +267,22 @@ class Transformer(Module):
         norm_first: bool = False,
         bias: bool = True,
         *,
+        positions: str | None = None,
         dtype: Any = None,
     ) -> None:
         super().__init__()
         shared = (d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first, bias)
-        norms = [LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype) for _ in range(2)]
-        self.encoder = custom_encoder or TransformerEncoder(
-            TransformerEncoderLayer(*shared, dtype=dtype), num_encoder_layers, norms[0]
-        )
-        self.decoder = custom_decoder or TransformerDecoder(
-            TransformerDecoderLayer(*shared, dtype=dtype), num_decoder_layers, norms[1]
-        )
+
+        def made(stack: Any, layer: Any, count: int) -> Module:
+            norm = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
+            stacked: Module = stack(layer(*shared, positions=positions, dtype=dtype), count, norm)
+            return stacked
+
+        if custom_encoder is None:
+            custom_encoder = made(TransformerEncoder, TransformerEncoderLayer, num_encoder_layers)
+        if custom_decoder is None:
+            custom_decoder = made(TransformerDecoder, TransformerDecoderLayer, num_decoder_layers)
+        self.encoder, self.decoder = custom_encoder, custom_decoder
         self.d_model, self.nhead, self.batch_first = d_model, nhead, batch_first
 
     def forward(

@@ -51,15 +51,16 @@ _blanks: ContextVar[list[int] | None] = ContextVar("blanks", default=None)
 
 
 @contextmanager
-def blank(numbers: int) -> Iterator[None]:
+def blank(numbers: int) -> Iterator[list[int]]:
     """Let every initialiser of this package fill with zeros and draw nothing, for `numbers` elements in all.
 
     Layers that take their weights from a file are made like this: the file says how many there are, whatever its
-    description of the layers says.
+    description of the layers says. The list that is yielded holds how many are left.
     """
-    token = _blanks.set([numbers])
+    left = [numbers]
+    token = _blanks.set(left)
     try:
-        yield
+        yield left
     finally:
         _blanks.reset(token)
 

@@ -46,6 +46,7 @@ from fallline.nn.functional._norms import (
     rms_norm,
 )
 from fallline.nn.functional._padding import pad
+from fallline.nn.functional._positions import alibi, rotary, sinusoidal
 from fallline.nn.functional._shape import channel_shuffle, interpolate, pixel_shuffle, pixel_unshuffle
 
 
@@ -81,6 +82,7 @@ __all__ = [
     "adaptive_max_pool1d",
     "adaptive_max_pool2d",
     "adaptive_max_pool3d",
+    "alibi",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
@@ -131,11 +133,13 @@ __all__ = [
     "relu",
     "relu6",
     "rms_norm",
+    "rotary",
     "rrelu",
     "scaled_dot_product_attention",
     "selu",
     "sigmoid",
     "silu",
+    "sinusoidal",
     "softmax",
     "softmax2d",
     "softmin",
