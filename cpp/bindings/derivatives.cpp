@@ -32,9 +32,9 @@ void bind_derivatives(py::module_& m) {
     Vars found = or_zeros(gradients({value}, {dense_ones(value.shape(), value.dtype())}, targets), targets);
     return std::make_pair(close_record(value, targets), std::move(found));
   });
-  m.def("backward", [](const Var& output, const Var& cotangent, bool record) {
+  m.def("backward", [](const Var& output, const Var& cotangent, bool record, bool retain) {
     py::gil_scoped_release release;
-    backward(output, cotangent, record);
+    backward(output, cotangent, record, retain);
   });
   py::class_<NoGrad>(m, "no_grad", "Within it nothing is recorded: a context manager.")
       .def(py::init<>())

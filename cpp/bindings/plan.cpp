@@ -1,4 +1,5 @@
 // Traced functions and their plans.
+#include <algorithm>
 #include <mutex>
 #include <optional>
 
@@ -263,6 +264,34 @@ std::pair<Vars, std::vector<bool>> call_batched(const std::shared_ptr<Nested>& b
   return out;
 }
 
+// A Python function as a derivative. It may be asked, and let go, by threads that do not hold the interpreter.
+Pull to_pull(const py::function& f) {
+  const std::shared_ptr<py::function> held(new py::function(f), [](py::function* last) {
+    if (!Py_IsInitialized()) return;
+    const py::gil_scoped_acquire acquire;
+    delete last;
+  });
+  return [held](const Vars& in, const Vars& left, const Vars& gs) {
+    const py::gil_scoped_acquire acquire;
+    const auto given = [](const Vars& all) {
+      py::list out;
+      for (const Var& x : all) out.append(x ? py::cast(x) : py::none());
+      return out;
+    };
+    Vars out;
+    for (py::handle g : (*held)(given(in), given(left), given(gs))) out.push_back(g.is_none() ? Var() : to_var(g));
+    return out;
+  };
+}
+
+// Whether a derivative of the body that is being traced will pass through one of them.
+bool outlives_trace(const py::sequence& objects) {
+  const Graph* const graph = tracing();
+  const Vars all = to_vars(objects);
+  return graph && graph->body() &&
+         std::any_of(all.begin(), all.end(), [&](const Var& x) { return graph->is_recorded(x); });
+}
+
 void look_at_signals() {
   const py::gil_scoped_acquire acquire;
   if (PyErr_CheckSignals() != 0) throw py::error_already_set();
@@ -290,6 +319,13 @@ void bind_plan(py::module_& m) {
   m.def("trace_body", trace_body);
   m.def("call_body", call_body);
   m.def("call_batched", call_batched);
+  m.def("outlives_trace", outlives_trace);
+  m.def("call_custom", [](const std::shared_ptr<Nested>& body, const py::sequence& in, int64_t results,
+                          const py::function& pull) { return call_custom(body, to_vars(in), results, to_pull(pull)); });
+  m.def("remember_custom",
+        [](const py::sequence& in, const py::sequence& outs, int64_t results, const py::function& pull) {
+          return remember_custom(to_vars(in), to_vars(outs), results, to_pull(pull));
+        });
   set_watch(look_at_signals);
   m.def("plan_counts", [] { return std::make_pair(Plan::counts().built, Plan::counts().run); });
   m.def("is_recording", &recording);

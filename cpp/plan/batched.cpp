@@ -30,32 +30,6 @@ Var swapped(const Var& x) {  // the first two axes
   return permute(x, order);
 }
 
-// The same body with inputs for all examples where they are `batched`. Its carries and results all are.
-NestedPtr batched_body(const Nested& body, const std::vector<bool>& batched, int64_t size) {
-  std::vector<Spec> specs;
-  for (size_t i = 0; i < body.input_count(); ++i) {
-    const Layout& one = body.input(i);
-    specs.push_back({batched[i] ? with_first(size, one.shape) : one.shape, one.dtype});
-  }
-  const auto run = [&](const Vars& in) {
-    std::vector<Example> examples;
-    for (size_t i = 0; i < in.size(); ++i) examples.push_back({in[i], batched[i]});
-    Vars out;
-    for (const Example& y : replay(body, examples, size))
-      out.push_back(y.batched ? y.value : broadcast_to(y.value, with_first(size, y.value.shape())));
-    return out;
-  };
-  const bool recorded = std::find(body.recorded.begin(), body.recorded.end(), true) != body.recorded.end();
-  const NoRecord record(recorded);
-  const auto made = trace_nested(run, specs, recorded);
-  made->carries = body.carries;
-  made->rows = body.rows;
-  made->once = body.once;
-  made->reverse = body.reverse;
-  made->gathers = body.gathers;
-  return made;
-}
-
 }  // namespace
 
 std::vector<Example> replay(const Nested& nested, const std::vector<Example>& in, int64_t size) {
@@ -93,19 +67,45 @@ std::vector<Example> replay(const Nested& nested, const std::vector<Example>& in
   return out;
 }
 
+// The same body with inputs for all examples where they are `batched`. Its carries and results all are.
+NestedPtr batched_body(const Nested& body, const std::vector<bool>& batched, int64_t size) {
+  const auto key = std::make_tuple(batched, size);
+  {
+    const std::lock_guard<std::mutex> lock(body.cache->mutex);
+    if (const auto at = body.cache->batched.find(key); at != body.cache->batched.end()) return at->second;
+  }
+  std::vector<Spec> specs;
+  for (size_t i = 0; i < body.input_count(); ++i) {
+    const Layout& one = body.input(i);
+    specs.push_back({batched[i] ? with_first(size, one.shape) : one.shape, one.dtype});
+  }
+  const auto run = [&](const Vars& in) {
+    std::vector<Example> examples;
+    for (size_t i = 0; i < in.size(); ++i) examples.push_back({in[i], batched[i]});
+    Vars out;
+    for (const Example& y : replay(body, examples, size))
+      out.push_back(y.batched ? y.value : broadcast_to(y.value, with_first(size, y.value.shape())));
+    return out;
+  };
+  const bool recorded = std::find(body.recorded.begin(), body.recorded.end(), true) != body.recorded.end();
+  const NoRecord record(recorded);
+  const auto made = trace_nested(run, specs, recorded);
+  made->carries = body.carries;
+  made->rows = body.rows;
+  made->once = body.once;
+  made->reverse = body.reverse;
+  made->gathers = body.gathers;
+  const std::lock_guard<std::mutex> lock(body.cache->mutex);
+  return body.cache->batched.try_emplace(key, made).first->second;
+}
+
 Vars batch_nested(const BatchedCall& b) {
   const LoopAttrs& loop = b.attrs.as<LoopAttrs>();
   const Nested& body = *loop.body;
   const size_t carries = static_cast<size_t>(body.carries), same = carries + static_cast<size_t>(body.rows);
   std::vector<bool> batched = b.batched;
   std::fill(batched.begin(), batched.begin() + body.carries, true);
-  NestedPtr made;
-  {
-    const std::lock_guard<std::mutex> lock(body.cache->mutex);
-    NestedPtr& found = body.cache->batched[{batched, b.size}];
-    if (!found) found = batched_body(body, batched, b.size);
-    made = found;
-  }
+  const NestedPtr made = batched_body(body, batched, b.size);
   Vars in;
   for (int i = 0; i < b.count(); ++i) {
     const size_t at = static_cast<size_t>(i);

@@ -14,31 +14,6 @@ namespace {
 
 const LoopAttrs& loop_attrs(Attrs attrs) { return attrs.as<LoopAttrs>(); }
 
-Layouts infer_loop(Inputs, Attrs attrs) {
-  const auto& [body, length, constants] = loop_attrs(attrs);
-  Layouts out;
-  for (size_t i = 0; i < body->outputs.size(); ++i) {
-    const Dims shape = body->result_shape(i, length);
-    out.push_back({body->output(i).dtype, shape, -1, 0, row_major(shape)});
-  }
-  return out;
-}
-
-// With memory for this call alone: what a tape remembers must not hold the temporaries of a body.
-void run_loop(Inputs in, Inputs out, Attrs attrs) {
-  const auto& [body, length, constants] = loop_attrs(attrs);
-  std::vector<Array> inputs;
-  std::vector<const Array*> from;
-  for (int i = 0; i < in.count; ++i) inputs.push_back(contiguous(in[i]));
-  for (const Array& x : inputs) from.push_back(&x);
-  const std::lock_guard<std::mutex> lock(body->cache->running);
-  std::shared_ptr<Loop>& loop = body->cache->loop;
-  if (!loop) loop = std::make_shared<Loop>(*body, std::vector<int64_t>(inputs.size()));
-  const std::shared_ptr<Buffer> memory = Buffer::allocate(static_cast<size_t>(loop->memory()));
-  loop->attach(memory->data());
-  loop->run(from.data(), out.arrays, length);
-}
-
 // The same loop that also leaves the carries as each run found them.
 NestedPtr gathering(const NestedPtr& nested) {
   if (nested->gathers || nested->once) return nested;
@@ -97,7 +72,7 @@ Primitive::Past past_of(Attrs attrs, int output) {
 
 // What the body of a derivative is given and has to find: the gradients that are `wanted` of the inputs and `given` of
 // the outputs.
-struct Pull {
+struct Pulled {
   const Nested& forward;
   const std::vector<bool>&wanted, &given;
 
@@ -113,7 +88,7 @@ struct Pull {
 // Carries: gradients of the carries, sums of those of what stays the same. Rows: those of the loop, the carries, the
 // gradients of what was gathered. Then what stays the same; for a body that runs once, the gradients of its outputs
 // too.
-std::vector<Spec> Pull::specs() const {
+std::vector<Spec> Pulled::specs() const {
   std::vector<Spec> found;
   for (size_t i = 0; i < carries(); ++i)
     if (differentiable(i)) found.push_back(spec(forward.input(i)));
@@ -127,7 +102,7 @@ std::vector<Spec> Pull::specs() const {
   return found;
 }
 
-Vars Pull::operator()(const Vars& in) const {
+Vars Pulled::operator()(const Vars& in) const {
   const NoRecord record(true);
   auto next = in.begin();
   Vars inputs(forward.input_count()), outputs, cotangents, targets, sums;
@@ -167,27 +142,34 @@ Vars Pull::operator()(const Vars& in) const {
   return out;
 }
 
+// Traced without the lock: a rule written by hand may wait for the interpreter, whose holder waits for the lock.
 NestedPtr derivative(const NestedPtr& forward, const std::vector<bool>& wanted, const std::vector<bool>& given) {
-  const std::lock_guard<std::mutex> lock(forward->cache->mutex);
-  NestedPtr& found = forward->cache->derivatives[{wanted, given, recording()}];
-  if (found) return found;
-  const Pull pull{*forward, wanted, given};
+  const auto key = std::make_tuple(wanted, given, recording());
+  Nested::Cache& cache = *forward->cache;
+  {
+    const std::lock_guard<std::mutex> lock(cache.mutex);
+    if (const auto at = cache.derivatives.find(key); at != cache.derivatives.end()) return at->second;
+  }
+  const Pulled pull{*forward, wanted, given};
   const auto made = trace_nested(pull, pull.specs(), recording());
   made->once = forward->once;
   made->reverse = !forward->reverse;
-  if (forward->once) return found = made;
   const size_t carries = pull.carries(), rows = pull.rows();
-  for (size_t i = 0; i < wanted.size(); ++i)
+  for (size_t i = 0; i < wanted.size() && !forward->once; ++i)
     made->carries += i < carries ? pull.differentiable(i) : (i >= carries + rows && wanted[i]);
   made->rows = static_cast<int>(rows + carries);
-  for (size_t i = carries; i < given.size(); ++i) made->rows += given[i];
-  return found = made;
+  for (size_t i = carries; i < given.size() && !forward->once; ++i) made->rows += given[i];
+  if (forward->once) made->rows = 0;
+  const std::lock_guard<std::mutex> lock(cache.mutex);
+  return cache.derivatives.try_emplace(key, made).first->second;
 }
 
 // The gradients of the inputs that are wanted, from those of the outputs.
 void pull_loop(Pullback& p) {
-  const auto& [pulled, length, constants] = loop_attrs(p.attrs);
-  for (const auto& [kept, version] : *constants) check_version(pulled->once ? "call" : "scan", kept, version);
+  const LoopAttrs& call = loop_attrs(p.attrs);
+  const NestedPtr& pulled = call.body;
+  const int64_t length = call.length;
+  for (const auto& [kept, version] : *call.constants) check_version(pulled->once ? "call" : "scan", kept, version);
   const Nested& body = *pulled;
   const size_t carries = static_cast<size_t>(body.carries), same = carries + static_cast<size_t>(body.rows);
   const size_t count = static_cast<size_t>(p.count);
@@ -233,8 +215,39 @@ constexpr Primitive kScan = loop_row("scan"), kCall = loop_row("call");
 
 }  // namespace
 
+Layouts infer_loop(Inputs, Attrs attrs) {
+  const LoopAttrs& call = loop_attrs(attrs);
+  const NestedPtr& body = call.body;
+  const int64_t length = call.length;
+  Layouts out;
+  for (size_t i = 0; i < body->outputs.size(); ++i) {
+    const Dims shape = body->result_shape(i, length);
+    out.push_back({body->output(i).dtype, shape, -1, 0, row_major(shape)});
+  }
+  return out;
+}
+
+// With memory for this call alone: what a tape remembers must not hold the temporaries of a body.
+void run_loop(Inputs in, Inputs out, Attrs attrs) {
+  const LoopAttrs& call = loop_attrs(attrs);
+  const NestedPtr& body = call.body;
+  const int64_t length = call.length;
+  std::vector<Array> inputs;
+  std::vector<const Array*> from;
+  for (int i = 0; i < in.count; ++i) inputs.push_back(contiguous(in[i]));
+  for (const Array& x : inputs) from.push_back(&x);
+  const std::lock_guard<std::mutex> lock(body->cache->running);
+  std::shared_ptr<Loop>& loop = body->cache->loop;
+  if (!loop) loop = std::make_shared<Loop>(*body, std::vector<int64_t>(inputs.size()));
+  const std::shared_ptr<Buffer> memory = Buffer::allocate(static_cast<size_t>(loop->memory()));
+  loop->attach(memory->data());
+  loop->run(from.data(), out.arrays, length);
+}
+
 const LoopAttrs* loop_of(const Graph::Step& step) {
-  return step.primitive == &kScan || step.primitive == &kCall ? &step.attrs.as<LoopAttrs>() : nullptr;
+  return step.primitive == &kScan || step.primitive == &kCall || step.primitive == &kCustom
+             ? &step.attrs.as<LoopAttrs>()
+             : nullptr;
 }
 
 Dims Nested::result_shape(size_t i, int64_t length) const {

@@ -68,12 +68,28 @@ struct Example {
 };
 std::vector<Example> replay(const Nested& nested, const std::vector<Example>& in, int64_t size);
 Vars batch_nested(const BatchedCall& b);  // the rule of a body itself
+NestedPtr batched_body(const Nested& body, const std::vector<bool>& batched, int64_t size);
+
+Layouts infer_loop(Inputs in, Attrs attrs);
+void run_loop(Inputs in, Inputs out, Attrs attrs);
+
+// A derivative that was written by hand: from the inputs, what the call left for it, and the gradients of its results
+// (empty where none has come) those of the inputs (empty where it is zero).
+using Pull = std::function<Vars(const Vars& in, const Vars& left, const Vars& gs)>;
+
+// The first `results` outputs are what was asked for, the others are left for `pull`.
+Vars call_custom(const NestedPtr& body, const Vars& in, int64_t results, Pull pull);
+// The same where the outputs are known already.
+Vars remember_custom(const Vars& in, const Vars& outs, int64_t results, Pull pull);
+extern const Primitive kCustom;
 
 struct LoopAttrs {
   NestedPtr body;
   int64_t length;
   // Of a recorded call: what the body captured, and its version then.
   std::shared_ptr<const std::vector<std::pair<Var, uint32_t>>> constants = nullptr;
+  int64_t results = 0;  // of a derivative written by hand
+  std::shared_ptr<const Pull> pull = nullptr;
   FL_FIELDS(body, length);
 };
 inline std::string shown(const NestedPtr& body) { return std::to_string(body->graph->steps.size()) + " steps"; }

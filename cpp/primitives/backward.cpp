@@ -57,6 +57,9 @@ void check_has_derivative(const Primitive& primitive) {
 void pull_back(const Node& node, const Var& out, const Vars& outs, const Arrived& arrived, uint64_t oldest_target,
                Walk& walk) {
   check_has_derivative(*node.primitive);
+  if (node.let_go)
+    throw TapeError("[backward] the record of " + std::string(node.primitive->name) +
+                    " was let go by an earlier backward(retain_graph=False); leave that out to walk back twice");
   const int count = node.input_count;
   Few<Var, 4> in(count), gin(count);
   Few<Dims, 4> shapes(count);
@@ -93,7 +96,7 @@ void walk_back(Walk& walk, bool record, uint64_t oldest_target, Arrive&& arrive)
   Arrived arrived;
   while (walk.next(arrived)) {
     const NodePtr& node = arrived.node;
-    if (arrive(*node, arrived.first) || !node->primitive) continue;
+    if (arrive(node, arrived.first) || !node->primitive) continue;
     Vars outs;
     for (const auto& [kept, version] : node->outs)
       outs.push_back(with_node(kept, node, record, static_cast<int>(outs.size())));
@@ -141,8 +144,8 @@ Vars gradients(const Vars& outputs, const Vars& cotangents, const Vars& targets)
   std::unordered_map<const Node*, size_t> place;
   for (size_t i = 0; i < targets.size(); ++i) place[targets[i].node().get()] = i;
   Vars result(targets.size());
-  walk_back(walk, record && recording(), oldest_target, [&](const Node& node, const Var& g) {
-    const auto at = place.find(&node);
+  walk_back(walk, record && recording(), oldest_target, [&](const NodePtr& node, const Var& g) {
+    const auto at = place.find(node.get());
     if (at == place.end()) return false;
     result[at->second] = g;
     return true;
@@ -170,19 +173,23 @@ Var dense_ones(const Dims& shape, DType dtype) {
   return shape.empty() ? one : copy(one);
 }
 
-void backward(const Var& output, const Var& cotangent, bool record) {
+void backward(const Var& output, const Var& cotangent, bool record, bool retain) {
   check_cotangent(output, cotangent);
   if (!output.tracked())
     throw TapeError("[backward] nothing was recorded: no input was made with requires_grad=True, or it ran in no_grad");
   Walk walk;
   walk.add(output.node(), output.output(), cotangent);
+  std::vector<NodePtr> walked;
   // The node is shared by all handles on the leaf, hence the cast.
-  walk_back(walk, record, 0, [&](const Node& node, const Var& g) {
+  walk_back(walk, record, 0, [&](const NodePtr& shared, const Var& g) {
+    const Node& node = *shared;
+    if (!retain && node.primitive) walked.push_back(shared);
     if (!node.wants_gradient) return false;
     Var& sum = const_cast<Node&>(node).gradient;
     sum = sum ? sum + g : (record ? g : copy(g));
     return true;
   });
+  for (const NodePtr& node : walked) node->forget();
 }
 
 }  // namespace fallline

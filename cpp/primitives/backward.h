@@ -15,8 +15,8 @@ Vars or_zeros(Vars found, const Vars& targets);
 void check_scalar(const Var& value);  // of a function that a gradient is asked of
 // Ones with memory for each of them, for a cotangent.
 Var dense_ones(const Dims& shape, DType dtype);
-// Adds gradients to the leaves that `output` came from. Nodes stay usable.
-void backward(const Var& output, const Var& cotangent, bool record);
+// Adds gradients to the leaves that `output` came from. The records stay usable where they are retained.
+void backward(const Var& output, const Var& cotangent, bool record, bool retain);
 
 }  // namespace fallline
 

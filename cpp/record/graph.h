@@ -39,6 +39,7 @@ struct Graph {
   int value_of(const Var& x);              // its place in `values`; captures an array from outside
   bool is_recorded(const Var& x) const;    // whether derivatives by what lies outside pass through x
   bool becomes_input(const Var& x) const;  // whether it comes from outside, and is given anew to each run: dense
+  bool body() const { return body_; }
   // Returns what Var::value() of the first result has to be; the others follow.
   int64_t record(const Primitive& primitive, const Var* const* in, int count, Attrs attrs, const Layout* layouts,
                  int outs);

@@ -31,6 +31,8 @@ struct Node {
   std::vector<Kept> outs;       // likewise of a row with several outputs
   bool wants_gradient = false;  // a leaf made by the user
   Var gradient;                 // and what backward has accumulated for it
+  bool let_go = false;          // what it kept, by a backward that was the last one
+  void forget();
 
   Node();
   Node(const Node&) = delete;

@@ -269,6 +269,8 @@ inline Vars apply_any(const Primitive& primitive, const Vars& inputs, Attrs attr
   if (primitive.shapes) return apply_all(primitive, inputs, attrs);
   return {apply(primitive, inputs.data(), static_cast<int>(inputs.size()), attrs)};
 }
+// Outputs that are known already, as those of a recorded call.
+Vars remember_all(const Primitive& primitive, const Vars& inputs, Attrs attrs, const Vars& outputs);
 // Many calls of a row as one, by its batching rule; of one where no input is batched.
 Vars apply_batched(const BatchedCall& b);
 

@@ -66,6 +66,13 @@ void Node::make_inputs(int count) {
   inputs = many.get();
 }
 
+void Node::forget() {
+  let_go = true;
+  for (int i = 0; i < input_count; ++i) inputs[static_cast<size_t>(i)].kept = Var();
+  out = Var();
+  for (Kept& kept : outs) kept.value = Var();
+}
+
 Node::~Node() {
   // Whoever is destroyed first on this thread drains the list; the others only add to it.
   thread_local std::vector<NodePtr> waiting;
@@ -195,6 +202,22 @@ Vars apply_all(const Primitive& primitive, const Vars& in, Attrs given) {
   }
   const NodePtr node = tracked ? remember(primitive, inputs.data(), count, attrs) : nullptr;
   return with_past(primitive, attrs, std::move(out), node, value);
+}
+
+Vars remember_all(const Primitive& primitive, const Vars& in, Attrs attrs, const Vars& outputs) {
+  std::vector<const Var*> inputs;
+  for (const Var& x : in) inputs.push_back(&x);
+  const NodePtr node = remember(primitive, inputs.data(), static_cast<int>(in.size()), attrs);
+  Vars results;
+  for (const Var& y : outputs) {
+    const int output = static_cast<int>(results.size());
+    const Primitive::Past past = primitive.past(attrs, output);
+    node->outs.emplace_back();
+    if (past.kept) node->outs.back() = {detach(y), version_of(y)};
+    const bool recorded = past.recorded && is_float(y.dtype());
+    results.push_back(Var(y.array(), recorded ? node : nullptr, y.value(), false, output));
+  }
+  return results;
 }
 
 Vars apply_batched(const BatchedCall& b) {

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fallline import _core
+from fallline import _core, _tree
 from fallline._array import Array, asarray
 from fallline._doc import binary, unary
 
@@ -299,9 +299,9 @@ def copy(x: Any, /) -> Array:
     return _core.copy(x)
 
 
-def stop_gradient(x: Any, /) -> Array:
-    """Return the same values as a constant: no derivative passes."""
-    return _core.detach(x)
+def stop_gradient(x: Any, /) -> Any:
+    """Return the same values as constants: no derivative passes. Of an array, or of each in a tree."""
+    return _core.detach(x) if isinstance(x, Array) else _tree.map(_core.detach, x)
 
 
 # ----- new arrays -----

@@ -2,6 +2,7 @@
 
 from fallline._hints import module_names
 from fallline.transforms._checkpoint import checkpoint
+from fallline.transforms._custom import custom_jvp, custom_vjp, hook_gradient
 from fallline.transforms._derivatives import backward, grad, no_grad, value_and_grad
 from fallline.transforms._jacobian import hessian, jacobian
 from fallline.transforms._jit import Plan, jit
@@ -13,9 +14,12 @@ __all__ = [
     "Plan",
     "backward",
     "checkpoint",
+    "custom_jvp",
+    "custom_vjp",
     "gnvp",
     "grad",
     "hessian",
+    "hook_gradient",
     "hvp",
     "jacobian",
     "jit",

@@ -113,21 +113,37 @@ def grad(
     return wrapped
 
 
-def backward(self: Array, gradient: Any = None, *, create_graph: bool = False) -> None:
+def backward(self: Array, gradient: Any = None, *, retain_graph: bool = True, create_graph: bool = False) -> None:
     """Add the derivative of this array to ``grad`` of every array made with ``requires_grad=True`` that it came from.
 
     Parameters
     ----------
     gradient
         The cotangent; may be left out for a scalar, where it is 1.
+    retain_graph
+        Whether the record stays usable for another walk back; False frees what it keeps at once. (The record is freed
+        in any case when the last array that came from it is.)
     create_graph
-        Whether the gradients shall be differentiable themselves.
+        Whether the gradients shall be differentiable themselves, which retains the record.
+
+    Notes
+    -----
+    Gradients are added to what is there; ``x.grad = None`` begins anew.
+
+    Examples
+    --------
+    >>> import fallline as fl
+    >>> w = fl.asarray([1.0, 2.0], requires_grad=True)
+    >>> for x in (3.0, 4.0):  # accumulates
+    ...     (w * x).sum().backward()
+    >>> w.grad.tolist()
+    [7.0, 7.0]
     """
     if gradient is None:
         if self.size != 1:
             raise _core.ShapeError(f"[backward] an array of shape {self.shape} needs a gradient= of its shape")
         gradient = _core.ones(self)
-    _core.backward(self, asarray(gradient), create_graph)
+    _core.backward(self, asarray(gradient), create_graph, retain_graph or create_graph)
 
 
 Array.backward = backward  # type: ignore[method-assign]

@@ -9,6 +9,7 @@ from operator import index
 from typing import Any
 
 from fallline import _core
+from fallline.transforms._checkpoint import checkpoint
 from fallline.transforms._effects import write
 from fallline.transforms._key import TraceCache, arrays_of
 from fallline.transforms._trace import Entry, trace
@@ -48,8 +49,9 @@ def jit(f: Callable[..., Any], strict: bool = False, donate: int | Sequence[int]
     -----
     While it is traced, an array has a shape and no values: ``if x > 0`` raises :class:`fallline.TraceError`, and a
     ``print`` happens once. Dropout draws anew at each call, and running statistics are written after it. Inside another
-    traced function, and where derivatives are being recorded, `f` is called as it is: ``jit(grad(f))`` is a plan,
-    ``grad(jit(f))`` is not.
+    traced function `f` is called as it is. Where derivatives are being recorded it runs as by
+    :func:`fallline.checkpoint`: ``grad(jit(f))`` is a plan for the way forward and one for the way back, which computes
+    `f` once more; ``jit(grad(f))`` is a single plan that keeps what it needs.
 
     Examples
     --------
@@ -70,6 +72,7 @@ class Jit(TraceCache):
         if callable(f):
             update_wrapper(self, f)  # before ours are set: f may bear the attributes of another Jit that it wraps
         super().__init__(f, "jit", strict)
+        self._recorded = checkpoint(f)
         try:
             self._donated = tuple(map(index, donate if isinstance(donate, Iterable) else (donate,)))
         except TypeError:
@@ -93,8 +96,8 @@ class Jit(TraceCache):
             if entry.program is None
             else entry.program.call(entry.inputs(arrays) if entry.keyed else arrays, entry.given)
         )
-        if outputs is None:
-            return self._f(*args, **kwargs)
+        if outputs is None:  # derivatives pass: as one native call that has a derivative
+            return self._recorded(*args, **kwargs)
         if entry.buffers:
             write(entry.buffers, outputs)
         return entry.rebuild(outputs)
