@@ -296,6 +296,7 @@ def test_reduce_on_plateau_is_that_of_fl_optim() -> None:
 
 
 EACH: dict[str, Callable[[Path], cb.Callback]] = {
+    "Checkpoint": lambda folder: cb.Checkpoint(folder / "run", monitor="loss"),
     "CSVLogger": lambda folder: cb.CSVLogger(folder / "h.csv"),
     "EarlyStopping": lambda folder: cb.EarlyStopping("loss", patience=3),
     "GradientMonitor": lambda folder: cb.GradientMonitor(),

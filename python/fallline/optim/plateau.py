@@ -73,6 +73,7 @@ class ReduceOnPlateau:
     def forget(self) -> None:
         """Count from the beginning."""
         self.best, self.bad, self.waiting = math.inf if self.mode == "min" else -math.inf, 0, 0
+        self.lr: float | None = None  # after the last reduction
 
     def __call__(self, epoch: int, history: Mapping[str, Sequence[float]], model: Any, opt: Optimizer) -> bool:
         """Look at the last epoch; never ends training."""
@@ -94,17 +95,18 @@ class ReduceOnPlateau:
         if self.waiting > 0:
             self.waiting, self.bad = self.waiting - 1, 0
         if self.bad > self.patience:
-            lr = opt.hyperparameters()["lr"]
-            opt.set_hyperparameters(lr=max(lr * self.factor, self.min_lr))
+            self.lr = max(opt.hyperparameters()["lr"] * self.factor, self.min_lr)
+            opt.set_hyperparameters(lr=self.lr)
             self.waiting, self.bad = self.cooldown, 0
 
     def state_dict(self) -> dict[str, Any]:
         """Return what has been counted."""
-        return {"best": self.best, "bad": self.bad, "waiting": self.waiting}
+        return {"best": self.best, "bad": self.bad, "waiting": self.waiting, "lr": self.lr}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what `state_dict` returned."""
         self.best, self.bad, self.waiting = float(state["best"]), int(state["bad"]), int(state["waiting"])
+        self.lr = state["lr"]
 
     def __repr__(self) -> str:
         return (

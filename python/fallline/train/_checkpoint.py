@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from fallline.optim import Optimizer
 
 FORMAT = "fallline 1"
-OWN_KEYS = frozenset({"format", "class", "model", "stranger", "optimizer", "history"})
+OWN_KEYS = frozenset({"format", "class", "model", "stranger", "optimizer", "history", "run"})
 WITH_MODEL = "to load it, make the model again and pass it, fl.load(path, model)"
-OPTIMIZER = "optimizer/"
+OPTIMIZER, RUN = "optimizer/", "run/"
 
 Tensors = dict[str, NDArray[Any]]
 
@@ -51,22 +51,27 @@ def to_bytes(
     history: Mapping[str, Any] | None = None,
     *,
     metadata: Mapping[str, str] | None = None,
+    weights: Mapping[str, Any] | None = None,
+    run: Mapping[str, Any] | None = None,
 ) -> bytes:
-    """Return what `save` writes."""
+    """Return what `save` writes; with other weights than the model's own, or the state of a training, in silence."""
     texts = {"format": FORMAT}
     network = model.network if isinstance(model, Predictor) else model
-    tensors: Tensors = {name: _plain(value) for name, value in network.state_dict().items()}
+    tensors: Tensors = {name: _plain(value) for name, value in (weights or network.state_dict()).items()}
     texts["class"] = type(network).__name__
     try:
         texts["model"] = json.dumps(describe(network))
     except NotOurs as stranger:
         if stranger.path:  # of a class of one's own it is known
             texts["stranger"] = str(stranger)
-            warn(f"[save] {stranger} is no layer that a file describes: {WITH_MODEL}")
-    if opt is not None:
-        state: Tensors = {}
-        texts["optimizer"] = json.dumps(_pack(opt.state_dict(), "", state))
-        tensors.update({OPTIMIZER + name: value for name, value in state.items()})
+            if weights is None and run is None:
+                warn(f"[save] {stranger} is no layer that a file describes: {WITH_MODEL}")
+    states = {"optimizer": None if opt is None else opt.state_dict(), "run": run}
+    for key, state in states.items():
+        if state is not None:
+            arrays: Tensors = {}
+            texts[key] = json.dumps(_pack(state, "", arrays))
+            tensors.update({f"{key}/{name}": value for name, value in arrays.items()})
     if history is not None:
         texts["history"] = json.dumps({key: _numbers(history[key]) for key in history})
     for key, text in (metadata or {}).items():
@@ -81,13 +86,13 @@ def to_bytes(
 def load(path: str | os.PathLike[str], model: nn.Module | None = None, opt: Optimizer | None = None) -> Any:
     """Read; see `fallline.load`."""
     tensors, texts = read(path)
-    weights = {name: value for name, value in tensors.items() if not name.startswith(OPTIMIZER)}
+    weights = {name: value for name, value in tensors.items() if not name.startswith((OPTIMIZER, RUN))}
     network = _build_from(path, texts, weights) if model is None else model
     _check_fit(path, network, weights)
     if opt is not None:
         if "optimizer" not in texts:
             raise ValueError(f"[load] {path} holds no optimizer state; it was saved without one")
-        opt.load_state_dict(_state_of(path, texts, tensors))  # checks before it changes anything
+        opt.load_state_dict(_state_of(path, texts, tensors, "optimizer"))  # checks before it changes anything
     network.load_state_dict(weights)
     if model is None and set(Predictor.KEYS) <= texts.keys():
         return _predictor(path, network, {key: _parsed(path, texts, key) for key in Predictor.KEYS})
@@ -108,6 +113,13 @@ def read(path: str | os.PathLike[str]) -> tuple[Tensors, dict[str, str]]:
     if texts.get("format") != FORMAT:
         raise ValueError(f"[load] {path} was not written by this fallline (its format is {texts.get('format')!r:.60})")
     return tensors, texts
+
+
+def read_run(path: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """Read the state of the training that a file was written in; None where it is that of a model alone."""
+    tensors, texts = read(path)
+    found: dict[str, Any] | None = _state_of(path, texts, tensors, "run") if "run" in texts else None
+    return found
 
 
 def read_history(path: str | os.PathLike[str]) -> dict[str, list[float]]:
@@ -164,11 +176,12 @@ def _layout(found: tuple[tuple[int, ...], str] | None) -> str:
     return str(found[0]) if found[1] == "f" else f"{found[0]} of kind {found[1]!r}"
 
 
-def _state_of(path: str | os.PathLike[str], texts: Mapping[str, str], tensors: Tensors) -> Any:
+def _state_of(path: str | os.PathLike[str], texts: Mapping[str, str], tensors: Tensors, key: str) -> Any:
+    own = {name.removeprefix(f"{key}/"): value for name, value in tensors.items() if name.startswith(f"{key}/")}
     try:
-        return _unpack(_parsed(path, texts, "optimizer"), tensors)
+        return _unpack(_parsed(path, texts, key), own)
     except (AttributeError, KeyError, TypeError, RecursionError) as error:
-        raise ValueError(f"[load] {path} is damaged: its optimizer's state cannot be read") from error
+        raise ValueError(f"[load] {path} is damaged: the state of its {key} cannot be read") from error
 
 
 def _in_order(content: bytes) -> bytes:
@@ -187,7 +200,7 @@ def _plain(value: Any) -> NDArray[Any]:
 
 
 def _numbers(values: Any) -> Any:
-    return np.asarray(values).tolist()
+    return [np.asarray(value).tolist() for value in values]
 
 
 def _pack(tree: Any, name: str, tensors: Tensors) -> Any:
@@ -210,7 +223,7 @@ def _unpack(packed: Mapping[str, Any], tensors: Tensors) -> Any:
     if "list" in packed:
         return [_unpack(value, tensors) for value in packed["list"]]
     if "tensor" in packed:
-        return tensors[OPTIMIZER + packed["tensor"]]
+        return tensors[packed["tensor"]]
     return packed["value"]
 
 

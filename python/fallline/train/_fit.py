@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from fallline import _core, optim
 from fallline._arguments import takes
+from fallline._array import asarray
 from fallline.nn import Module, losses
 from fallline.train import _kinds, _validation
 from fallline.train._batches import BatchSizeSchedule, Sizes
@@ -16,7 +18,7 @@ from fallline.train._data import as_rows, check_finite, check_rows
 from fallline.train._history import History
 from fallline.train._run import Data, Run
 from fallline.train._steps import Task, check_targets
-from fallline.train.callbacks import Callback, Progress
+from fallline.train.callbacks import Callback, Checkpoint, Progress
 from fallline.train.callbacks._protocol import as_callback
 from fallline.train.metrics import _meter
 from fallline.train.metrics._meter import Meter
@@ -44,6 +46,7 @@ def fit(
     clip_global_norm: float | None = None,
     sample_weight: Any = None,
     record_steps: bool = False,
+    resume: str | os.PathLike[str] | None = None,
     on_interrupt: str = "raise",
 ) -> History:
     """Train a model on arrays.
@@ -89,6 +92,10 @@ def fit(
         (n,): weights of the samples in the loss.
     record_steps
         Whether ``history.steps`` shall hold loss, metrics and ``grad_norm`` of every step.
+    resume
+        A folder, which may be absent, that keeps the state of the training after each epoch: the same call again goes
+        on from it, after `kill -9` too, and ends with the same bits, and a finished training returns its history. See
+        :class:`fallline.train.callbacks.Checkpoint`, which writes it.
     on_interrupt
         What Ctrl-C does: "raise" KeyboardInterrupt, which carries ``.history``, or "return" the history. Model and
         optimizer are whole either way, and a further call goes on from there.
@@ -132,6 +139,8 @@ def fit(
     listeners += [as_callback(given) for given in callbacks if not isinstance(given, BatchSizeSchedule)]
     if progress and not any(isinstance(listener, Progress) for listener in listeners):
         listeners.append(Progress())
+    if resume is not None:
+        listeners.append(Checkpoint(resume))
 
     opt.hold(model)
     if not model.training:  # parts that evaluate in a model that trains are meant so
@@ -139,6 +148,11 @@ def fit(
     run = Run(
         task, opt, Data(xs, ys, weight), sizes, listeners,
         seed=seed, shuffle=shuffle, max_norm=clip_global_norm or 0.0, record_steps=record_steps,
+        settings={
+            "x": xs, "y": ys, "sample_weight": weight, "validation": validation and list(map(asarray, validation)),
+            "loss": task.loss, "metrics": list(task.meter.metrics), "batch_size": batch_size, "shuffle": shuffle,
+            "seed": seed, "clip_global_norm": clip_global_norm, "record_steps": record_steps,
+        },
     )  # fmt: skip
     try:
         return run.epochs(epochs)

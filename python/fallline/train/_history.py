@@ -60,6 +60,18 @@ class History(Mapping[str, list[Any]]):
         for name, value in values.items():
             self.steps[name] = np.concatenate([self.steps.get(name, np.empty(0))[:step], value])
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything, for a file."""
+        return {"values": {name: list(values) for name, values in self._values.items()}, "steps": dict(self.steps)}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> History:
+        """Return the history that `state_dict` told of."""
+        made = cls()
+        made._values = {name: list(values) for name, values in state["values"].items()}
+        made.steps = {name: np.array(values) for name, values in state["steps"].items()}
+        return made
+
     def plot(self, ax: Any = None) -> Any:
         """Draw the curves with matplotlib and return the axes."""
         try:

@@ -116,6 +116,12 @@ def _file(value: Any) -> Any:
     return value
 
 
+def _folder(value: Any) -> Any:
+    if Path(_path(value)).exists() and not Path(value).is_dir():
+        raise ValueError
+    return value
+
+
 def _path_way_out(value: Any) -> str:
     return "the path comes first: fl.save(path, model)" if isinstance(value, Module | Predictor) else ""
 
@@ -140,6 +146,7 @@ epochs, seed = whole(0), whole(0, 2**63 - 1)
 positive = number("positive", lambda x: x > 0)
 on_interrupt = one_of("raise", "return")
 path = Kind("the path of a file, no folder", _file, _path_way_out)
+folder = Kind("the path of a folder, which may be absent", _folder, _path_way_out)
 history = Kind("what fit returned", _instance(Mapping))
 
 FIT = {
@@ -156,6 +163,7 @@ FIT = {
     "progress": flag,
     "clip_global_norm": optional(positive),
     "record_steps": flag,
+    "resume": optional(folder),
     "on_interrupt": on_interrupt,
 }
 PREDICT = {"model": predictor, "batch_size": fixed_batch_size}

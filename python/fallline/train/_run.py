@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache, cached_property
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,8 +16,10 @@ from fallline.nn import Module
 from fallline.train._batches import Sizes
 from fallline.train._history import DivergedError, History
 from fallline.train._loop import PythonTrainer
+from fallline.train._same import differences, told
 from fallline.train._snapshot import Snapshot
 from fallline.train._steps import Task, input_dtype, model_dtype, training_plan
+from fallline.train.callbacks._progress import Progress
 from fallline.train.callbacks._protocol import Callback, hears_batches
 from fallline.transforms import grad
 
@@ -82,33 +85,36 @@ class Run:
         shuffle: bool = True,
         max_norm: float = 0.0,
         record_steps: bool = False,
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
         self.task, self.model, self.optimizer, self.data, self.sizes = task, task.model, opt, data, sizes
         self.callbacks = sorted(callbacks, key=lambda callback: callback.last)
         self.seed, self.shuffle, self.max_norm, self.record_steps = seed, shuffle, max_norm, record_steps
+        self.settings = settings or {}  # what must not change when it goes on after a break
         self.history = History()
         self.epoch = self.steps = 0
         self.resumed = self.finished = False
         self._names = ["loss", *task.meter.steps, "grad_norm"]
+        self._kept = [callback for callback in self.callbacks if not isinstance(callback, Progress)]
         self._listeners = [callback for callback in self.callbacks if hears_batches(callback)]
         self._trainer = cache(self._make_trainer)
-        self._done = 0  # steps of finished epochs
+        self._done = self._count = 0  # steps of finished epochs; epochs that are wanted
         self._stopped = False
         self._running: _Running | None = None
+        self._half: np.ndarray | None = None  # the record of an epoch that was broken off
+        self._sums: dict[str, np.ndarray] = {}  # and what its metrics had summed up
 
     def epochs(self, count: int) -> History:
         """Train for so many epochs, and tell the callbacks."""
-        t, opt = self.optimizer.t, self.optimizer
-        clock = opt.epochs or self.sizes.clock(t)
-        runs = list(self.sizes.runs(clock.epoch(t), count))
-        self.steps = sum(steps * times for steps, times in runs)
-        opt.set_clock(clock.then_runs(t, runs), t + self.steps)
+        self._count = count
         try:
-            self._tell("begin")
-            while self.history.epochs < count and not self._stopped:
+            self._tell("begin", [callback for callback in self.callbacks if callback.last])
+            self._set_clock()
+            self._tell("begin", [callback for callback in self.callbacks if not callback.last])
+            while self.history.epochs < count and (self._half is not None or not self._stopped):
                 self.epoch = self.history.epochs
                 self._run_epoch()
-                self._stopped |= self._tell("epoch")
+                self._tell("epoch", self.callbacks)
             self.finished = True
         finally:
             self.close()
@@ -117,30 +123,49 @@ class Run:
     def close(self) -> None:
         """Settle, and tell callbacks of the end; a signal may come while this is done, and then it is done again."""
         self.settle()
-        self._tell("end")
+        self._tell("end", self.callbacks)
 
-    def _tell(self, event: str) -> bool:
-        return any([getattr(callback, event)(self) for callback in self.callbacks])
+    def _tell(self, event: str, callbacks: Iterable[Callback]) -> None:
+        for callback in callbacks:
+            ends = getattr(callback, event)(self)
+            self._stopped |= bool(ends) and event in ("batch", "epoch")
+
+    def _set_clock(self) -> None:
+        opt, half = self.optimizer, 0 if self._half is None else len(self._half)
+        t = opt.t - half  # where the first epoch begins
+        clock = opt.epochs or self.sizes.clock(t)
+        runs = list(self.sizes.runs(clock.epoch(t), self._count - self.history.epochs))
+        steps = sum(steps * times for steps, times in runs)
+        self.steps = self._done + steps
+        opt.set_clock(clock.then_runs(t, runs), t + steps)
 
     def _run_epoch(self) -> None:
-        opt, t = self.optimizer, self.optimizer.t
+        opt = self.optimizer
         assert opt.epochs is not None
+        record = np.empty((0, len(self._names))) if self._half is None else self._half
+        t, half = opt.t - len(record), len(record)
         place = opt.epochs.epoch(t)
         steps, samples = self.sizes.steps(place), self.sizes.samples
         trained = tuple(self.model.parameters())  # a callback may have frozen some
         trainer, good = self._trainer(self.sizes.size(place), trained)
         good.take()
         order = _core.RandomOrder(_core.derive_key(self.seed, ORDER), place << 32, samples) if self.shuffle else None
-        rows, record = _core.wrap(opt.hyper_rows(t, steps)), _core.wrap(np.empty((0, len(self._names))))
         self.task.meter.start()
-        trainer.start(samples, order, rows, t, _core.derive_key(self.seed, DROPOUT), self.max_norm, record)
-        self._running = _Running(trainer, good, t, steps, self.epoch, self.step)
+        for path, array in self.task.meter.arrays().items():
+            array[...] = self._sums.get(path, array)
+        rows = opt.hyper_rows(opt.t, steps - half)
+        rows = np.concatenate([np.zeros((half, rows.shape[1])), rows]) if half else rows
+        dropout = _core.derive_key(self.seed, DROPOUT)
+        trainer.start(samples, order, _core.wrap(rows), t, dropout, self.max_norm, _core.wrap(record))
+        self._running, self._half = _Running(trainer, good, t, steps, self.epoch, self._done), None
+        self._sums = {}
         try:
             while trainer.state == _core.TrainerState.running and not self._stopped:
+                before = trainer.done
                 trainer.advance(SLICE, self._until_heard())
-                for listener in self._listeners:
-                    if not listener.every or self.step % listener.every == 0:
-                        self._stopped |= bool(listener.batch(self))
+                opt.t = t + trainer.done
+                if before < trainer.done and trainer.state != _core.TrainerState.diverged:
+                    self._tell("batch", [li for li in self._listeners if not li.every or self.step % li.every == 0])
         finally:
             self.settle()
         if trainer.state == _core.TrainerState.diverged:
@@ -170,6 +195,67 @@ class Run:
                 self.history.put_steps(before, dict(zip(self._names, record.T.copy(), strict=True)))
             self._done = before + trainer.done
         self._running = None
+
+    # What survives a break
+
+    @property
+    def keeper(self) -> Callback | None:
+        """The callback that may bring a state back: the first that keeps one."""
+        return next((callback for callback in self.callbacks if callback.last), None)
+
+    @property
+    def ending(self) -> bool:
+        """Whether the last epoch was the last: by their number, or because a callback said so."""
+        return self._stopped or self.history.epochs >= self._count
+
+    def to_bytes(self) -> bytes:
+        """Return the whole state of this training, as the content of a file for `fallline.load`."""
+        half = None if self._running is None else np.asarray(self._running.trainer.record)[: self._running.trainer.done]
+        state = {
+            "settings": self._told,
+            "steps": self._done,
+            "half": half,
+            "sums": {} if half is None else self.task.meter.arrays(),
+            "stopped": self._stopped,
+            "history": self.history.state_dict(),
+            "callbacks": [callback.state_dict() for callback in self._kept],
+        }
+        content: bytes = _checkpoint().to_bytes(self.model, self.optimizer, self.history, run=state)
+        return content
+
+    def model_bytes(self) -> bytes:
+        """Return the model as it is evaluated, and its history, as the content of a file for `fallline.load`."""
+        content: bytes = _checkpoint().to_bytes(self.model, None, self.history, weights=self.evaluated())
+        return content
+
+    def restore(self, path: Path) -> None:
+        """Go on from what `to_bytes` returned; ValueError where that is the state of another training."""
+        state = _checkpoint().read_run(path)
+        if state is None:
+            raise ValueError(f"[fit] {path} holds a model, and no training that could go on")
+        wrong = differences(state["settings"], self._told)
+        history = History.from_state(state["history"])
+        if self._count < history.epochs:
+            wrong.append(f"epochs is {self._count}, and {history.epochs} are done")
+        if wrong:
+            raise ValueError(
+                f"[fit] {path.parent} holds a training of something else: {'; '.join(wrong)}. Give it what it had, or "
+                "begin anew in another folder"
+            )
+        _checkpoint().load(path, self.model, self.optimizer)
+        self.optimizer.hold(self.model)
+        self.history, self._done, self._stopped = history, state["steps"], state["stopped"]
+        self._half, self._sums = state["half"], state["sums"]
+        self.epoch, self.resumed = max(history.epochs - 1, 0), True
+        for callback, kept in zip(self._kept, state["callbacks"], strict=True):
+            callback.load_state_dict(kept)
+
+    @cached_property
+    def _told(self) -> dict[str, str]:
+        callbacks = {"callbacks": ", ".join(type(callback).__name__ for callback in self._kept)}
+        return told({**self.settings, "optimizer": self.optimizer}) | callbacks
+
+    # What callbacks ask for
 
     @property
     def step(self) -> int:
@@ -238,3 +324,9 @@ def _parameters(opt: optim.Optimizer, model: Module) -> _core.Parameters:
     state: Mapping[str, Mapping[str, np.ndarray]] = opt.prepare(model)
     slots = [[_core.wrap(slot) for slot in state[path].values()] for path in parameters]
     return _core.Parameters(opt._rule_name, opt._format.precision, list(parameters.values()), slots)
+
+
+def _checkpoint() -> Any:
+    from fallline.train import _checkpoint as found  # only here: what it is made of is imported on the first use
+
+    return found

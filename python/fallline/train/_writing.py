@@ -31,7 +31,7 @@ def _told_of(path: Path, error: OSError) -> OSError:
 
 
 def _write(path: Path, content: bytes, replace: bool) -> None:
-    _sweep(path)
+    sweep(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with temporary.open("wb") as file:
@@ -66,7 +66,7 @@ def _publish(temporary: Path, path: Path, replace: bool) -> None:
         temporary.unlink()
 
 
-def _sweep(path: Path) -> None:
+def sweep(path: Path) -> None:
     """Remove what a writer that died left beside `path`."""
     for stale in path.parent.glob(f".{path.name}.*.part"):
         owner = stale.name.split(".")[-2]

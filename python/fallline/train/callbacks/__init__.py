@@ -7,6 +7,7 @@ result ends the training.
 from fallline._hints import module_names
 from fallline.train._batches import BatchSizeSchedule
 from fallline.train.callbacks._best import EarlyStopping
+from fallline.train.callbacks._checkpoint import Checkpoint
 from fallline.train.callbacks._files import CSVLogger, JSONLogger
 from fallline.train.callbacks._gradients import GradientMonitor
 from fallline.train.callbacks._monitors import LearningRateMonitor, Timer
@@ -19,6 +20,7 @@ __all__ = [
     "BatchSizeSchedule",
     "CSVLogger",
     "Callback",
+    "Checkpoint",
     "EarlyStopping",
     "GradientMonitor",
     "JSONLogger",

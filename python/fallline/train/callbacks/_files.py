@@ -60,14 +60,16 @@ class _Lines(Callback):
     def epoch(self, run: Run) -> None:
         """Write a line; all of them where a new name has come into the history."""
         places = range(run.epoch, run.epoch + 1)
-        names = list(run.history)
+        names = list(run.history.curves)
         text = ""
         if names != self._names:
             text, self._names = self.head(names), names
             if run.epoch and not self.append:
                 places = range(run.epoch + 1)
                 write_atomically(self.path, b"")
-        text += "".join(self.line({"epoch": i + 1, **{name: v[i] for name, v in run.history.items()}}) for i in places)
+        text += "".join(
+            self.line({"epoch": i + 1, **{name: v[i] for name, v in run.history.curves.items()}}) for i in places
+        )
         with self.path.open("ab") as file:
             file.write(text.encode())
             file.flush()

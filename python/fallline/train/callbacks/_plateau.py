@@ -25,6 +25,8 @@ class ReduceOnPlateau(optim.ReduceOnPlateau, Callback):
         """Begin anew, unless this run goes on from a saved state."""
         if not run.resumed:
             self.forget()
+        elif self.lr is not None:  # it may stand where a schedule was
+            run.optimizer.set_hyperparameters(lr=self.lr)
 
     def epoch(self, run: Run) -> None:
         """Look at the last epoch."""

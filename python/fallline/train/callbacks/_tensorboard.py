@@ -45,7 +45,7 @@ class TensorBoard(Callback):
 
     def epoch(self, run: Run) -> None:
         """Write the values of the epoch."""
-        for name, values in run.history.items():
+        for name, values in run.history.curves.items():
             if math.isfinite(values[run.epoch]):
                 self._writer.scalar(name, values[run.epoch], run.step)
         self._writer.flush()
