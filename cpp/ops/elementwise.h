@@ -15,7 +15,7 @@ namespace fallline {
   X(Reciprocal, reciprocal, kReadsY) \
   X(Sqrt, sqrt, kReadsY)             \
   X(Exp, exp, kReadsY)               \
-  X(Expm1, expm1, kReadsY)           \
+  X(Expm1, expm1, kReadsX)           \
   X(Log, log, kReadsX)               \
   X(Log1p, log1p, kReadsX)           \
   X(Sin, sin, kReadsX)               \

@@ -37,7 +37,7 @@ struct Exp {
 };
 struct Expm1 {
   template <class X> FL_FN static X f(X x) { return expm1(x); }
-  template <class X> FL_FN static X df(X, X y) { return y + 1; }
+  template <class X> FL_FN static X df(X x, X) { return exp(x); }  // y + 1 has no digits where y is nearly -1
 };
 struct Log {
   template <class X> FL_FN static X f(X x) { return log(x); }

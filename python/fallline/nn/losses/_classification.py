@@ -177,12 +177,15 @@ def kl_divergence(
 def dice(output: Any, target: Any, *, smooth: float = 1.0, reduction: str = "mean", sample_weight: Any = None) -> Array:
     r""":math:`1 - (2 \sum p t + s) / (\sum p + \sum t + s)` over all but the first axis, p the sigmoid of logits.
 
-    Milletari et al. 2016, with plain sums as in Dice's coefficient.
+    Milletari et al. 2016, with plain sums as in Dice's coefficient. Errors of its gradient are units in the last place
+    of 1, as those of the sigmoid's.
     """
     output, target = matched("dice", output, target)
     p, axes = _ops.sigmoid(output), tuple(range(1, output.ndim))
+    # The difference of both sides of the quotient, each of whose terms keeps its digits: 1 - p is the sigmoid of -x.
+    apart = _ops.sum(p * (1 - target) + _ops.sigmoid(-output) * target, axis=axes)
     total = _ops.sum(p, axis=axes) + _ops.sum(target, axis=axes)
-    return reduced(1 - (2 * _ops.sum(p * target, axis=axes) + smooth) / (total + smooth), reduction, sample_weight)
+    return reduced(apart / (total + smooth), reduction, sample_weight)
 
 
 def _rows(loss: str, output: Array, target: Array, soft: bool) -> tuple[Array, Array]:

@@ -45,7 +45,8 @@ def ctc(
     Notes
     -----
     The forward recursion runs over all labels at once, as one native loop along the time. Its derivative is that of
-    the formula.
+    the formula. Sums of exponentials have relative errors that grow with the exponents: :math:`1 + |x|` units in the
+    last place for log-probabilities x, and as much of 1 for the derivative.
     """
     logs = asarray(log_probs)
     alone = logs.ndim == 2

@@ -129,7 +129,8 @@ def triplet_margin(
 ) -> Array:
     r""":math:`\max(0, d(a, p) - d(a, n) + m)`, d the p-norm of the difference (plus `eps`) along the last axis.
 
-    With `swap` the nearer of anchor and positive to the negative counts. Balntas et al. 2016.
+    With `swap` the nearer of anchor and positive to the negative counts. Balntas et al. 2016. Errors are units in the
+    last place of the distances.
     """
     a, near, far = asarray(anchor), asarray(positive), asarray(negative)
     apart = norm(a - far + eps, p, -1, False)
@@ -141,7 +142,10 @@ def triplet_margin(
 def cosine_embedding(
     input1: Any, input2: Any, target: Any, *, margin: float = 0.0, reduction: str = "mean", sample_weight: Any = None
 ) -> Array:
-    r""":math:`1 - \cos(x_1, x_2)` where the target is 1, :math:`\max(0, \cos(x_1, x_2) - m)` where it is -1."""
+    r""":math:`1 - \cos(x_1, x_2)` where the target is 1, :math:`\max(0, \cos(x_1, x_2) - m)` where it is -1.
+
+    Errors of the gradient are units in the last place of :math:`1 / |x|`, its length at a right angle.
+    """
     first, second, sign = asarray(input1), asarray(input2), asarray(target)
     if first.shape != second.shape or sign.shape != first.shape[:-1]:
         raise _core.ShapeError(
@@ -149,8 +153,14 @@ def cosine_embedding(
             f"got {first.shape}, {second.shape} and {sign.shape}"
         )
     # As in PyTorch: 1e-12 is added to both squared lengths.
-    squares = (_ops.sum(_ops.square(first), axis=-1) + 1e-12) * (_ops.sum(_ops.square(second), axis=-1) + 1e-12)
-    cosine = _ops.sum(first * second, axis=-1) / _ops.sqrt(squares)
+    squares = [_ops.sum(_ops.square(x), axis=-1) + 1e-12 for x in (first, second)]
+    u, v = (
+        x / _ops.expand_dims(_ops.sqrt(square), axis=-1) for x, square in zip((first, second), squares, strict=True)
+    )
+    cosine = _ops.sum(u * v, axis=-1)
+    # Half the squared distance of the directions is 1 - cos and keeps its digits where they agree; what the 1e-12 take
+    # from their lengths comes on top.
+    apart = 0.5 * (_ops.sum(_ops.square(u - v), axis=-1) + 1e-12 / squares[0] + 1e-12 / squares[1])
     zero = 0 * cosine
-    losses = _ops.where(sign == 1, 1 - cosine, zero) + _ops.where(sign == -1, _ops.relu(cosine - margin), zero)
+    losses = _ops.where(sign == 1, apart, zero) + _ops.where(sign == -1, _ops.relu(cosine - margin), zero)
     return reduced(losses, reduction, sample_weight)

@@ -91,9 +91,12 @@ def mape(output: Any, target: Any, *, eps: float = 1e-7, reduction: str = "mean"
 
 
 def msle(output: Any, target: Any, *, reduction: str = "mean", sample_weight: Any = None) -> Array:
-    r"""Mean squared difference of :math:`\ln(1 + y)` and :math:`\ln(1 + t)`; outputs below 0 count as 0."""
+    r"""Mean squared difference of :math:`\ln(1 + y)` and :math:`\ln(1 + t)`; outputs below 0 count as 0.
+
+    At 0 the gradient is that of what is above it, so that an output which has come to 0 can leave it.
+    """
     output, target = matched("msle", output, target)
-    d = _ops.log1p(_ops.maximum(output, 0.0)) - _ops.log1p(_ops.maximum(target, 0.0))
+    d = _ops.log1p(_ops.where(output < 0, 0.0, output)) - _ops.log1p(_ops.maximum(target, 0.0))
     return reduced(_ops.square(d), reduction, sample_weight)
 
 
@@ -109,7 +112,8 @@ def poisson_nll(
 ) -> Array:
     r"""Negative log-likelihood of counts: :math:`e^y - t y`, or :math:`y - t \ln(y + \epsilon)` without `log_input`.
 
-    `full` adds Stirling's :math:`t \ln t - t + \frac12 \ln 2 \pi t` where t > 1.
+    `full` adds Stirling's :math:`t \ln t - t + \frac12 \ln 2 \pi t` where t > 1. Errors are units in the last place of
+    the largest term.
     """
     output, target = matched("poisson_nll", output, target)
     loss = _ops.exp(output) - target * output if log_input else output - target * _ops.log(output + eps)
