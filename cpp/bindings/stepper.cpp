@@ -84,7 +84,6 @@ void* Stepper::data_of(PyObject* object, const Param& like, bool writable) {
 void Stepper::remember(py::handle params, py::handle grads, const py::list& ws, const py::list& gs,
                        const py::list& slots, const std::vector<size_t>& order) {
   forget();
-  params_.clear();
   bounds_.clear();
   slots_ = slots;
   params_tree_.record(params.ptr(), [&](PyObject* leaf) {

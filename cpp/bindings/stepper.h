@@ -32,7 +32,12 @@ class Stepper {
  public:
   Stepper(const std::string& rule_name, Precision precision) : rule_(rule_index(rule_name)), precision_(precision) {}
 
-  void forget() { batch_.reset(); }
+  // Nothing is recognised any longer, and no array kept alive.
+  void forget() {
+    batch_.reset();
+    params_.clear();
+    slots_ = py::list();
+  }
 
   // The kernel worked on the parameters themselves; gradient i stands at place order[i] of the tree `grads`.
   void remember(py::handle params, py::handle grads, const py::list& ws, const py::list& gs, const py::list& slots,

@@ -165,3 +165,73 @@ def test_the_signature_of_a_class_is_that_of_its_constructor() -> None:
     assert "l2" in dir(SGD())
     assert "eps" not in dir(SGD())
     assert not {"lr", "learning_rate", "zero_grad"} & set(dir(Adam))
+
+
+def parted() -> Any:
+    return fl.optim.partition({"*bias": SGD(0.1, momentum=0.5), "*": Adam(0.01)})
+
+
+def test_the_hyper_parameters_of_a_partition_are_those_of_all_its_parts() -> None:
+    opt = parted()
+    with pytest.raises(
+        AttributeError, match=r"'lr' is 0.1 in '\*bias', 0.01 in '\*'; name the part: opt\['\*bias'\].lr"
+    ):
+        opt.lr  # noqa: B018 (reading is what fails)
+    with pytest.raises(AttributeError, match="name the part"):
+        opt.lr = 1.0
+    with pytest.raises(
+        AttributeError, match=r"no 'beta1' that all parts have; set it in the part .* opt\['\*'\].beta1"
+    ):
+        opt.set_hyperparameters(beta1=0.5)
+    with pytest.raises(AttributeError):
+        opt.betas = (0.5, 0.5)
+    assert opt.hyperparameters()["lr[*bias]"] == 0.1
+    assert opt.hyperparameters()["lr[*]"] == 0.01
+    assert opt.hyperparameters()["weight_decay"] == 0
+    opt["*bias"].lr = 0.01
+    assert opt.lr == 0.01
+    opt.lr = 0.5
+    assert [part.lr for part in opt.parts] == [0.5, 0.5]
+    assert opt.hyperparameters()["lr"] == 0.5
+    opt.lr = fl.optim.schedules.cosine(0.5, 10)
+    opt.set_steps_per_epoch(5)
+    assert opt.lr == opt["*"].lr
+    with pytest.raises(KeyError, match="there is no pattern 'bias'"):
+        opt["bias"]
+
+
+def test_a_value_that_one_part_refuses_changes_no_part() -> None:
+    opt = fl.optim.partition({"a": SGD(0.1), "b": fl.optim.Momentum(0.1)})
+    with pytest.raises((TypeError, ValueError)):
+        opt.set_hyperparameters(lr=-1.0)
+    assert opt.lr == 0.1
+
+
+def test_all_states_and_averages_of_a_partition_are_seen() -> None:
+    opt = fl.optim.partition({"a": fl.optim.ScheduleFreeSGD(0.5), "b": Adam(0.5)})
+    params = {"a": np.zeros(2), "b": np.zeros(2)}
+    for _ in range(3):
+        opt.step(params, {"a": np.ones(2), "b": np.ones(2)})
+    assert set(opt.state) == {"a", "b"}
+    averaged = opt.averaged(params)
+    assert not np.array_equal(averaged["a"], params["a"])
+    np.testing.assert_array_equal(averaged["b"], params["b"])
+
+
+def test_frozen_parameters_are_their_own_average() -> None:
+    opt = fl.optim.chain(fl.optim.freeze("a"), fl.optim.ScheduleFreeSGD(0.5))
+    params = {"a": np.zeros(2), "b": np.zeros(2)}
+    assert opt.averaged(params)["b"] is params["b"]
+    for _ in range(3):
+        opt.step(params, {"a": np.ones(2), "b": np.ones(2)})
+    averaged = opt.averaged(params)
+    np.testing.assert_array_equal(averaged["a"], np.zeros(2))
+    assert not np.array_equal(averaged["b"], params["b"])
+
+
+@pytest.mark.parametrize("name", ["limit", "eta", "k", "transforms", "rho"])
+def test_what_stands_in_a_chain_is_no_attribute_of_it(name: str) -> None:
+    opt = fl.optim.chain(fl.optim.clip_value(1.0), SGD(1.0))
+    if name != "transforms":
+        with pytest.raises(AttributeError, match="no attribute"):
+            setattr(opt, name, 2.0)

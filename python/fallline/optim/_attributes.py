@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import re
-import weakref
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from fallline._arguments import bind, check, shown
 from fallline._hints import Absent, did_you_mean, elsewhere, table
+from fallline.optim._owner import Owned
 from fallline.optim._ranges import PARAMETERS, are_parameters
 
 __all__ = ["Attributes", "Made", "expand", "groups"]
@@ -44,7 +44,7 @@ class Made(type):
         return init.replace(parameters=list(init.parameters.values())[1:])
 
 
-class Attributes(metaclass=Made):
+class Attributes(Owned, metaclass=Made):
     """Hyper-parameters as attributes.
 
     They are looked up through `_names`, `_read` and `set_hyperparameters`, which wrappers hand to the rule inside.
@@ -52,7 +52,6 @@ class Attributes(metaclass=Made):
 
     _made = _explained = False
     _clock: list[int]  # of one number: assigning an attribute is looked at, which takes time
-    _owner: weakref.ref[Any] | None = None
 
     @property
     def t(self) -> int:
@@ -64,17 +63,6 @@ class Attributes(metaclass=Made):
         if isinstance(updates, bool) or not isinstance(updates, int | np.integer) or updates < 0:
             raise ValueError(f"[{type(self).__name__}] t must be a whole number of at least 0, got {updates!r}")
         self._clock = [int(updates)]
-
-    def hold(self, model: Any) -> None:
-        """Note whose state this is; ValueError where it is the state of another model."""
-        owner = self._owner
-        if owner is not None and self.t and owner() is not model:
-            what = "a model that is gone" if owner() is None else f"another {type(owner()).__name__}"
-            raise ValueError(
-                f"[{type(self).__name__}] this optimizer holds the state of {what}, after {self.t} updates; make a new "
-                "one for each model, or load the state that belongs to this one: fl.load(path, model, opt)"
-            )
-        self._owner = weakref.ref(model)
 
     if TYPE_CHECKING:  # `_publish` makes them
 

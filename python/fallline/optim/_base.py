@@ -14,6 +14,7 @@ from fallline._array import aligned
 from fallline.optim import _leaves
 from fallline.optim._formats import Format
 from fallline.optim._hypers import Hyper
+from fallline.optim._owner import UNSAVED
 from fallline.optim._pure import PureUpdates
 from fallline.optim._ranges import checked
 
@@ -112,6 +113,7 @@ class Optimizer(PureUpdates):
         _core.rule_step(self._rule_name, leaves.w, leaves.g, slots, row, self.t + 1, self._format.precision)
         leaves.store()
         self._states = states
+        self._note_arrays(leaves.originals)
         self._stepper.forget()
         if leaves.direct:
             self._stepper.remember(params, grads, leaves.w, leaves.g, slots, leaves.grad_order)
@@ -155,7 +157,9 @@ class Optimizer(PureUpdates):
 
     def prepare(self, params: Any) -> Mapping[str, Mapping[str, np.ndarray]]:
         """Make the state for these parameters, as the first step would, and return it."""
-        self._states = self._states_for(_leaves.check(self._name, params, _leaves.NO_GRADIENTS))
+        leaves = _leaves.check(self._name, params, _leaves.NO_GRADIENTS)
+        self._states = self._states_for(leaves)
+        self._note_arrays(leaves.originals)
         self._stepper.forget()
         return self.state
 
@@ -204,7 +208,8 @@ class Optimizer(PureUpdates):
                 states.setdefault(path, {})[slot] = np.array(value, order="C")
         self.set_hyperparameters(**{n: v for n, v in valid.items() if isinstance(self._hypers[n], float)})
         self._states = {path: {s: slots[s] for s in self._slots} for path, slots in states.items()}
-        self.t, self._owner = int(state_dict.get("t", self.t)), None
+        self.t = int(state_dict.get("t", self.t))
+        self._disown()
         self._running.load(self.t, state_dict)
         self._fix()
         self._stepper.forget()
@@ -239,11 +244,16 @@ class Optimizer(PureUpdates):
         """Return the state of these parameters, each array in its parameter's memory order; self is not changed."""
         if self._states:
             self._match_state(self._states, leaves.params)
+            self._check_arrays(leaves.originals)
         states = {}
         for path, array in leaves.params.items():
             old = self._states.get(path) or self._new_state(array)
             states[path] = {name: aligned(_leaves.ordered_as(slot, array)) for name, slot in old.items()}
         return states
+
+    def _let_go(self) -> None:
+        if self.native:
+            self._stepper.forget()
 
     def _new_state(self, array: np.ndarray) -> dict[str, np.ndarray]:
         def start(hyper: str | None) -> Any:
@@ -266,7 +276,7 @@ class Optimizer(PureUpdates):
                 self._format.check(path, slot, state, array)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in ("_stepper", "_owner")}
+        return {name: value for name, value in self.__dict__.items() if name not in UNSAVED}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

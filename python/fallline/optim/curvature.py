@@ -10,8 +10,8 @@ import numpy as np
 from fallline import _core, _tree
 from fallline._array import asarray
 from fallline.optim import _leaves
+from fallline.optim._wrapper import flat, write
 from fallline.optim.tensorwise import Shapes, Slots, TensorRule
-from fallline.optim.wrappers import flat, write
 from fallline.transforms._linear import vjp
 
 __all__ = ["Sophia"]

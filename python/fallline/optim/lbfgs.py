@@ -10,8 +10,8 @@ import numpy as np
 
 from fallline import _tree
 from fallline.optim._base import Hyper
+from fallline.optim._wrapper import Wrapper, flat, write
 from fallline.optim.sgd import SGD
-from fallline.optim.wrappers import Wrapper, flat, write
 
 __all__ = ["LBFGS"]
 

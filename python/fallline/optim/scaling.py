@@ -11,7 +11,7 @@ from fallline import _tree
 from fallline._arguments import takes, whole
 from fallline.optim._base import Optimizer
 from fallline.optim._kinds import positive
-from fallline.optim.wrappers import Wrapper, flat
+from fallline.optim._wrapper import Wrapper, flat
 
 __all__ = ["LossScale"]
 

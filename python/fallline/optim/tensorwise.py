@@ -121,6 +121,7 @@ class TensorRule(Optimizer):
         for path, w in leaves.params.items():
             w[...] = new[path]
         _core.written(list(leaves.originals.values()))
+        self._note_arrays(leaves.originals)
         self.t += 1
 
     def update(self, grads: Any, state: Mapping[str, Any], params: Any) -> tuple[Any, dict[str, Any]]:
@@ -158,7 +159,9 @@ class TensorRule(Optimizer):
 
     def prepare(self, params: Any) -> Mapping[str, Mapping[str, np.ndarray]]:
         """Make the state for these parameters, as the first step would, and return it."""
-        self._states = self._states_for(_leaves.check(self._name, params, _leaves.NO_GRADIENTS))
+        leaves = _leaves.check(self._name, params, _leaves.NO_GRADIENTS)
+        self._states = self._states_for(leaves)
+        self._note_arrays(leaves.originals)
         return self.state
 
     def memory_bytes(self, params: Any = None) -> int:
@@ -188,6 +191,7 @@ class TensorRule(Optimizer):
     def _states_for(self, leaves: _leaves.Leaves) -> dict[str, dict[str, np.ndarray]]:
         if self._states:
             self._check_paths(self._states, leaves.params)
+            self._check_arrays(leaves.originals)
         return {path: dict(self._states.get(path) or self._new_state(a)) for path, a in leaves.params.items()}
 
     def _check_paths(self, states: Mapping[str, Any], params: Mapping[str, Any]) -> None:
@@ -217,7 +221,8 @@ class TensorRule(Optimizer):
             if strict or not self._states or slot in self._states.get(path, {}):
                 states.setdefault(path, {})[slot] = np.array(new)
         self.set_hyperparameters(**{key: state_dict[key] for key in numbers & state_dict.keys()})
-        self._states, self.t, self._owner = states, int(state_dict.get("t", self.t)), None
+        self._states, self.t = states, int(state_dict.get("t", self.t))
+        self._disown()
 
     def _misfits(self, state_dict: Mapping[str, Any], numbers: set[str], strict: bool) -> list[str]:
         wrong = []

@@ -10,7 +10,7 @@ import numpy as np
 from fallline._arguments import takes, whole
 from fallline.optim._base import Optimizer
 from fallline.optim._kinds import below_one, in_unit
-from fallline.optim.wrappers import Arrays, Wrapper, flat, like, write
+from fallline.optim._wrapper import Arrays, Wrapper, flat, like, write
 
 __all__ = ["EMA", "SWA", "Lookahead"]
 

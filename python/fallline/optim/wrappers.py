@@ -2,139 +2,25 @@
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
-from fallline import _core, _tree
+from fallline import _tree
 from fallline._arguments import check, one_of, optional, takes, whole
 from fallline.optim import schedules
+from fallline.optim._attributes import expand
 from fallline.optim._base import Hyper, Optimizer
 from fallline.optim._clock import Clock
 from fallline.optim._kinds import a_transform, an_optimizer, not_negative, patterns
+from fallline.optim._wrapper import Arrays, Wrapper, flat, write
 from fallline.optim.transforms import Link, Transform
 
-__all__ = ["SAM", "Chain", "Partition", "SwitchTo", "chain", "partition"]
-
-Arrays = dict[str, np.ndarray]
-
-
-class Wrapper(Optimizer):
-    """An optimizer that lets others make the step; `t` counts its own calls, theirs their updates."""
-
-    native: ClassVar[bool] = False
-    by_name: ClassVar[bool] = False
-
-    def __init__(self, *inner: Optimizer) -> None:
-        self.parts: list[Optimizer] = [check(self._name, "the optimizer inside", an_optimizer, opt) for opt in inner]
-        self.own: dict[str, Any] = {}  # what it keeps besides: numbers, and arrays by path
-        self.t = 0
-
-    @property
-    def inner(self) -> Optimizer:
-        """The optimizer that makes the next step."""
-        return self.parts[0]
-
-    def _names(self) -> list[str]:
-        return [name for name in self.inner._names() if name not in self.__dict__] if self._made else []
-
-    def _read(self, name: str) -> Any:
-        return self.inner._read(name)
-
-    def hyperparameters(self) -> dict[str, float]:
-        """Return those of the optimizer that makes the next step."""
-        return self.inner.hyperparameters()
-
-    def set_hyperparameters(self, **changes: Hyper | bool) -> None:
-        """Change those of the optimizer that makes the next step."""
-        self.inner.set_hyperparameters(**changes)
-
-    def set_clock(self, clock: Clock, total: int | None) -> None:
-        """Tell the schedules of all parts when epochs begin, and how many batches the training has."""
-        self._epochs, self._total = clock, total
-        for opt, its_own in zip(self.parts, self._clocks(clock, total), strict=True):
-            opt.set_clock(*its_own)
-
-    def _clocks(self, clock: Clock, total: int | None) -> list[tuple[Clock, int | None]]:
-        """Return the clock of each part, and how many batches it has; `t` of a part counts its own updates."""
-        return [(clock, total)] * len(self.parts)
-
-    def hyper_rows(self, first_step: int, count: int) -> np.ndarray:
-        """Return the hyper-parameters of `count` updates, one row each."""
-        return self.inner.hyper_rows(first_step, count)
-
-    def averaged(self, params: Any) -> Any:
-        """Return where to evaluate: what the optimizer inside says."""
-        return self.inner.averaged(params)
-
-    @property
-    def state(self) -> Mapping[str, Mapping[str, np.ndarray]]:
-        """The state of the optimizer that makes the next step."""
-        return self.inner.state
-
-    def memory_bytes(self, params: Any = None) -> int:
-        """Return the bytes that all states take now; wrappers do not know them before."""
-        if params is not None:
-            raise TypeError(f"[{self._name}] memory_bytes() of a wrapper takes no parameters: call it after a step")
-        mine = [a for kept in self.own.values() if isinstance(kept, dict) for a in kept.values()]
-        return sum(opt.memory_bytes() for opt in self.parts) + sum(int(a.nbytes) for a in mine)
-
-    def init(self, params: Any) -> dict[str, Any]:
-        """Raise: a wrapper has no pure form."""
-        raise TypeError(f"[{self._name}] init() and update() are for rules; a wrapper steps in place")
-
-    def update(self, grads: Any, state: Mapping[str, Any], params: Any) -> tuple[Any, dict[str, Any]]:
-        """Raise: a wrapper has no pure form."""
-        self.init(params)
-        raise AssertionError
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return everything: of each part under its number, and what the wrapper keeps."""
-        out: dict[str, Any] = {"rule": self._name.lower(), "t": self.t, **self._saved_clock()}
-        for i, opt in enumerate(self.parts):
-            out |= {f"{i}:{key}": value for key, value in opt.state_dict().items()}
-        for key, kept in self.own.items():
-            if isinstance(kept, dict):
-                out |= {f"{path}/own.{key}": array.copy() for path, array in kept.items()}
-            else:
-                out[f"own.{key}"] = kept
-        return out
-
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> None:
-        """Take over what `state_dict` returned."""
-        if state_dict.get("rule") != self._name.lower():
-            raise ValueError(
-                f"[{self._name}] this state does not fit: it belongs to '{state_dict.get('rule')}', "
-                f"not '{self._name.lower()}'"
-            )
-        parts = copy.deepcopy(self.parts)
-        theirs: list[dict[str, Any]] = [{} for _ in parts]
-        own: dict[str, Any] = {}
-        for key, value in state_dict.items():
-            number, of_part, rest = key.partition(":")
-            path, of_path, name = key.rpartition("/own.")
-            if of_part and number in map(str, range(len(parts))):
-                theirs[int(number)][rest] = value
-            elif of_path:
-                own.setdefault(name, {})[path] = np.array(value)
-            elif key.startswith("own."):
-                own[key[4:]] = int(value)
-        for opt, state in zip(parts, theirs, strict=True):
-            opt.load_state_dict(state, strict)
-        self.parts, self.own, self.t, self._owner = parts, own, int(state_dict["t"]), None
-        self._load_clock(state_dict)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_owner"}
-
-    def __repr__(self) -> str:
-        own = [f"{name}={getattr(self, name)!r}" for name in getattr(type(self).__init__, "kinds", ())
-               if name in self.__dict__]  # fmt: skip
-        return f"{self._name}({', '.join([*map(repr, self.parts), *own])})"
+__all__ = ["SAM", "Chain", "Partition", "SwitchTo", "Wrapper", "chain", "partition"]
 
 
 def asks(opt: Optimizer) -> bool:
@@ -142,24 +28,6 @@ def asks(opt: Optimizer) -> bool:
     if isinstance(opt, Wrapper) and not isinstance(opt, SAM):
         return any(map(asks, opt.parts))
     return type(opt).minimize is not Optimizer.minimize
-
-
-def flat(params: Any) -> dict[str, Any]:
-    """Return the arrays of a tree or module by path."""
-    return _tree.flatten(params.parameters() if callable(getattr(params, "parameters", None)) else params)
-
-
-def like(params: Any, arrays: Mapping[str, np.ndarray]) -> Any:
-    """Return a tree like `params` with copies of these arrays, by path."""
-    kinds = {path: (_core.wrap if isinstance(w, _core.Array) else np.asarray) for path, w in flat(params).items()}
-    return _tree.unflatten(params, {path: kind(arrays[path].copy()) for path, kind in kinds.items()})
-
-
-def write(params: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-    """Write arrays in place, by path."""
-    for path, w in params.items():
-        np.asarray(w)[...] = values[path]
-    _core.written([w for w in params.values() if isinstance(w, _core.Array)])
 
 
 class Chain(Wrapper):
@@ -209,6 +77,12 @@ class Chain(Wrapper):
         self.t += 1
         return value
 
+    def averaged(self, params: Any) -> Any:
+        """Return where to evaluate: what the optimizer says of the parameters that it steps; others are frozen."""
+        paths = flat(params)
+        stepped = {path: w for path, w in paths.items() if path in self.inner.state}
+        return _tree.unflatten(params, {**paths, **(self.inner.averaged(stepped) if stepped else {})})
+
     def _transformed(self, paths: Mapping[str, Any], grads: Any) -> Arrays | None:
         now: Arrays | None = {path: np.asarray(g) for path, g in _tree.flatten(grads).items()}
         for transform in self.transforms:
@@ -229,20 +103,89 @@ def chain(*links: Transform | Optimizer) -> Chain:
 
 
 class Partition(Wrapper):
-    """What `partition` returns."""
+    """What `partition` returns; ``opt["*bias"]`` is the optimizer of a pattern.
+
+    A hyper-parameter that all parts have, with one value, is an attribute, and setting it sets it in all of them.
+    """
 
     @takes(patterns=patterns)
     def __init__(self, patterns: Mapping[str, Optimizer]) -> None:
         super().__init__(*patterns.values())
         self.patterns = list(patterns)
 
+    def __getitem__(self, pattern: str) -> Optimizer:
+        if pattern not in self.patterns:
+            raise KeyError(f"[partition] there is no pattern {pattern!r}; there are {', '.join(self.patterns)}")
+        return self.parts[self.patterns.index(pattern)]
+
     def __repr__(self) -> str:
-        rows = (f"{pattern!r}: {opt!r}" for pattern, opt in zip(self.patterns, self.parts, strict=True))
+        rows = (f"{pattern!r}: {opt!r}" for pattern, opt in self._rows_of_parts())
         return f"partition({{{', '.join(rows)}}})"
+
+    def _rows_of_parts(self) -> Iterable[tuple[str, Optimizer]]:
+        return zip(self.patterns, self.parts, strict=True)
+
+    def _names(self) -> list[str]:
+        first, *others = [opt._names() for opt in self.parts] if self._made else [[]]
+        return [name for name in first if all(name in names for names in others)]
+
+    def _read(self, name: str) -> Any:
+        values = [opt._read(name) for opt in self.parts]
+        if any(value is not values[0] and value != values[0] for value in values):
+            told = ", ".join(f"{value!r} in {pattern!r}" for pattern, value in zip(self.patterns, values, strict=True))
+            raise AttributeError(f"[partition] '{name}' is {told}; name the part: opt[{self.patterns[0]!r}].{name}")
+        return values[0]
+
+    def hyperparameters(self) -> dict[str, float]:
+        """Return those of the next step: what all parts share by name, else by name and pattern: ``lr[*bias]``."""
+        rows = {pattern: opt.hyperparameters() for pattern, opt in self._rows_of_parts()}
+        found: dict[str, float] = {}
+        for name in dict.fromkeys(name for row in rows.values() for name in row):
+            values = [row[name] for row in rows.values() if name in row]
+            shared = len(values) == len(rows) and len(set(values)) == 1
+            found |= (
+                {name: values[0]} if shared else {f"{name}[{p}]": row[name] for p, row in rows.items() if name in row}
+            )
+        return found
+
+    def set_hyperparameters(self, **changes: Hyper | bool) -> None:
+        """Change them in all parts, each of which has to have them, with one value."""
+        for name in (names := self._names()) and expand(self._name, changes, names):
+            if name not in names:
+                having = [pattern for pattern, opt in self._rows_of_parts() if name in opt._names()]
+                hint = f"; set it in the part that has it: opt[{having[0]!r}].{name}" if having else ""
+                raise AttributeError(f"[partition] there is no '{name}' that all parts have{hint}")
+            self._read(name)
+        before = [{name: opt._read(name) for name in opt._names()} for opt in self.parts]
+        try:
+            for opt in self.parts:
+                opt.set_hyperparameters(**changes)
+        except Exception:
+            for opt, values in zip(self.parts, before, strict=True):
+                opt.set_hyperparameters(**values)
+            raise
+
+    @property
+    def state(self) -> Mapping[str, Mapping[str, np.ndarray]]:
+        """The states of all parts."""
+        return MappingProxyType({path: slots for opt in self.parts for path, slots in opt.state.items()})
+
+    def averaged(self, params: Any) -> Any:
+        """Return where to evaluate: what each part says of its parameters."""
+        paths, found = flat(params), dict[str, Any]()
+        for opt, group in self._groups(paths):
+            found |= opt.averaged({path: paths[path] for path in group})
+        return _tree.unflatten(params, {path: found[path] for path in paths})
 
     def step(self, params: Any, grads: Any) -> None:
         """Step each parameter with the optimizer of the first pattern that fits its path."""
         paths, given = flat(params), _tree.flatten(grads)
+        for opt, group in self._groups(paths):
+            opt.step({path: paths[path] for path in group}, {path: given[path] for path in group})
+        self.t += 1
+
+    def _groups(self, paths: Iterable[str]) -> list[tuple[Optimizer, list[str]]]:
+        """Return the parts with the paths that are theirs, where there are any."""
         groups: list[list[str]] = [[] for _ in self.patterns]
         for path in paths:
             fits = next((i for i, pattern in enumerate(self.patterns) if fnmatchcase(path, pattern)), None)
@@ -252,10 +195,7 @@ class Partition(Wrapper):
                     "add '*' for the rest"
                 )
             groups[fits].append(path)
-        for opt, group in zip(self.parts, groups, strict=True):
-            if group:
-                opt.step({path: paths[path] for path in group}, {path: given[path] for path in group})
-        self.t += 1
+        return [(opt, group) for opt, group in zip(self.parts, groups, strict=True) if group]
 
 
 def partition(patterns: Mapping[str, Optimizer]) -> Partition:
