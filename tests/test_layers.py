@@ -25,6 +25,7 @@ PYTHON: tuple[tuple[str, ...], ...] = (
     ("nn",),
     ("data",),
     ("train",),
+    ("tabular",),
     ("playground",),
     ("viz", "diagnose", "integrations"),
     ("_bench", "_cli"),

@@ -286,6 +286,7 @@ __all__ = [
     "stop_gradient",
     "subtract",
     "sum",
+    "tabular",
     "take",
     "tanh",
     "testing",
@@ -308,7 +309,8 @@ __all__ = [
 ]
 
 # Imported on first use, so that arrays and derivatives are there at once: the name and the module that has it.
-_LATER = {name: f"fallline.{name}" for name in ("diagnose", "landscapes", "nn", "optim", "testing", "train", "viz")}
+_WHOLE = ("diagnose", "landscapes", "nn", "optim", "tabular", "testing", "train", "viz")
+_LATER = {name: f"fallline.{name}" for name in _WHOLE}
 _LATER |= {
     name: "fallline.train" for name in ("DivergedError", "History", "evaluate", "fit", "load", "predict", "save")
 }

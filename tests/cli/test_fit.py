@@ -33,7 +33,7 @@ def test_mnist(run: Run, data_folder: Path) -> None:
 
 
 def test_housing(run: Run, data_folder: Path) -> None:
-    done = run("fit", data_folder / "housing.csv", "--target", "median_house_value")
+    done = run("fit", data_folder / "housing.csv", "--target", "median_house_value", "--effort", "quick")
     found = results(done.stdout)["test"]
     assert found["r2"] >= 0.78, done.stderr
     assert list(found) == ["r2", "rmse", "loss"]

@@ -35,7 +35,7 @@ def test_a_table_without_target_and_with_news_is_predicted(run: Run, tmp_path: P
     (tmp_path / "new.csv").write_text("price,kind,a\n1,w,0.5\n1,u,\n")
     done = run("predict", "model.safetensors", "new.csv")
     header, *rows = done.stdout.splitlines()
-    assert header == "prediction,probability"
+    assert header == "prediction,probability_no,probability_yes"
     assert [row.split(",")[0] in {"yes", "no"} for row in rows] == [True, True]
     assert "column kind: 1 value not among its categories (such as w)" in done.stderr
     assert "a: 1 missing value filled with the median" in done.stderr

@@ -74,11 +74,11 @@ def test_test_rows_of_the_data_s_own_are_scored_and_predicted(run: Run, tmp_path
     done = run("predict", "model.safetensors", "d.npz")
     assert done.stderr.splitlines()[-1].startswith(f"data accuracy {accuracy:.4f} loss ")
     header, *rows = csv.reader(io.StringIO(done.stdout))
-    assert header == ["prediction", "probability"]
+    assert header == ["prediction", "probability_0", "probability_1"]
     p = np.exp(z - z.max(axis=1, keepdims=True))
     p /= p.sum(axis=1, keepdims=True)
     assert [row[0] for row in rows] == z.argmax(axis=1).astype(str).tolist()
-    np.testing.assert_allclose([float(row[1]) for row in rows], p.max(axis=1), atol=1e-4)
+    np.testing.assert_allclose([[float(share) for share in row[1:]] for row in rows], p, atol=1e-4)
 
 
 def test_the_probability_of_one_logit(run: Run, tmp_path: Path) -> None:
@@ -86,4 +86,6 @@ def test_the_probability_of_one_logit(run: Run, tmp_path: Path) -> None:
     z = logits(X)[:, 0]
     rows = list(csv.reader(io.StringIO(run("predict", "model.safetensors", "d.npz").stdout)))[1:]
     assert [row[0] for row in rows] == (z > 0).astype(int).astype(str).tolist()
-    np.testing.assert_allclose([float(row[1]) for row in rows], 1 / (1 + np.exp(-np.abs(z))), atol=1e-4)
+    p = 1 / (1 + np.exp(-z))
+    shares = [[float(share) for share in row[1:]] for row in rows]
+    np.testing.assert_allclose(shares, np.stack([1 - p, p], axis=1), atol=1e-4)

@@ -9,14 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from fallline.data import InputError, score
-from fallline.data.target import (
-    Classification,
-    Regression,
-    Target,
-    cells_as_target,
-    fit_target,
-    from_description,
-)
+from fallline.data.target import Classification, Regression, Target, from_description
+from fallline.data.task import cells_as_target, fit_target
 
 
 def fit(values: NDArray[np.generic]) -> Target:
@@ -43,7 +37,7 @@ def test_the_kind_of_a_target(values: NDArray[np.generic], kind: type[Target]) -
 def test_a_word_among_many_numbers_is_named() -> None:
     with pytest.raises(InputError, match="column y must hold numbers, row 31 has 'oops'"):
         cells_as_target("y", [*map(str, range(30)), "oops"])
-    assert cells_as_target("y", ["1", "2", "other"] * 9).dtype.kind == "U"
+    assert cells_as_target("y", ["1", "2", "other"] * 9)[0].dtype.kind == "U"
 
 
 def test_one_class_is_nothing_to_learn() -> None:

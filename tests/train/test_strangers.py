@@ -244,6 +244,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     **{kind: (3, 4) for kind in ("RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell")},
     "MultiheadAttention": (4, 2),
     "Embedding": (5, 3, 1),
+    "RealMLP": (5, 2, [0, 3], [4], [12], 2, [6]),
     "EmbeddingBag": (5, 3),
     "GroupNorm": (2, 4),
     "LayerNorm": ((3, 2),),

@@ -15,6 +15,7 @@ from fallline._cli import playground as playing
 from fallline._cli import predict as predicting
 from fallline._cli.report import show_info
 from fallline.data.source import NAMED
+from fallline.data.task import TASKS
 
 app = typer.Typer(
     help="Train neural networks on arrays and tables.",
@@ -59,10 +60,26 @@ def common(
 def fit(
     data: Data,
     target: Annotated[str | None, typer.Option(help="The CSV column to predict; default: the last one.")] = None,
-    hidden: Annotated[str, typer.Option(help="Widths of the hidden layers, or none.")] = "128,64",
+    task: Annotated[
+        str | None,
+        typer.Option(
+            help="By the target; or classification, regression, ordinal, count, quantile.", autocompletion=_among(TASKS)
+        ),
+    ] = None,
+    column: Annotated[
+        list[str] | None, typer.Option(help="NAME=KIND: number, category, date or ignore; may come again.")
+    ] = None,
+    effort: Annotated[
+        str | None,
+        typer.Option(help="For tables: quick, default or best.", autocompletion=_among(fitting.EFFORTS)),
+    ] = None,
+    hidden: Annotated[
+        str | None,
+        typer.Option(help="A plain network instead: widths of its hidden layers, or none; default: 128,64."),
+    ] = None,
     activation: Annotated[
-        str, typer.Option(help="Between the layers.", autocompletion=_among(check.ACTIVATIONS))
-    ] = "relu",
+        str | None, typer.Option(help="Between its layers; default: relu.", autocompletion=_among(check.ACTIVATIONS))
+    ] = None,
     loss: Annotated[
         str | None,
         typer.Option(
@@ -71,14 +88,17 @@ def fit(
         ),
     ] = None,
     optimizer: Annotated[
-        str, typer.Option(help="By name, such as adam, sgd, momentum.", autocompletion=_among(check.RATES))
-    ] = "adam",
+        str | None, typer.Option(help="By name, such as sgd; default: adam.", autocompletion=_among(check.RATES))
+    ] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate at the start; default: by optimizer.")] = None,
     schedule: Annotated[
-        str, typer.Option(help="How the learning rate changes.", autocompletion=_among(check.SCHEDULES))
-    ] = "cosine",
-    batch_size: Annotated[int, typer.Option(help="Samples per update.")] = 32,
-    epochs: Annotated[int, typer.Option(help="Passes over the training rows.")] = 20,
+        str | None,
+        typer.Option(help="How the learning rate changes; default: cosine.", autocompletion=_among(check.SCHEDULES)),
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Samples per update; default: 32.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the training rows; default: 20, more where rows are few.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Decides split, initial weights and order.")] = 0,
     validation: Annotated[float, typer.Option(help="Share of rows watched while training.")] = 0.2,
     test: Annotated[float, typer.Option(help="Share of rows held back for the end.")] = 0.2,
@@ -88,24 +108,33 @@ def fit(
     ] = None,
     force: Force = False,
 ) -> int:
-    """Fit a network to DATA; write the model and a picture of its learning curves."""
+    """Fit a network to DATA; write the model and a picture of its learning curves.
+
+    Tables get several networks of a recipe for tables. Options of a plain network, from --hidden to --epochs, are
+    obeyed: then it is that network which is trained.
+    """
+    plain = {
+        "hidden": hidden,
+        "activation": activation,
+        "loss": loss,
+        "optimizer": optimizer,
+        "lr": lr,
+        "schedule": schedule,
+        "batch_size": batch_size,
+        "epochs": epochs,
+    }
     return fitting.run(
         fitting.Options(
             data=data,
             target=target,
-            hidden=hidden,
-            activation=activation,
-            loss=loss,
-            optimizer=optimizer,
-            lr=lr,
-            schedule=schedule,
-            batch_size=batch_size,
-            epochs=epochs,
+            **fitting.plain_or_default(plain, effort),
             seed=seed,
             validation=validation,
             test=test,
             output=output,
             force=force,
+            task=task,
+            columns=tuple(column or ()),
         )
     )
 

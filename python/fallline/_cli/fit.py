@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -28,11 +29,15 @@ from fallline.data import (
     shown,
 )
 from fallline.data.problem import check_shares
-from fallline.data.target import Regression
+from fallline.data.target import Classification, Quantiles
+from fallline.data.task import TASKS
 from fallline.train._checkpoint import to_bytes
 from fallline.train._predictor import Predictor
 
 INTERRUPTED = 130
+EFFORTS = ("quick", "default", "best")
+PLAIN = {"hidden": "128,64", "activation": "relu", "optimizer": "adam", "schedule": "cosine", "batch_size": 32}
+EPOCHS, LEAST_UPDATES = 20, 1000
 OVERHEAD = 1_000_000  # bytes of a model's description and its picture
 
 
@@ -49,12 +54,24 @@ class Options:
     lr: float | None
     schedule: str
     batch_size: int
-    epochs: int
+    epochs: int | None
     seed: int
     validation: float
     test: float
     output: str | None
     force: bool
+    task: str | None = None
+    columns: tuple[str, ...] = ()  # NAME=KIND
+    effort: str | None = None  # None: a plain network
+
+
+def plain_or_default(plain: Mapping[str, Any], effort: str | None) -> dict[str, Any]:
+    """Return the options of a plain network, which is trained where one of them is given, and the effort."""
+    given = [name for name, value in plain.items() if value is not None]
+    if given and effort is not None:
+        raise InputError(f"--effort chooses network and training itself; leave out --{given[0].replace('_', '-')}")
+    chosen = {name: PLAIN.get(name) if value is None else value for name, value in plain.items()}
+    return {**chosen, "effort": None if given else effort or "default"}
 
 
 def run(o: Options) -> int:
@@ -62,11 +79,17 @@ def run(o: Options) -> int:
     place = _checked(o)
     data = load(o.data)
     target, said = _target(o, data)
-    problem = prepare(data, target, o.validation, o.test, o.seed)
+    said = [*places.notes(place), *said]
+    if o.effort is not None and isinstance(data, Table):
+        from fallline._cli import tabular  # only here: few commands need it
+
+        return _finish(place, *tabular.run(o, place, data, target, said))
+    problem = prepare(data, target, o.validation, o.test, o.seed, task=o.task, told=check.kinds(o.columns))
     loss = _loss(o.loss, problem)
     problem = _for_loss(problem, loss)
-    for note in (*places.notes(place), *said, *problem.notes):
+    for note in (*said, *problem.notes):
         print(note)
+    o = _with_epochs(o, len(problem.train.x))
     opt = _optimizer(o, len(problem.train.x))
     size = _check_size(o, problem, opt, loss)
     places.has_room(place, size)
@@ -74,13 +97,31 @@ def run(o: Options) -> int:
     history = _train(o, predictor.network, opt, problem, loss)
     if history.interrupted:
         print(f"stopped by Ctrl-C after {history.epochs} of {o.epochs} epochs; the parameters so far are kept")
+    return _finish(place, predictor, opt, history, lambda: evaluate(predictor.network, problem, loss))
+
+
+def _finish(
+    place: places.Place,
+    predictor: Predictor,
+    opt: fl.optim.Optimizer | None,
+    history: fl.History,
+    results: Callable[[], Results],
+) -> int:
+    """Score, then save."""
     try:
-        show_results(evaluate(predictor.network, problem, loss))
+        show_results(results())
     except KeyboardInterrupt:  # a person in a hurry keeps the model all the same
         history.interrupted = True
         print("stopped by Ctrl-C while scoring")
     failed = _save(place, to_bytes(predictor, opt, history), history)
     return INTERRUPTED if history.interrupted else int(failed)
+
+
+def _with_epochs(o: Options, rows: int) -> Options:
+    """Fill in the epochs where none are asked for: twenty, and more where that is few updates."""
+    if o.epochs is not None:
+        return o
+    return replace(o, epochs=max(EPOCHS, -(-LEAST_UPDATES // -(-rows // o.batch_size))))
 
 
 def _target(o: Options, data: Table | Arrays) -> tuple[str | None, list[str]]:
@@ -128,8 +169,14 @@ def _checked(o: Options) -> places.Place:
     if o.loss is not None:
         check.one_of("loss", o.loss, check.LOSSES)
     check.at_least("batch-size", o.batch_size, 1)
-    check.at_least("epochs", o.epochs, 1)
-    check.at_most("epochs", o.epochs, 1_000_000)
+    if o.epochs is not None:
+        check.at_least("epochs", o.epochs, 1)
+        check.at_most("epochs", o.epochs, 1_000_000)
+    if o.effort is not None:
+        check.one_of("effort", o.effort, EFFORTS)
+    if o.task is not None:
+        check.one_of("task", o.task, TASKS)
+    check.kinds(o.columns)
     check.at_least("seed", o.seed, 0)
     if o.seed >= 2**63:
         raise InputError(f"--seed must be below 2^63, got {o.seed}")
@@ -141,9 +188,9 @@ def _checked(o: Options) -> places.Place:
 
 
 def _loss(name: str | None, problem: Problem) -> str:
-    regression = isinstance(problem.target, Regression)
+    regression = not isinstance(problem.target, Classification)
     if name is None:
-        return "mse" if regression else "cross_entropy"
+        return problem.target.LOSSES[0]
     name = name.lower()
     if name not in problem.target.LOSSES:
         kind = "numbers" if regression else "classes"
@@ -206,6 +253,7 @@ def _shaped(*shape: int) -> Any:
 
 
 def _optimizer(o: Options, rows: int) -> fl.optim.Optimizer:
+    assert o.epochs is not None
     steps = o.epochs * -(-rows // o.batch_size)
     return fl.optim.get(o.optimizer.lower(), lr=check.SCHEDULES[o.schedule.lower()](_rate(o), steps))
 
@@ -217,6 +265,7 @@ def _rate(o: Options) -> float:
 
 def _train(o: Options, model: fl.nn.Module, opt: Any, problem: Problem, loss: str) -> fl.History:
     held = problem.validation
+    assert o.epochs is not None
     try:
         return fl.fit(
             model,
@@ -249,4 +298,12 @@ def evaluate(model: fl.nn.Module, problem: Problem, loss: str) -> Results:
 def measure(model: fl.nn.Module, target: Any, x: Any, y: Any, loss: str) -> dict[str, float]:
     """Score predictions in the user's units, and the loss as it was trained."""
     outputs = np.asarray(fl.predict(model, x))
-    return {**score(target, outputs, y), "loss": float(fl.evaluate(model, x, y, loss=loss)["loss"])}
+    return {**score(target, outputs, y), "loss": _loss_of(target, loss, model, x, y)}
+
+
+def _loss_of(target: Any, loss: str, model: fl.nn.Module, x: Any, y: Any) -> float:
+    if not isinstance(target, Quantiles):
+        return float(fl.evaluate(model, x, y, loss=loss)["loss"])
+    from fallline.tabular._aims import aim_of
+
+    return float(fl.evaluate(model, x, y.reshape(-1), loss=aim_of(target).loss)["loss"])

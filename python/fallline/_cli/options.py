@@ -10,6 +10,7 @@ from typing import Any
 from fallline import nn, optim
 from fallline._cli.rates import RATES as RATES
 from fallline.data import InputError, close_to, shown
+from fallline.data.kinds import KINDS
 from fallline.data.target import Classification, Regression
 
 ACTIVATIONS = {
@@ -46,6 +47,23 @@ def widths(text: str) -> tuple[int, ...]:
         found = (0,)
     if min(found) < 1:
         raise InputError(f"--hidden takes layer widths such as 128 or 128,64, or none; got {shown(text)!r}")
+    return found
+
+
+def kinds(columns: Iterable[str]) -> dict[str, str]:
+    """Read `--column age=number`.
+
+    Examples
+    --------
+    >>> kinds(["age=number", "zip=category"])
+    {'age': 'number', 'zip': 'category'}
+    """
+    found = {}
+    for text in columns:
+        name, mark, kind = text.rpartition("=")
+        if not mark or not name:
+            raise InputError(f"--column takes NAME=KIND, such as age=number; got {shown(text)!r}")
+        found[name] = one_of("column", kind, KINDS)
     return found
 
 

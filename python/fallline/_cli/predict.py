@@ -19,7 +19,6 @@ from fallline._cli.report import plain_line, reason
 from fallline.data import Arrays, InputError, Table, load, path_of, raw, shown
 from fallline.data.errors import plural
 from fallline.data.tables import is_missing
-from fallline.data.target import Classification
 from fallline.train._predictor import Predictor
 
 
@@ -68,9 +67,8 @@ def _score(predictor: Predictor, data: Table | Arrays, x: NDArray[np.float32], n
     values = _truth(predictor, data)
     if values is None:
         return {}
-    present = np.array([not is_missing(str(value)) for value in values], dtype=bool)
-    known = target.knows(values) & present
-    strange = np.flatnonzero(present & ~known)
+    known = target.knows(values)
+    strange = np.flatnonzero([not (k or is_missing(str(value))) for k, value in zip(known, values, strict=True)])
     if len(strange):
         notes.append(
             f"target {shown(target.name)}: {plural(len(strange), 'row')} with a value that the model cannot give "
@@ -92,15 +90,10 @@ def _truth(predictor: Predictor, data: Table | Arrays) -> NDArray[Any] | None:
 
 
 def _as_csv(predictor: Predictor, outputs: NDArray[Any]) -> str:
-    """Spell predictions one per line below a header; classes with the probability that the network gives them."""
+    """Spell predictions one per line below a header; classes with the probability of each."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    target = predictor.target
-    if isinstance(target, Classification):
-        writer.writerow(["prediction", "probability"])
-        best = target.probabilities(outputs).max(axis=1)
-        writer.writerows((name, f"{p:.4f}") for name, p in zip(target.decode(outputs), best, strict=True))
-    else:
-        writer.writerow(["prediction"])
-        writer.writerows((f"{value:.7g}",) for value in target.decode(outputs))
+    columns = predictor.target.spelled(outputs)
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
     return text.getvalue()

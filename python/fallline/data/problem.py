@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from fallline.data.encode import Columns
 from fallline.data.errors import InputError, plural, shown
-from fallline.data.kinds import fit_columns
+from fallline.data.kinds import PLAIN_NETWORK, Style, fit_columns
 from fallline.data.matrix import Matrix
 from fallline.data.source import Arrays
-from fallline.data.tables import Table, is_missing
-from fallline.data.target import Target, cells_as_target, fit_target
+from fallline.data.tables import Table
+from fallline.data.target import Target
+from fallline.data.task import absent_of, cells_as_target, fit_target
 
 Rows = NDArray[np.intp]
 
@@ -40,15 +41,28 @@ class Problem:
     notes: list[str] = field(default_factory=list)
 
 
-def prepare(data: Table | Arrays, target: str | None, validation: float, test: float, seed: int) -> Problem:
-    """Split, fit the encodings on the training rows, and apply them to every split."""
+def prepare(
+    data: Table | Arrays,
+    target: str | None,
+    validation: float,
+    test: float,
+    seed: int,
+    *,
+    task: str | None = None,
+    told: Mapping[str, str] | None = None,
+    style: Style = PLAIN_NETWORK,
+) -> Problem:
+    """Split, fit the encodings on the training rows, and apply them to every split.
+
+    `told` names kinds of columns, `task` what the target is, where they are not to be found out.
+    """
     if isinstance(data, Table):
-        return _from_table(data, target, validation, test, seed)
+        return _from_table(data, target, (validation, test, seed), task, told or {}, style)
     if target is not None:
         raise InputError(f"a target names a column of a table; {data.name} has its own y")
     if data.y is None:
         raise InputError(f"{data.name} has x and no y; fitting needs both")
-    return _from_arrays(data, data.y, validation, test, seed)
+    return _from_arrays(data, data.y, (validation, test, seed), task)
 
 
 def split(rows: int, validation: float, test: float, seed: int) -> tuple[Rows, Rows, Rows]:
@@ -74,23 +88,31 @@ def check_shares(shares: Mapping[str, float]) -> None:
         raise InputError(f"{held} leave nothing to train on")
 
 
-def _from_table(table: Table, target: str | None, validation: float, test: float, seed: int) -> Problem:
+def _from_table(
+    table: Table,
+    target: str | None,
+    shares: tuple[float, float, int],
+    task: str | None,
+    told: Mapping[str, str],
+    style: Style,
+) -> Problem:
     notes = list(table.notes)
     if target is None:
         target = list(table.columns)[-1]
         notes.append(f"target {shown(target)}: the last column of {table.name}, since none is named")
     cells = table.column(target)
-    absent = set(filter(is_missing, set(cells)))
+    absent = absent_of(cells)
     known = np.array([i for i, cell in enumerate(cells) if cell not in absent], np.intp)
     if not len(known):
         raise InputError(f"the column {shown(target)!r} of {table.name} has no values")
     if len(known) < table.rows:
         notes.append(f"target {shown(target)}: {plural(table.rows - len(known), 'row')} without a value left out")
         table = table.take(known)
-    rows = split(table.rows, validation, test, seed)
-    y = cells_as_target(target, table.columns[target])
-    kind = fit_target(target, y, rows[0], notes)
-    features = fit_columns(table, rows[0], target, notes)
+    rows = split(table.rows, *shares)
+    cells = table.columns[target]
+    y, written = cells_as_target(target, cells, commas=table.commas)
+    kind = fit_target(target, y, rows[0], notes, task, written, bounded=style.robust, labels=cells)
+    features = fit_columns(table, rows[0], target, notes, told, style)
     x, truth = features.encode(table, notes), kind.encode(y)
     train, held, tested = (Part(x[r], truth[r]) if len(r) else None for r in rows)
     assert train is not None
@@ -98,11 +120,12 @@ def _from_table(table: Table, target: str | None, validation: float, test: float
     return Problem(train, held, tested, features, kind, notes)
 
 
-def _from_arrays(data: Arrays, y: NDArray[Any], validation: float, test: float, seed: int) -> Problem:
+def _from_arrays(data: Arrays, y: NDArray[Any], shares: tuple[float, float, int], task: str | None) -> Problem:
+    validation, test, seed = shares
     notes: list[str] = []
     own = data.x_test is not None
     rows = split(len(y), validation, 0.0 if own else test, seed)
-    kind = fit_target("y", y, rows[0], notes)
+    kind = fit_target("y", y, rows[0], notes, task)
     features = Matrix.fit(data.x[rows[0]], notes)
 
     def part(x: NDArray[Any] | None, labels: NDArray[Any] | None) -> Part | None:

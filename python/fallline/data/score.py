@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fallline.data.target import Regression, Target
+from fallline.data.target import Classification, Target
 
 
 def score(target: Target, outputs: NDArray[Any], truth: NDArray[Any]) -> dict[str, float]:
@@ -15,10 +15,9 @@ def score(target: Target, outputs: NDArray[Any], truth: NDArray[Any]) -> dict[st
 
     R2 is 1 - sum (y - p)^2 / sum (y - mean y)^2; it is NaN where the truth does not vary.
     """
-    if not isinstance(target, Regression):
-        names = target.decode(outputs)
-        return {"accuracy": float(np.mean(names == np.array(target.classes)[truth.reshape(-1).astype(np.intp)]))}
-    y, p = target.decode(truth), target.decode(outputs)
+    if isinstance(target, Classification):
+        return {"accuracy": float(np.mean(target.decode(outputs) == target.values(truth)))}
+    y, p = target.values(truth), target.decode(outputs)
     spread = float(np.sum((y - y.mean()) ** 2))
     residual = float(np.sum((y - p) ** 2))
     return {"r2": 1 - residual / spread if spread else float("nan"), "rmse": float(np.sqrt(residual / len(y)))}

@@ -1,62 +1,101 @@
-"""What is to be predicted: a class among a few, or a number in the user's own units."""
+"""What is to be predicted: a class among a few, a number in the user's own units, a count, or quantiles of a number."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fallline.data.described import rebuilt
-from fallline.data.errors import InputError, listed, plural, shown
+from fallline.data.errors import InputError, listed, shown
 from fallline.data.matrix import check_deviations
-from fallline.data.numbers import plain_numbers
+from fallline.data.numbers import Written, read
 from fallline.data.tables import LARGEST, as_numbers, is_number
 
-MOST_INTEGER_CLASSES = 20
+Spelled = dict[str, list[str]]  # the columns of a file of predictions
+
+
+def values_of(name: str, values: NDArray[Any], written: Written) -> NDArray[np.float64]:
+    """Return targets as numbers, or say that they are none."""
+    if values.dtype.kind == "U":
+        found = read(values.tolist(), written)
+        return as_numbers(name, values.tolist()) if len(found.words) else found.values
+    return values.astype(np.float64)
+
+
+def usable(values: NDArray[Any], written: Written) -> NDArray[np.bool_]:
+    """Tell which values are numbers that can be compared with a prediction."""
+    numbers = read(values.tolist(), written).values if values.dtype.kind == "U" else values.astype(np.float64)
+    return np.asarray(np.abs(numbers) <= LARGEST)
+
+
+def no_probabilities(name: str) -> TypeError:
+    """Say why a number has none."""
+    return TypeError(f"[predict_proba] there are probabilities of classes only, and {shown(name)} is a number")
 
 
 @dataclass(frozen=True)
 class Regression:
-    """A number; the network works on it with mean 0 and standard deviation 1."""
+    """A number; the network works on it with mean 0 and standard deviation 1. Predictions stay in [low, high]."""
 
     LOSSES: ClassVar[tuple[str, ...]] = ("mse", "mae", "huber")
     name: str
     mean: float
     std: float
+    low: float = -LARGEST
+    high: float = LARGEST
+    decimal: str = "."
+    thousands: str = ""
+    unit: str = ""
 
     def __post_init__(self) -> None:
         check_deviations(self.std)
 
     @classmethod
-    def fit(cls, name: str, values: NDArray[np.float64]) -> Regression:
-        """Take the statistics from training rows."""
-        return cls(name, float(values.mean()), float(values.std()) or 1.0)
+    def fit(
+        cls, name: str, values: NDArray[np.float64], written: Written | None = None, *, bounded: bool = False
+    ) -> Regression:
+        """Take the statistics from training rows, and where `bounded` the range of predictions."""
+        way = (written.decimal, written.thousands, written.unit) if written else ()
+        limits = (float(values.min()), float(values.max())) if bounded else (-LARGEST, LARGEST)
+        return cls(name, float(values.mean()), float(values.std()) or 1.0, *limits, *way)
 
     @property
     def outputs(self) -> int:
         """Width of the network's last layer."""
         return 1
 
+    @property
+    def written(self) -> Written:
+        """How its numbers are written."""
+        return Written(self.decimal, self.thousands, self.unit)
+
     def knows(self, values: NDArray[Any]) -> NDArray[np.bool_]:
         """Tell which values can be compared with a prediction."""
-        if values.dtype.kind == "U":
-            return np.array([is_number(text) and abs(float(text)) <= LARGEST for text in values], dtype=bool)
-        return np.abs(values.astype(np.float64)) <= LARGEST
+        return usable(values, self.written)
 
     def encode(self, values: NDArray[Any]) -> NDArray[np.float32]:
         """Standardise, in the shape of the network's output."""
-        return ((as_values(self.name, values) - self.mean) / self.std).astype(np.float32)[:, None]
+        return ((values_of(self.name, values, self.written) - self.mean) / self.std).astype(np.float32)[:, None]
+
+    def values(self, encoded: NDArray[Any]) -> NDArray[np.float64]:
+        """Go back to the user's units."""
+        return np.asarray(encoded, dtype=np.float64).reshape(-1) * self.std + self.mean
 
     def decode(self, outputs: NDArray[Any]) -> NDArray[np.float64]:
-        """Go back to the user's units."""
-        return np.asarray(outputs, dtype=np.float64).reshape(-1) * self.std + self.mean
+        """Return the predictions."""
+        return np.clip(self.values(outputs), self.low, self.high)
 
     def probabilities(self, outputs: NDArray[Any]) -> NDArray[np.float64]:
         """Refuse: a number has none."""
-        raise TypeError(f"[predict_proba] there are probabilities of classes only, and {shown(self.name)} is a number")
+        raise no_probabilities(self.name)
+
+    def spelled(self, outputs: NDArray[Any]) -> Spelled:
+        """Write predictions as columns of text."""
+        return {"prediction": numbers_as_text(self.decode(outputs))}
 
     def describe(self) -> dict[str, Any]:
         """Return what `from_description` takes back."""
@@ -64,12 +103,128 @@ class Regression:
 
 
 @dataclass(frozen=True)
+class Count:
+    """A whole number from 0 on, of which the network gives the logarithm of the mean; none above `high`."""
+
+    LOSSES: ClassVar[tuple[str, ...]] = ("poisson_nll",)
+    name: str
+    high: float
+
+    outputs: ClassVar[int] = 1
+
+    @classmethod
+    def fit(cls, name: str, values: NDArray[np.float64]) -> Count:
+        """Take the range from training rows."""
+        if values.min() < 0:
+            raise InputError(f"{shown(name)} has the value {values.min():g}; counts begin at 0")
+        return cls(name, float(values.max()))
+
+    def knows(self, values: NDArray[Any]) -> NDArray[np.bool_]:
+        """Tell which values can be compared with a prediction."""
+        return usable(values, Written())
+
+    def encode(self, values: NDArray[Any]) -> NDArray[np.float32]:
+        """Return the counts in the shape of the network's output."""
+        return values_of(self.name, values, Written()).astype(np.float32)[:, None]
+
+    def values(self, encoded: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the counts."""
+        return np.asarray(encoded, dtype=np.float64).reshape(-1)
+
+    def decode(self, outputs: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the expected counts."""
+        z = np.asarray(outputs, dtype=np.float64).reshape(-1)
+        return np.minimum(np.exp(np.minimum(z, 200)), self.high)
+
+    def probabilities(self, outputs: NDArray[Any]) -> NDArray[np.float64]:
+        """Refuse: a number has none."""
+        raise no_probabilities(self.name)
+
+    def spelled(self, outputs: NDArray[Any]) -> Spelled:
+        """Write predictions as columns of text."""
+        return {"prediction": numbers_as_text(self.decode(outputs))}
+
+    def describe(self) -> dict[str, Any]:
+        """Return what `from_description` takes back."""
+        return {"kind": "count", **asdict(self)}
+
+
+@dataclass(frozen=True)
+class Quantiles:
+    """Quantiles of a number, each moved by a shift that makes as many of the judged rows lie below as it says."""
+
+    LOSSES: ClassVar[tuple[str, ...]] = ("quantile",)
+    name: str
+    mean: float
+    std: float
+    levels: tuple[float, ...] = (0.05, 0.25, 0.5, 0.75, 0.95)
+    shifts: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0, 0.0)
+
+    def __post_init__(self) -> None:
+        check_deviations(self.std)
+        if len(self.levels) != len(self.shifts) or not all(0 < q < 1 for q in self.levels) or not self.levels:
+            raise ValueError("each quantile needs its level between 0 and 1, and its shift")
+
+    @classmethod
+    def fit(cls, name: str, values: NDArray[np.float64]) -> Quantiles:
+        """Take the statistics from training rows."""
+        return cls(name, float(values.mean()), float(values.std()) or 1.0)
+
+    @property
+    def outputs(self) -> int:
+        """Width of the network's last layer."""
+        return len(self.levels)
+
+    def calibrated(self, outputs: NDArray[np.float64], truth: NDArray[Any]) -> Quantiles:
+        """Return it with the shifts for outputs (..., levels) of rows that were not learned from (conformal)."""
+        errors = truth[..., None] - outputs
+        flat = errors.reshape(-1, len(self.levels))
+        return replace(self, shifts=tuple(float(np.quantile(flat[:, i], q)) for i, q in enumerate(self.levels)))
+
+    def knows(self, values: NDArray[Any]) -> NDArray[np.bool_]:
+        """Tell which values can be compared with a prediction."""
+        return usable(values, Written())
+
+    def encode(self, values: NDArray[Any]) -> NDArray[np.float32]:
+        """Standardise."""
+        return ((values_of(self.name, values, Written()) - self.mean) / self.std).astype(np.float32)[:, None]
+
+    def values(self, encoded: NDArray[Any]) -> NDArray[np.float64]:
+        """Go back to the user's units."""
+        return np.asarray(encoded, dtype=np.float64).reshape(-1) * self.std + self.mean
+
+    def quantiles(self, outputs: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the quantiles of each row in the user's units, in order."""
+        z = np.asarray(outputs, dtype=np.float64).reshape(len(outputs), -1) + np.array(self.shifts)
+        return np.sort(z, axis=1) * self.std + self.mean
+
+    def decode(self, outputs: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the middle one."""
+        middle: NDArray[np.float64] = self.quantiles(outputs)[:, len(self.levels) // 2]
+        return middle
+
+    def probabilities(self, outputs: NDArray[Any]) -> NDArray[np.float64]:
+        """Refuse: a number has none."""
+        raise no_probabilities(self.name)
+
+    def spelled(self, outputs: NDArray[Any]) -> Spelled:
+        """Write predictions as columns of text."""
+        found = {f"quantile_{q:g}": numbers_as_text(v) for q, v in zip(self.levels, self.quantiles(outputs).T)}  # noqa: B905
+        return {"prediction": numbers_as_text(self.decode(outputs)), **found}
+
+    def describe(self) -> dict[str, Any]:
+        """Return what `from_description` takes back."""
+        return {"kind": "quantiles", **asdict(self)}
+
+
+@dataclass(frozen=True)
 class Classification:
-    """One of several classes, by name."""
+    """One of several classes, by name; of `ordered` ones the middle of what is likely is predicted."""
 
     LOSSES: ClassVar[tuple[str, ...]] = ("cross_entropy", "binary_cross_entropy")
     name: str
     classes: tuple[str, ...]
+    ordered: bool = False
 
     @property
     def outputs(self) -> int:
@@ -92,15 +247,23 @@ class Classification:
         return self._indices(values) >= 0
 
     def _indices(self, values: NDArray[Any]) -> NDArray[np.int64]:
-        place = {name: i for i, name in enumerate(self.classes)}
+        place = {plain_name(name): i for i, name in enumerate(self.classes)}
+        place |= {name: i for i, name in enumerate(self.classes)}
         names = as_names(values).tolist()
-        return np.array([place.get(name, place.get(_whole(name), -1)) for name in names], dtype=np.int64)
+        known = {name: place.get(name, place.get(plain_name(name), -1)) for name in set(names)}
+        return np.array([known[name] for name in names], dtype=np.int64)
+
+    def values(self, encoded: NDArray[Any]) -> NDArray[np.str_]:
+        """Name the classes of indices."""
+        return np.asarray(np.array(self.classes)[np.asarray(encoded).reshape(-1).astype(np.intp)], dtype=str)
 
     def decode(self, outputs: NDArray[Any]) -> NDArray[np.str_]:
         """Name the class of the largest output (of the sign, where there is one output for two classes)."""
+        if self.ordered:
+            below = np.cumsum(self.probabilities(outputs), axis=1)
+            return self.values((below < 0.5).sum(axis=1).clip(0, len(self.classes) - 1))
         outputs = np.asarray(outputs).reshape(len(outputs), -1)
-        best = (outputs[:, 0] > 0).astype(np.intp) if outputs.shape[1] == 1 else outputs.argmax(axis=1)
-        return np.asarray(np.array(self.classes)[best], dtype=str)
+        return self.values((outputs[:, 0] > 0) if outputs.shape[1] == 1 else outputs.argmax(axis=1))
 
     def probabilities(self, outputs: NDArray[Any]) -> NDArray[np.float64]:
         """Return the probability of every class for each row; one output is the logit of the second class."""
@@ -110,48 +273,30 @@ class Classification:
         e = np.exp(z - z.max(axis=1, keepdims=True))
         return np.asarray(e / e.sum(axis=1, keepdims=True))
 
+    def spelled(self, outputs: NDArray[Any]) -> Spelled:
+        """Write labels and the probability of each class as columns of text."""
+        shares = self.probabilities(outputs)
+        each = {f"probability_{c}": [f"{p:.4f}" for p in shares[:, i]] for i, c in enumerate(self.classes)}
+        return {"prediction": self.decode(outputs).tolist(), **each}
+
     def describe(self) -> dict[str, Any]:
         """Return what `from_description` takes back."""
         return {"kind": "classification", **asdict(self)}
 
 
-Target = Regression | Classification
+Target = Regression | Classification | Count | Quantiles
+KINDS: dict[str, type[Any]] = {
+    "regression": Regression,
+    "classification": Classification,
+    "count": Count,
+    "quantiles": Quantiles,
+}
 
 
 def from_description(description: dict[str, Any]) -> Target:
     """Rebuild the target that a model file describes."""
-    kinds: dict[str, type[Regression] | type[Classification]] = {
-        "regression": Regression,
-        "classification": Classification,
-    }
-    return rebuilt(kinds[description["kind"]], description)
-
-
-def fit_target(name: str, y: NDArray[Any], training: NDArray[np.intp], notes: list[str]) -> Target:
-    """Decide between classes and numbers from all values; take a number's statistics from the training rows.
-
-    Whole numbers are classes where there are at most 20 different ones, or where they count 0, 1, 2, ... with ten rows
-    each; other numbers are to be predicted as such; texts are classes.
-    """
-    different = np.unique(y)
-    if len(different) < 2:
-        raise InputError(f"{shown(name)} has one class only ({shown(str(different[0]))!r}); there is nothing to learn")
-    if y.dtype.kind in "biuf" and not _are_classes(np.unique(y), len(y)):
-        notes.append(f"target {shown(name)}: numbers ({len(different)} different values), so this is regression")
-        return Regression.fit(name, y[training].astype(np.float64))
-    if len(different) > max(MOST_INTEGER_CLASSES, len(y) // 2):
-        raise InputError(f"{shown(name)} has {len(different)} different texts in {len(y)} rows; classes must repeat")
-    notes.append(f"target {shown(name)}: {plural(len(different), 'class', 'classes')}, so this is classification")
-    return Classification(name, tuple(np.unique(as_names(different)).tolist()))
-
-
-def _are_classes(values: NDArray[Any], rows: int) -> bool:
-    if values.dtype.kind == "b":
-        return True
-    if not np.array_equal(values, np.round(values)):
-        return False
-    counting = np.array_equal(values, np.arange(len(values)))
-    return len(values) <= MOST_INTEGER_CLASSES or (counting and 10 * len(values) <= rows)
+    made: Target = rebuilt(KINDS[description["kind"]], description)
+    return made
 
 
 def as_names(values: NDArray[Any]) -> NDArray[np.str_]:
@@ -162,24 +307,11 @@ def as_names(values: NDArray[Any]) -> NDArray[np.str_]:
     return values.astype(str)
 
 
-def _whole(text: str) -> str:
+def plain_name(text: str) -> str:
     """Spell a number in a text as a class name, so that 3.0 finds the class 3."""
     return str(as_names(np.array([float(text)]))[0]) if is_number(text) and abs(float(text)) <= LARGEST else text
 
 
-def as_values(name: str, values: NDArray[Any]) -> NDArray[np.float64]:
-    """Return targets as numbers, or say that they are none."""
-    if values.dtype.kind == "U":
-        return as_numbers(name, values.tolist())
-    return values.astype(np.float64)
-
-
-def cells_as_target(name: str, cells: Sequence[str]) -> NDArray[Any]:
-    """Type the cells of a target: numbers where all are, or most of many (an error names what is none), else texts."""
-    values = plain_numbers(cells)
-    if values is not None and not np.isnan(values).any():
-        return as_numbers(name, cells)
-    numbers = sum(map(is_number, cells))
-    if numbers == len(cells) or (2 * numbers > len(cells) and len(set(cells)) > MOST_INTEGER_CLASSES):
-        return as_numbers(name, cells)
-    return np.array(cells, dtype=str)
+def numbers_as_text(values: Sequence[float] | NDArray[np.float64]) -> list[str]:
+    """Write numbers with seven digits."""
+    return [f"{value:.7g}" for value in values]

@@ -93,6 +93,7 @@ from fallline.nn._pooling import (
 )
 from fallline.nn._positions import ALiBi, PositionalEncoding, RoPE
 from fallline.nn._recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
+from fallline.nn._tabular import RealMLP
 from fallline.nn._transformer import (
     Transformer,
     TransformerDecoder,
@@ -191,6 +192,7 @@ __all__ = [
     "RReLU",
     "ReLU",
     "ReLU6",
+    "RealMLP",
     "ReflectionPad1d",
     "ReflectionPad2d",
     "ReflectionPad3d",
