@@ -1,8 +1,8 @@
-"""How good are networks for tables, told nothing but the target?  Their error over CatBoost's default, and their seconds.
+"""How good are networks for tables, told nothing but the target?  Their error over CatBoost's, and their seconds.
 
-Every model gets the same rows of a seeded split, 80 % to learn and 20 % to test. The error is the share of wrong labels,
-or the root mean squared error over the target's deviation. Without CatBoost it is scikit-learn's HistGradientBoosting
-that is divided by, and the heading says so. A ratio of few wrong rows is that of errors + 1.
+Every model gets the same rows of a seeded split, 80 % to learn and 20 % to test. The error is the share of wrong
+labels, or the root mean squared error over the target's deviation. Without CatBoost it is scikit-learn's
+HistGradientBoosting that is divided by, and the heading says so. Where few rows are wrong, one is added to both.
 
     FALLLINE_DATA=folder-of-housing.csv python benchmarks/bench_tables.py [--effort quick ...] [TABLE ...]
 """
