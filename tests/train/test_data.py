@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
 import fallline as fl
+from fallline.nn import losses
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 4)).astype(np.float32)
@@ -32,6 +34,13 @@ def changed(labels: np.ndarray, at: int, value: int) -> np.ndarray:
     return labels
 
 
+def wide(a: np.ndarray, value: float) -> np.ndarray:
+    a = a.astype(np.float64)
+    a[3, 1] = value
+    return a
+
+
+Y3 = np.repeat(Y[:, :1], 3, axis=1)
 MSE, CE = {"loss": "mse"}, {"loss": "cross_entropy"}
 
 # x, y, what else is passed, the error, what its message says.
@@ -42,10 +51,32 @@ BAD: dict[str, tuple[Any, Any, dict[str, Any], type[Exception], str]] = {
     "nan in validation x": (X, Y, {**MSE, "validation": (spoiled(np.nan), Y)}, ValueError, r"validation x holds nan"),
     "nan in validation y": (X, Y, {**MSE, "validation": (X, Y * np.nan)}, ValueError, r"validation y holds nan at"),
     "nan in weights": (X, LABELS, {**CE, "sample_weight": np.full(40, np.nan)}, ValueError, "sample_weight holds nan"),
-    "label too large": (X, changed(LABELS, 39, 3), CE, ValueError, "label 3 at position 39.*3 classes.*0 to 2"),
-    "label negative": (X, changed(LABELS, 0, -1), CE, ValueError, "label -1 at position 0"),
+    "label too large": (X, changed(LABELS, 39, 3), CE, ValueError, r"label 3 in y\[39\].*3 classes.*0 to 2"),
+    "label negative": (X, changed(LABELS, 0, -1), CE, ValueError, r"label -1 in y\[0\]"),
     "labels as floats": (X, LABELS.astype(float), CE, fl.DTypeError, "labels must be integers, got float"),
     "label in validation": (X, LABELS, {**CE, "validation": (X, LABELS + 3)}, ValueError, "out of range"),
+    "1e39 in wide x": (wide(X, 1e39), LABELS, CE, ValueError, r"x holds 1e\+39 at \[3, 1\].*float32, whose .*scale x"),
+    "1e39 in wide y": (X, wide(Y3, -1e39), MSE, ValueError, r"y holds -1e\+39 at \[3, 1\]"),
+    "1e39 in weights": (X, LABELS, {**CE, "sample_weight": np.full(40, 1e39)}, ValueError, "sample_weight holds 1e"),
+    "1e39 in validation": (X, Y3, {**MSE, "validation": (wide(X, 1e39), Y3)}, ValueError, "validation x holds 1e"),
+    "column of labels": (X, changed(LABELS, 39, 7)[:, None], CE, ValueError, r"label 7 in y\[39\] is out of range"),
+    "label within partial": (X, changed(LABELS, 5, 3), {"loss": partial(losses.cross_entropy, label_smoothing=0.1)},
+                             ValueError, r"label 3 in y\[5\] is out of range"),
+    "label within a function": (X, changed(LABELS, 5, -2), {"loss": lambda o, t: 2 * losses.cross_entropy(o, t)},
+                                ValueError, r"label -2 in y\[5\] is out of range"),
+    "label for nll": (X, changed(LABELS, 8, 3), {"loss": "nll"}, ValueError, r"label 3 in y\[8\]"),
+    "label in validation column": (X, LABELS[:, None], {**CE, "validation": (X, changed(LABELS, 9, 4)[:, None])},
+                                   ValueError, r"label 4 in validation y\[9\]"),
+    "labels for probabilities": (X, Y3, {"loss": "binary_cross_entropy"}, ValueError, r"must be in \[0, 1\].*in y\["),
+    "bits for signs": (X, (Y3 > 0) * 1.0, {"loss": "hinge"}, ValueError, r"targets must be -1 or 1, got 0.0 in y\["),
+    "dates": (np.full((40, 4), "2020-01-01", "M8[D]"), LABELS, CE, fl.DTypeError, "take them apart into numbers"),
+    "fields": (np.zeros(40, "f4,f4"), LABELS, CE, fl.DTypeError, "it has named fields"),
+    "masked": (np.ma.masked_less(X, 0), LABELS, CE, ValueError, r"x is masked in \d+ places.*x.filled\(0\)"),
+    "ragged": ([[1.0, 2.0], [3.0]], [0, 1], CE, fl.ShapeError, "x is no array: its rows differ in length"),
+    "missing objects": (np.array([[1.0, None]] * 40), LABELS, CE, fl.DTypeError, "fill or drop missing values"),
+    "validation width": (X, LABELS, {**CE, "validation": (X[:, :3], LABELS)}, fl.ShapeError,
+                         r"a sample of validation x has shape \(3,\), one of x \(4,\)"),
+    "validation empty": (X, LABELS, {**CE, "validation": (X[:0], LABELS[:0])}, fl.ShapeError, "no samples"),
     "counts differ": (X, LABELS[:39], CE, fl.ShapeError, "x has 40, y has 39"),
     "weights differ": (X, LABELS, {**CE, "sample_weight": np.ones(39)}, fl.ShapeError, "sample_weight has 39"),
     "validation differs": (X, LABELS, {**CE, "validation": (X, LABELS[:3])}, fl.ShapeError, "validation x has 40"),
@@ -173,6 +204,20 @@ def test_predict_and_evaluate_use_evaluation_mode_and_put_the_mode_back() -> Non
         np.testing.assert_allclose(np.asarray(fl.predict(model, X)), np.asarray(model[1](X)), rtol=1e-6)
         fl.evaluate(model, X, LABELS, loss="cross_entropy")
         assert all(module.training == mode for module in model.modules())
+
+
+def test_parts_that_evaluate_in_a_model_that_trains_stay_so() -> None:
+    model = fl.nn.Sequential(fl.nn.BatchNorm1d(4), fl.nn.Sequential(fl.nn.Dropout(0.5), fl.nn.Linear(4, 3)))
+    model.train()
+    model[0].eval()
+    modes = [module.training for module in model.modules()]
+    assert len(set(modes)) == 2
+    mean = np.array(model[0].running_mean)
+    fl.predict(model, X)
+    fl.evaluate(model, X, LABELS, loss="cross_entropy")
+    fl.fit(model, X, LABELS, loss="cross_entropy", validation=(X, LABELS), progress=False)
+    assert [module.training for module in model.modules()] == modes
+    np.testing.assert_array_equal(np.asarray(model[0].running_mean), mean)
 
 
 @pytest.mark.parametrize("batch", [1, 7, 40, 1024])

@@ -20,11 +20,8 @@ def as_rows(name: str, data: Any, where: str = "fit") -> Array:
         array = data.detach()
     else:
         plain = _plain(name, data, where)
-        if plain.dtype.kind in "OSUV":
-            raise _core.DTypeError(
-                f"[{where}] {name} has dtype {plain.dtype}, expected numbers; encode categories and text as numbers "
-                "first"
-            )
+        if plain.dtype.kind in "OSUVMm":
+            raise _core.DTypeError(f"[{where}] {name} has dtype {plain.dtype}, expected numbers; {_way_out(plain)}")
         if plain.dtype == np.float16:
             plain = plain.astype(np.float32)
         array = _core.wrap(plain)
@@ -33,7 +30,20 @@ def as_rows(name: str, data: Any, where: str = "fit") -> Array:
     return array
 
 
+def _way_out(plain: np.ndarray) -> str:
+    """Return what to do about an array that holds no numbers."""
+    if plain.dtype.kind in "Mm":
+        return "take them apart into numbers, such as days since a date, first"
+    if plain.dtype.names:
+        return "it has named fields: numpy.lib.recfunctions.structured_to_unstructured makes columns of them"
+    missing = plain.dtype.kind == "O" and any(value is None for value in plain.ravel()[:CHUNK])
+    return "fill or drop missing values first" if missing else "encode categories and text as numbers first"
+
+
 def _plain(name: str, data: Any, where: str) -> np.ndarray:
+    if np.ma.is_masked(data):
+        count = int(np.asarray(data.mask).sum())
+        raise ValueError(f"[{where}] {name} is masked in {count} places; fill them first: {name}.filled(0)")
     try:
         plain = np.asarray(data)
     except ValueError as error:
@@ -55,22 +65,35 @@ def check_rows(named: dict[str, Array | None], where: str = "fit") -> int:
     return n
 
 
-def check_finite(name: str, array: Array) -> None:
-    """Raise ValueError at the first NaN or infinity, without a temporary of the data's size."""
+def check_finite(name: str, array: Array, dtype: Any = None) -> None:
+    """Raise ValueError at the first NaN, infinity, or number beyond `dtype`, without a temporary of the data's size."""
     if array.dtype.kind != "f":
         return
     values = np.asarray(array)
-    # One native pass: a sum of squares is finite where all is well. Where it is not, the numbers may just be large.
-    if array.dtype.itemsize >= 4 and values.flags.c_contiguous and math.isfinite(_core.global_norm([array])):
+    wanted = np.dtype(array.dtype if dtype is None else dtype)
+    most = float(np.finfo(wanted).max)
+    # One native pass: a sum of squares is small where all is well. Where it is not, the numbers may just be large.
+    if array.dtype.itemsize >= 4 and values.flags.c_contiguous and _core.global_norm([array]) <= most < math.inf:
         return
     rows = max(1, CHUNK // max(1, values[0].size))
-    for start in range(0, len(values), rows):
-        bad = ~np.isfinite(values[start : start + rows])
+    parts = [(start, values[start : start + rows]) for start in range(0, len(values), rows)]
+    for start, part in parts:
+        bad = ~(np.abs(part) <= most)
         if bad.any():
             at = tuple(int(i) for i in np.argwhere(bad)[0])
             at = (at[0] + start, *at[1:])
-            count = sum(int((~np.isfinite(values[s : s + rows])).sum()) for s in range(0, len(values), rows))
-            raise ValueError(
-                f"[fit] {name} holds {values[at]} at {list(at)} ({count} such values in all); "
-                "fill or drop missing values first"
+            count = sum(int((~(np.abs(p) <= most)).sum()) for _, p in parts)
+            way_out = (
+                f"the model is {wanted}, whose largest number is {most:.2g}: scale {name}, or make the model float64"
+                if np.isfinite(values[at])
+                else "fill or drop missing values first"
             )
+            raise ValueError(f"[fit] {name} holds {values[at]} at {list(at)} ({count} such values in all); {way_out}")
+
+
+def check_like(name: str, array: Array, other_name: str, other: Array) -> None:
+    """Raise ShapeError unless the samples of two arrays have one shape."""
+    if array.shape[1:] != other.shape[1:]:
+        raise _core.ShapeError(
+            f"[fit] a sample of {name} has shape {array.shape[1:]}, one of {other_name} {other.shape[1:]}"
+        )

@@ -15,7 +15,8 @@ from fallline.train import _kinds
 from fallline.train._batches import batch_of
 from fallline.train._data import as_rows, check_rows
 from fallline.train._predictor import Predictor
-from fallline.train._steps import Task, check_targets, evaluation_plan, output_layout, prediction_plan
+from fallline.train._steps import Task, evaluation_plan, output_layout, prediction_plan
+from fallline.train._targets import check_targets
 from fallline.train.metrics import _meter
 from fallline.train.metrics._meter import Meter
 from fallline.train.metrics._metric import Metric

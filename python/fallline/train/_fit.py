@@ -17,7 +17,8 @@ from fallline.train._batches import BatchSizeSchedule, Sizes
 from fallline.train._data import as_rows, check_finite, check_rows
 from fallline.train._history import History
 from fallline.train._run import Data, Run
-from fallline.train._steps import Task, check_targets
+from fallline.train._steps import Task, model_dtype
+from fallline.train._targets import check_targets
 from fallline.train.callbacks import Callback, Checkpoint, Progress
 from fallline.train.callbacks._protocol import as_callback
 from fallline.train.metrics import _meter
@@ -130,12 +131,12 @@ def fit(
     opt = optim.get(optimizer)
     function = losses.get(loss)
     task = Task(model, function, Meter(_meter.get(metrics, function), per_step=record_steps))
+    check_parameters(model)
     for name, array in {"x": xs, "y": ys, "sample_weight": weight}.items():
         if array is not None:
-            check_finite(name, array)
-    check_parameters(model)
+            check_finite(name, array, model_dtype(model))
     check_targets(task, xs, ys)
-    listeners: list[Callback] = _validation.validation(task, validation)
+    listeners: list[Callback] = _validation.validation(task, validation, xs, ys)
     listeners += [as_callback(given) for given in callbacks if not isinstance(given, BatchSizeSchedule)]
     if progress and not any(isinstance(listener, Progress) for listener in listeners):
         listeners.append(Progress())

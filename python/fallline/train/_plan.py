@@ -13,7 +13,8 @@ from fallline.train import _kinds
 from fallline.train._batches import batch_of
 from fallline.train._data import as_rows, check_rows
 from fallline.train._fit import check_parameters
-from fallline.train._steps import Task, check_targets, model_dtype, training_plan
+from fallline.train._steps import Task, model_dtype, training_plan
+from fallline.train._targets import check_targets
 from fallline.train.metrics import _meter
 from fallline.transforms import Plan
 

@@ -300,11 +300,12 @@ class Run:
         def plan(size: int) -> _core.BatchPlan:
             return training_plan(self.task, size, *data, stream=stream)
 
+        whole = plan(batch)  # first, for what is wrong is told with its shapes
         last = plan(n % batch) if n % batch and n > batch else None
         if opt.native:
-            trainer: Any = _core.Trainer(plan(batch), last, _parameters(opt, self.model))
+            trainer: Any = _core.Trainer(whole, last, _parameters(opt, self.model))
         else:
-            trainer = PythonTrainer(plan(batch), last, opt, self.task, data)
+            trainer = PythonTrainer(whole, last, opt, self.task, data)
         return trainer, Snapshot(self.model, opt)
 
     def _diverged(self, row: np.ndarray, step: int, first: int, epoch: int) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from fallline import _core
 from fallline._array import Array
-from fallline.nn import Module, losses
+from fallline.nn import Module
 from fallline.train.metrics._meter import Meter
 from fallline.transforms._trace import first_of, keyless, layout, trace
 
@@ -172,11 +172,3 @@ def input_dtype(model: Module, x: Array) -> np.dtype[Any]:
     """Return the dtype that the model takes x in: its own, or that of integers that are numbers of rows."""
     with _core.no_grad():
         return first_of(_dtypes(model, x), lambda t: (trace(model, [layout((2, *x.shape[1:]), t)], {}), t)[1])
-
-
-def check_targets(task: Task, x: Array, y: Array) -> None:
-    """Look at every label once, so that a wrong one is found before anything is trained."""
-    if task.loss is losses.cross_entropy and y.ndim == 1 and y.dtype.kind in "iu":
-        shape, _ = output_layout(task.model, x)
-        if len(shape) == 2:
-            losses.check_labels(y, shape[1])

@@ -7,9 +7,10 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from fallline._array import Array
-from fallline.train._data import as_rows, check_finite, check_rows
+from fallline.train._data import as_rows, check_finite, check_like, check_rows
 from fallline.train._evaluate import Evaluation
-from fallline.train._steps import check_targets
+from fallline.train._steps import model_dtype
+from fallline.train._targets import check_targets
 from fallline.train.callbacks._protocol import Callback
 from fallline.train.metrics._meter import Meter
 
@@ -42,7 +43,7 @@ def averaged(run: Run) -> Iterator[None]:
         yield
 
 
-def validation(task: Task, given: Any) -> list[Callback]:
+def validation(task: Task, given: Any, of_x: Array, of_y: Array) -> list[Callback]:
     """Return the callback for samples that were given as (x, y), or none for None."""
     if given is None:
         if task.meter.everything:
@@ -53,7 +54,8 @@ def validation(task: Task, given: Any) -> list[Callback]:
         return []
     x, y = as_rows("validation x", given[0]), as_rows("validation y", given[1])
     check_rows({"validation x": x, "validation y": y})
-    check_finite("validation x", x)
-    check_finite("validation y", y)
-    check_targets(task, x, y)
+    for name, array, of in (("x", x, of_x), ("y", y, of_y)):
+        check_like(f"validation {name}", array, name, of)
+        check_finite(f"validation {name}", array, model_dtype(task.model))
+    check_targets(task, x, y, "validation y")
     return [Validation(task, x, y)]
