@@ -24,21 +24,24 @@ class Edge(NamedTuple):
     tiny: tuple[str, str] = ("moves", "moves")  # three of 1e-30, in float32 and float64, from a parameter of zero
     huge: str = "moves"  # three of 1e20, then one of 1
     enormous: str = "moves"  # the same with 1e30
-    nan: str = "element"  # which elements one NaN reaches: "element", "row and column" or "tensor"
+    bounded: bool = True  # no step is longer than 100 learning rates, whatever the gradient
+    nan: str = "element"  # which elements one NaN reaches: "element", "row and column", "tensor" or "none"
     steps_nan: int = 1  # after so many steps
     infinite: str = "shows"  # an infinite gradient: the parameter is not finite afterwards, or "steps" by the sign
+    minimizes: bool = False  # it takes gradients where it wants them
     no_rate: str = "still"  # lr = 0 with an ordinary gradient
     schedules: tuple[str, ...] = ("lr",)  # the hyper-parameters that are put on a schedule, one at a time
 
 
 BETAS = ("lr", "beta1", "beta2")
+STEPS = {"line_search": None, "max_iter": 1}
 
 EDGES: list[Edge] = [
-    Edge("SGD"),
-    Edge("Momentum", schedules=("lr", "momentum")),
-    Edge("Nesterov", schedules=("lr", "momentum")),
-    Edge("QHM", schedules=("lr", "momentum", "nu")),
-    Edge("AggMo", schedules=(*BETAS, "beta3")),
+    Edge("SGD", bounded=False),
+    Edge("Momentum", schedules=("lr", "momentum"), bounded=False),
+    Edge("Nesterov", schedules=("lr", "momentum"), bounded=False),
+    Edge("QHM", schedules=("lr", "momentum", "nu"), bounded=False),
+    Edge("AggMo", schedules=(*BETAS, "beta3"), bounded=False),
     Edge("Adagrad"),
     Edge("RMSprop", schedules=("lr", "alpha")),
     Edge("RMSprop", {"momentum": 0.5}, schedules=("lr", "alpha", "momentum")),
@@ -52,7 +55,7 @@ EDGES: list[Edge] = [
     Edge("Adamax", schedules=BETAS),
     Edge("NAdam", schedules=BETAS),
     Edge("NAdamW", {"weight_decay": 0.0}, schedules=BETAS),
-    Edge("RAdam", schedules=BETAS),
+    Edge("RAdam", schedules=BETAS, bounded=False),
     Edge("AdaBelief", schedules=BETAS),
     Edge("Yogi", {"initial_accumulator": 0.0}, schedules=BETAS),
     Edge("Yogi", {"initial_accumulator": 0.0, "eps": 0.0}, schedules=("lr",)),
@@ -63,11 +66,11 @@ EDGES: list[Edge] = [
     Edge("Lion", infinite="steps", schedules=BETAS),
     Edge("Signum", infinite="steps", schedules=("lr", "momentum")),
     Edge("Rprop", infinite="steps", no_rate="in part", schedules=()),
-    Edge("ASGD", {"lambd": 0.1}, zeros="moves"),
+    Edge("ASGD", {"lambd": 0.1}, zeros="moves", bounded=False),
     Edge("FTRL", zeros="moves", no_rate="moves"),
-    Edge("ScheduleFreeSGD"),
+    Edge("ScheduleFreeSGD", bounded=False),
     Edge("ScheduleFreeAdamW", schedules=("lr", "beta2")),
-    Edge("MADGRAD", schedules=("lr", "momentum")),
+    Edge("MADGRAD", schedules=("lr", "momentum"), bounded=False),
     Edge("LARS", schedules=("lr", "momentum"), nan="tensor"),
     Edge("LAMB", schedules=BETAS, nan="tensor"),
     Edge("NovoGrad", schedules=BETAS, nan="tensor"),
@@ -78,4 +81,9 @@ EDGES: list[Edge] = [
     Edge("SWATS", schedules=BETAS),
     Edge("Shampoo", schedules=("lr", "momentum"), nan="tensor"),
     Edge("SOAP", {"weight_decay": 0.0}, first="still", steps_nan=2, schedules=BETAS, nan="tensor"),
+    Edge("NesterovLookahead", minimizes=True, schedules=("lr", "momentum"), bounded=False),
+    Edge("Sophia", minimizes=True, infinite="steps", schedules=("lr", "beta1")),
+    # It asks for values: where one is not finite it stays. 1e-30 is less than its tolerance.
+    Edge("LBFGS", STEPS, tiny=("still", "still"), minimizes=True, nan="none", infinite="stays"),
+    Edge("LBFGS", {**STEPS, "tolerance_grad": 0.0}, minimizes=True, nan="none", infinite="stays"),
 ]

@@ -131,6 +131,15 @@ def test_one_nan_is_not_clipped_away(clip: Any) -> None:
     assert np.isnan(w["b"]).all() == (clip is optim.clip_global_norm)
 
 
+@pytest.mark.parametrize("clip", [optim.clip_norm, optim.clip_global_norm, optim.adaptive_clip])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_an_infinite_element_shows_without_a_warning(clip: Any, dtype: Any) -> None:
+    """As in PyTorch: infinity times 0 is NaN, what is beside it becomes 0."""
+    w = np.zeros(3, dtype)
+    optim.chain(clip(1.0), optim.SGD(1.0)).step(w, np.array([np.inf, 5.0, 1.0], dtype))
+    np.testing.assert_array_equal(w, [np.nan, 0.0, 0.0])
+
+
 def test_a_switch_by_epochs_is_at_the_epoch_in_fit() -> None:
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(64, 3)).astype(np.float32), rng.normal(size=(64, 1)).astype(np.float32)

@@ -15,13 +15,19 @@ from fallline.optim import Optimizer
 ROWS = pytest.mark.parametrize("row", EDGES, ids=lambda row: "-".join([row.name, *map(str, row.options)]))
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 SHAPE = (12, 13)  # some registers of every target and a rest
-# They evaluate gradients themselves, or are averages around a rule.
-WITHOUT_EDGES = {"LBFGS", "Sophia", "NesterovLookahead"}
 
 
 def make(row: Edge, **changes: Any) -> Optimizer:
     opt: Optimizer = getattr(optim, row.name)(**{"lr": row.lr, **row.options, **changes})
     return opt
+
+
+def advance(row: Edge, opt: Optimizer, params: Any, grads: Any) -> None:
+    """Make one step with these gradients, which are the same everywhere."""
+    if row.minimizes:
+        opt.minimize(lambda _: (0.0, grads), params)  # type: ignore[attr-defined]
+    else:
+        opt.step(params, grads)
 
 
 def ordinary(seed: int, dtype: Any, shape: tuple[int, ...] = SHAPE) -> np.ndarray:
@@ -41,7 +47,7 @@ def word(before: np.ndarray, after: np.ndarray) -> str:
 def test_the_first_step(row: Edge, dtype: Any) -> None:
     w = ordinary(0, dtype)
     before, opt = w.copy(), make(row)
-    opt.step(w, ordinary(1, dtype))
+    advance(row, opt, w, ordinary(1, dtype))
     assert word(before, w) == row.first
 
 
@@ -51,10 +57,10 @@ def test_zeros_and_then_a_gradient(row: Edge, dtype: Any) -> None:
     w = ordinary(0, dtype)
     before, opt = w.copy(), make(row)
     for _ in range(10):
-        opt.step(w, np.zeros_like(w))
+        advance(row, opt, w, np.zeros_like(w))
     assert word(before, w) == row.zeros
     before = w.copy()
-    opt.step(w, ordinary(1, dtype))
+    advance(row, opt, w, ordinary(1, dtype))
     assert word(before, w) == row.then
 
 
@@ -64,7 +70,7 @@ def test_tiny_gradients(row: Edge, dtype: Any) -> None:
     w = np.zeros(SHAPE, dtype)
     opt = make(row)
     for _ in range(3):
-        opt.step(w, ordinary(1, dtype) * dtype(1e-30))
+        advance(row, opt, w, ordinary(1, dtype) * dtype(1e-30))
     assert word(np.zeros_like(w), w) == row.tiny[dtype is np.float64]
     assert np.abs(w).max() < 40 * row.lr, "squares that underflow must not make the steps large"
 
@@ -78,7 +84,8 @@ def test_huge_gradients(row: Edge, dtype: Any, size: float) -> None:
     opt = make(row)
     for _ in range(3):
         before = w.copy()
-        opt.step(w, ordinary(1, dtype) * dtype(size))
+        advance(row, opt, w, ordinary(1, dtype) * dtype(size))
+        assert np.abs(w - before).max() < 100 * row.lr or not row.bounded
     expected = row.huge if size == 1e20 else row.enormous
     assert word(before, w) == expected
     assert np.isfinite(w).all()
@@ -92,15 +99,15 @@ def test_one_nan(row: Edge, dtype: Any) -> None:
     opt = make(row)
     g = ordinary(1, dtype)
     g[1, 2] = np.nan
-    opt.step(w, g)
+    advance(row, opt, w, g)
     for _ in range(row.steps_nan):
-        opt.step(w, ordinary(2, dtype))
+        advance(row, opt, w, ordinary(2, dtype))
     expected = np.zeros(SHAPE, bool)
     expected[1, 2] = True
     if row.nan == "row and column":
         expected[1], expected[:, 2] = True, True
-    elif row.nan == "tensor":
-        expected[:] = True
+    elif row.nan in ("tensor", "none"):
+        expected[:] = row.nan == "tensor"
     np.testing.assert_array_equal(np.isnan(w), expected)
 
 
@@ -114,7 +121,7 @@ def test_an_infinite_gradient_shows(row: Edge, dtype: Any, infinity: float) -> N
     g[1, 2] = infinity
     with np.errstate(all="ignore"):
         for _ in range(1 + row.steps_nan):
-            opt.step(w, g)
+            advance(row, opt, w, g)
     if row.infinite == "shows":
         assert not np.isfinite(w[1, 2])
 
@@ -125,7 +132,7 @@ def test_without_a_rate(row: Edge, dtype: Any) -> None:
     w = ordinary(0, dtype)
     before, opt = w.copy(), make(row, lr=0.0)
     for seed in range(3):
-        opt.step(w, ordinary(seed, dtype))
+        advance(row, opt, w, ordinary(seed, dtype))
     assert word(before, w) == row.no_rate
 
 
@@ -147,7 +154,7 @@ def test_a_schedule_is_the_value_set_by_hand(row: Edge, name: str, dtype: Any) -
         for t in range(len(values)):
             if kind == "by hand":
                 opt.set_hyperparameters(**{name: values[t]})
-            opt.step(w, ordinary(t, dtype))
+            advance(row, opt, w, ordinary(t, dtype))
         paths.append(w)
     np.testing.assert_array_equal(paths[0], paths[1])
     assert np.isfinite(paths[0]).all()
@@ -161,7 +168,7 @@ def test_empty_and_0d_tensors(row: Edge, dtype: Any) -> None:
     opt = make(row)
     for seed in range(3):
         grads = {path: ordinary(seed, dtype, w.shape) for path, w in params.items()}
-        opt.step(params, grads)
+        advance(row, opt, params, grads)
     assert params["scalar"] != 0.5
     assert np.isfinite(params["scalar"])
     assert params["empty"].shape == (0, 3)
@@ -169,4 +176,4 @@ def test_empty_and_0d_tensors(row: Edge, dtype: Any) -> None:
 
 def test_every_optimizer_has_a_row() -> None:
     ours = {cls.__name__ for cls in Optimizer._classes.values() if getattr(optim, cls.__name__, None) is cls}
-    assert ours - {row.name for row in EDGES} == WITHOUT_EDGES
+    assert ours == {row.name for row in EDGES}

@@ -1,6 +1,6 @@
 """What do formulas on whole tensors share?  Lengths and second moments that stay finite, and Adam's direction.
 
-Lengths are summed in float64. A mean or a sum of squares that overflows is kept at the largest finite number, so that
+Lengths are summed in float64. A sum or mean of squares that overflows is kept at the largest finite number, so that
 the parameter moves again when it decays; NaN stays NaN, and an infinite gradient shows in the first moment.
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["adam", "inner", "mean_square", "norm", "over", "squares", "sum_square", "wide"]
+__all__ = ["adam", "inner", "mean_square", "norm", "over", "squarable", "squares", "sum_square", "wide"]
 
 Hypers = Mapping[str, Any]
 
@@ -46,6 +46,14 @@ def mean_square(beta: Any, v: Any, g: Any) -> Any:
 def sum_square(v: Any, g: Any, weight: Any = 1.0) -> Any:
     """Return the sum of squares after one more of them."""
     return _kept_finite(v + weight * (g * g))
+
+
+def squarable(g: Any) -> Any:
+    """Return g with what is too large to be squared at the bound of the elementwise rules (rules.inc.h)."""
+    bound = 2.0**62 if g.dtype == np.float32 else 2.0**510
+    if isinstance(g, np.ndarray) and g.max(initial=0) <= bound and g.min(initial=0) >= -bound:
+        return g
+    return np.where(g - g == 0, np.minimum(np.maximum(g, -bound), bound), g)
 
 
 def _kept_finite(v: Any) -> Any:

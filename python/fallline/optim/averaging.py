@@ -9,7 +9,7 @@ import numpy as np
 
 from fallline import _core, _tree
 from fallline.optim._base import Hyper, Optimizer
-from fallline.optim._whole import over, sum_square
+from fallline.optim._whole import over, squarable, sum_square
 from fallline.optim.tensorwise import Shapes, Slots, TensorRule
 
 __all__ = ["MADGRAD", "AggMo", "ScheduleFreeAdamW", "ScheduleFreeSGD"]
@@ -191,6 +191,7 @@ class MADGRAD(TensorRule):
         """Add to both sums, then go towards the dual average."""
         lr = h["lr"] + h["eps"] * (h["lr"] != 0) if h["eps_in_lr"] else h["lr"]
         weight = lr * t**0.5
+        g = squarable(g)
         total, v = s["s"] + weight * g, sum_square(s["v"], g, weight)
         z = s["w0"] - over(total, np.power(v, 1 / 3) + h["eps"])
         new = w + (1 - h["momentum"]) * (z - w) - lr * h["weight_decay"] * w

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fallline.optim._whole import inner, mean_square, over, wide
+from fallline.optim._whole import inner, mean_square, over, squarable, wide
 from fallline.optim.tensorwise import Shapes, Slots, TensorRule, directed
 
 __all__ = ["Prodigy"]
@@ -97,7 +97,7 @@ class Prodigy(TensorRule):
         kept: dict[str, Slots] = {}
         for path, w in params.items():
             s, g = states[path], directed(h, grads[path], w)
-            dg = d.astype(w.dtype) * g
+            dg = squarable(d.astype(w.dtype) * g)
             r = r + weight * inner(g, s["w0"] - w)
             kept[path] = {
                 "m": h["beta1"] * s["m"] + (1 - h["beta1"]) * dg,

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fallline.optim._whole import mean_square, norm, over, squares, sum_square
+from fallline.optim._whole import mean_square, norm, over, squarable, squares, sum_square
 from fallline.optim.tensorwise import Shapes, Slots, TensorRule
 
 __all__ = ["SM3", "Adafactor"]
@@ -158,6 +158,7 @@ class SM3(TensorRule):
         least = covers[0]
         for cover in covers[1:]:
             least = np.minimum(least, cover)
+        g = squarable(g)
         v = sum_square(least, g)
         m = h["momentum"] * s["m"] + (1 - h["momentum"]) * over(g, np.sqrt(v + h["eps"]))
         kept = {}

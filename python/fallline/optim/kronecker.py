@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fallline import _tree
-from fallline.optim._whole import adam, mean_square, over, sum_square
+from fallline.optim._whole import adam, mean_square, over, squarable, sum_square
 from fallline.optim.tensorwise import Shapes, Slots, TensorRule
 
 __all__ = ["SOAP", "Shampoo"]
@@ -138,6 +138,7 @@ class Shampoo(_Kronecker):
     def formula(self, h: Hypers, t: int, g: Any, w: Any, s: Slots) -> tuple[Any, Slots]:
         """Add to both sides, whiten, follow the velocity."""
         if "v" in s:
+            g = squarable(g)
             kept = {"v": sum_square(s["v"], g)}
             step = over(g, np.sqrt(kept["v"] + h["eps"]))
         else:
@@ -234,6 +235,7 @@ class SOAP(_Kronecker):
 
     def formula(self, h: Hypers, t: int, g: Any, w: Any, s: Slots) -> tuple[Any, Slots]:
         """Adam, where the second moment lives in the eigenbasis."""
+        g = squarable(g)
         if t == 1:  # so that no gradient is measured in a basis made of it
             return w, s if "left" not in s else {**s, **self._first_bases(self._sides(h, g, s))}
         ql, qr = (s["left_basis"], s["right_basis"]) if "left" in s else (None, None)

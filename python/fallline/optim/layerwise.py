@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fallline.optim._whole import adam, inner, mean_square, norm, over
+from fallline.optim._whole import adam, inner, mean_square, norm, over, squarable
 from fallline.optim.tensorwise import Shapes, Slots, TensorRule
 
 __all__ = ["LAMB", "LARS", "NovoGrad"]
@@ -128,6 +128,7 @@ class LAMB(TensorRule):
 
     def formula(self, h: Hypers, t: int, g: Any, w: Any, s: Slots) -> tuple[Any, Slots]:
         """Take Adam's direction, then the ratio."""
+        g = squarable(g)
         m = h["beta1"] * s["m"] + (1 - h["beta1"]) * g
         v = mean_square(h["beta2"], s["v"], g)
         r = adam(h, t, m, v, h["eps"], h["eps_root"]) + h["weight_decay"] * w

@@ -42,7 +42,8 @@ class LBFGS(Wrapper):
     max_iter
         How many iterations one call of `minimize` makes.
     tolerance_grad, tolerance_change
-        It stops when no element of the gradient, or of the step, is larger.
+        It stops when no element of the gradient, or of the step, is larger. Both are absolute, as in PyTorch: a
+        function whose gradients are about 1e-9 needs smaller ones, 0 at the least.
     history_size
         How many pairs are kept: the state is 2 history_size times the parameters, in float64.
     line_search

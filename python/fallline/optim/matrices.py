@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fallline import _tree
-from fallline.optim._whole import adam, mean_square, norm, over
+from fallline.optim._whole import adam, mean_square, norm, over, squarable
 from fallline.optim.tensorwise import Shapes, Slots, TensorRule
 
 __all__ = ["Muon"]
@@ -106,6 +106,7 @@ class Muon(TensorRule):
     def formula(self, h: Hypers, t: int, g: Any, w: Any, s: Slots) -> tuple[Any, Slots]:
         """Make the velocity orthogonal, or step as AdamW."""
         if "m" in s:
+            g = squarable(g)
             m = h["beta1"] * s["m"] + (1 - h["beta1"]) * g
             v = mean_square(h["beta2"], s["v"], g)
             w = (1 - h["vector_lr"] * h["weight_decay"]) * w

@@ -9,7 +9,7 @@ import numpy as np
 
 from fallline import _core, _tree
 from fallline.optim import _leaves
-from fallline.optim._whole import adam, inner, mean_square
+from fallline.optim._whole import adam, inner, mean_square, squarable
 from fallline.optim.tensorwise import Shapes, Slots, TensorRule, directed
 
 __all__ = ["SWATS", "NesterovLookahead"]
@@ -88,7 +88,7 @@ class SWATS(TensorRule):
         """Step all tensors as Adam or as momentum, and compare the rates over all of them."""
         if not params:
             return {}, {}
-        given = {path: directed(h, grads[path], w) for path, w in params.items()}
+        given = {path: squarable(directed(h, grads[path], w)) for path, w in params.items()}
         switched = next(iter(states.values()))["at"] > 0
         if not _leaves.recorded(switched):
             return (self._momentum if switched else self._adam)(h, t, given, params, states)

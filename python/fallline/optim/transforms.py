@@ -75,7 +75,15 @@ def _link(**kinds: Kind) -> Callable[[F], F]:
 
 def length(arrays: Mapping[str, np.ndarray]) -> float:
     """Return the Euclidean length of all elements together, summed in float64."""
-    return float(np.sqrt(sum(float(np.sum(np.square(a, dtype=np.float64))) for a in arrays.values())))
+    with np.errstate(over="ignore"):
+        return float(np.sqrt(sum(float(np.sum(np.square(a, dtype=np.float64))) for a in arrays.values())))
+
+
+def shortened(a: np.ndarray, factor: Any) -> np.ndarray:
+    """Return a times the factor, without a warning where infinity times 0 is NaN."""
+    with np.errstate(invalid="ignore"):
+        product: np.ndarray = a * factor
+        return product
 
 
 def shortening(limit: float, found: float) -> float:
@@ -102,7 +110,7 @@ def clip_norm(limit: float) -> Transform:
     >>> clip_norm(1.0)({"w": np.array([3.0, 4.0])}, {}, 0, {})
     {'w': array([0.6, 0.8])}
     """
-    return lambda g, w, t, own: {p: a * shortening(limit, length({p: a})) for p, a in g.items()}
+    return lambda g, w, t, own: {p: shortened(a, shortening(limit, length({p: a}))) for p, a in g.items()}
 
 
 @_link(limit=positive)
@@ -118,7 +126,7 @@ def clip_global_norm(limit: float) -> Transform:
 
     def transform(g: Arrays, w: Mapping[str, Any], t: int, own: dict[str, Any]) -> Arrays:
         factor = shortening(limit, length(g))
-        return g if factor == 1 else {path: a * factor for path, a in g.items()}
+        return g if factor == 1 else {path: shortened(a, factor) for path, a in g.items()}
 
     return transform
 
@@ -143,7 +151,7 @@ def adaptive_clip(limit: float = 0.01, eps: float = 1e-3) -> Transform:
         out = {}
         for path, a in g.items():
             most = limit * np.maximum(unit_length(np.asarray(w[path])), eps)
-            out[path] = (a * np.minimum(1.0, most / np.maximum(unit_length(a), 1e-300))).astype(a.dtype)
+            out[path] = shortened(a, np.minimum(1.0, most / np.maximum(unit_length(a), 1e-300))).astype(a.dtype)
         return out
 
     return transform
