@@ -126,3 +126,16 @@ def test_parts_and_parameters_are_not_those_of_a_hook() -> None:
     net[0].register_forward_hook(nn.Linear(4, 4))
     assert len(net.parameters()) == 4
     assert len(list(net.modules())) == 4
+
+
+def test_a_callback_that_hooks_is_heard() -> None:
+    net = model()
+    before = np.array(net[0].weight)
+
+    def cut(epoch: int, *rest: Any) -> None:
+        if epoch == 0:
+            net[0].register_forward_hook(lambda m, args, out: fl.stop_gradient(out))
+            before[...] = net[0].weight
+
+    fl.fit(net, X, Y, loss="mse", optimizer=fl.optim.SGD(0.1), epochs=3, callbacks=[cut], progress=False)
+    np.testing.assert_array_equal(net[0].weight, before)

@@ -108,7 +108,7 @@ def test_lists_and_dicts_of_arrays_are_parameters() -> None:
     class Deep(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.weights = [fl.asarray(np.full((2, 2), 0.1 * i, np.float32)) for i in range(1, 3)]
+            self.weights = [fl.asarray(np.array([[0.1, 0.2], [0.3, 0.1]], np.float32) * i) for i in range(1, 3)]
             self.by_name = {"gain": fl.ones(2), "rest": (fl.zeros(2), nn.Linear(2, 1))}
 
         def forward(self, x: Any) -> Any:

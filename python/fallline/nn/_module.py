@@ -8,13 +8,14 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from fallline._arguments import flag, function, shown, takes, warn, without_ours
+from fallline._arguments import flag, function, shown, takes, without_ours
 from fallline._array import Array, asarray
 from fallline._hints import Absent
 from fallline.nn._hooks import Handle, Hooks
 from fallline.nn._place import passed_through
-from fallline.nn._slots import LISTS, Slot, chosen, found, load, rebuilt
+from fallline.nn._slots import LISTS, Slot, by_path, chosen, found, load, rebuilt
 from fallline.nn._summary import Summary, summarize
+from fallline.nn._unsaved import say_unsaved
 
 __all__ = ["Buffer", "Module"]
 
@@ -101,7 +102,7 @@ class Module:
 
     def parameters(self) -> dict[str, Array]:
         """Return the arrays that are trained by path: parameters that are not frozen."""
-        return {slot.path: slot.array for slot in self._slots() if slot.trained}
+        return by_path([slot for slot in self._slots() if slot.trained])
 
     def named_parameters(self) -> Iterator[tuple[str, Array]]:
         """Go through all parameters, frozen ones too, with their paths."""
@@ -231,7 +232,7 @@ class Module:
 
     def state_dict(self) -> dict[str, Array]:
         """Return parameters and buffers by path: the arrays themselves, each once, by its first path."""
-        return {slot.path: slot.array for slot in self._slots()}
+        return by_path(self._slots())
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Copy arrays by path into the parameters; anything that ``np.asarray`` takes will do.
@@ -312,6 +313,10 @@ class Module:
         return found
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if name in _METHODS and not callable(value):
+            raise ValueError(
+                f"[{type(self).__name__}] '{name}' is a method of every module; name the attribute otherwise"
+            )
         if isinstance(value, Buffer | list | tuple | dict):
             buffers: list[str] = []
             value = _unpacked(name, value, buffers)
@@ -319,9 +324,11 @@ class Module:
                 super().__setattr__("buffers", tuple(dict.fromkeys((*self.buffers, *buffers))))
         elif isinstance(value, np.ndarray) and isinstance(self.__dict__.get(name), Array):
             value = asarray(value)  # a parameter, or a buffer, stays one
-        for path, array in found(np.ndarray, name, value):
-            if array.dtype.kind == "f":
-                _say_constant(type(self).__name__, path)
+        elif name in _METHODS and not callable(value):
+            raise ValueError(
+                f"[{type(self).__name__}] '{name}' is a method of every module; name the attribute otherwise"
+            )
+        say_unsaved(type(self).__name__, name, value)
         super().__setattr__(name, value)
 
     def __getattr__(self, name: str) -> Any:
@@ -373,13 +380,4 @@ def _unpacked(name: str, value: Any, buffers: list[str]) -> Any:
     return rebuilt(name, value, lambda path, leaf: leaf.array if isinstance(leaf, Buffer) else leaf)
 
 
-_said: set[tuple[str, str]] = set()
-
-
-def _say_constant(kind: str, name: str) -> None:
-    if (kind, name) not in _said:
-        _said.add((kind, name))
-        warn(
-            f"[{kind}] the NumPy array '{name}' is a constant, neither trained nor saved: assign fl.asarray(array) to "
-            "train it, or fl.nn.Buffer(array) to keep it with the model",
-        )
+_METHODS = frozenset(name for name, value in vars(Module).items() if callable(value))

@@ -16,7 +16,7 @@ from fallline._hints import did_you_mean
 if TYPE_CHECKING:
     from fallline.nn._module import Module
 
-__all__ = ["LISTS", "Slot", "chosen", "found", "load", "rebuilt"]
+__all__ = ["LISTS", "Slot", "by_path", "chosen", "found", "load", "rebuilt"]
 
 LISTS = (list, tuple, dict)
 T = TypeVar("T")
@@ -66,6 +66,18 @@ class Slot(NamedTuple):
         """Hold another array, which has a place already."""
         held, attribute = self.owner.__dict__, self.name.partition(".")[0]
         held[attribute] = rebuilt(attribute, held[attribute], lambda name, leaf: array if name == self.name else leaf)
+
+
+def by_path(slots: Sequence[Slot]) -> dict[str, Array]:
+    """Return the arrays by path; ValueError where two have the same, for one of them would be lost."""
+    arrays = {slot.path: slot.array for slot in slots}
+    if len(arrays) < len(slots):
+        paths = [slot.path for slot in slots]
+        twice = next(path for path in paths if paths.count(path) > 1)
+        raise ValueError(
+            f"[Module] two arrays have the path '{twice}', so one could not be saved; rename an attribute or key"
+        )
+    return arrays
 
 
 def chosen(places: Sequence[Slot], patterns: tuple[str, ...], what: str) -> list[Slot]:

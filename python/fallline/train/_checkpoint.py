@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from fallline import nn
 from fallline._arguments import warn
+from fallline.nn._unsaved import say_unsaved
 from fallline.train._architecture import NotOurs, build, describe
 from fallline.train._predictor import Predictor
 from fallline.train._writing import write_atomically
@@ -59,6 +60,9 @@ def to_bytes(
     network = model.network if isinstance(model, Predictor) else model
     tensors: Tensors = {name: _plain(value) for name, value in (weights or network.state_dict()).items()}
     texts["class"] = type(network).__name__
+    for place, part in network.named_modules():
+        for attribute, held in vars(part).items():
+            say_unsaved(type(part).__name__, attribute, held, f"layer {place}: " if place else "")
     try:
         texts["model"] = json.dumps(describe(network))
     except NotOurs as stranger:

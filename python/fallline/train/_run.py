@@ -146,8 +146,8 @@ class Run:
         t, half = opt.t - len(record), len(record)
         place = opt.epochs.epoch(t)
         steps, samples = self.sizes.steps(place), self.sizes.samples
-        trained = tuple(self.model.parameters())  # a callback may have frozen some
-        trainer, good = self._trainer(self.sizes.size(place), trained)
+        conditions = tuple(self.model._conditions())  # a callback may have frozen or hooked a part, or had it evaluate
+        trainer, good = self._trainer(self.sizes.size(place), conditions)
         good.take()
         order = _core.RandomOrder(_core.derive_key(self.seed, ORDER), place << 32, samples) if self.shuffle else None
         self.task.meter.start()
@@ -292,7 +292,7 @@ class Run:
             found: Mapping[str, Array] = grad(lambda model: self.task.loss(model(x), y))(self.model)
         return found
 
-    def _make_trainer(self, batch: int, trained: tuple[str, ...]) -> tuple[Any, Snapshot]:
+    def _make_trainer(self, batch: int, conditions: tuple[Any, ...]) -> tuple[Any, Snapshot]:
         opt, n, data = self.optimizer, self.data.samples, self.data
         # A gradient that is clipped, or whose state is compressed, is needed as a whole.
         stream = opt.native and not self.max_norm and opt._format.precision == "full"
