@@ -30,7 +30,7 @@ def test_the_new_rule_of_contributing_is_one_of_ours() -> None:
     assert all(line in signs for line in shell.splitlines())
 
 
-PAGES = ("architecture.md", "file-format.md", "landscapes.md", "optimizers.md", "plans.md", "recipes.md")
+PAGES = ("architecture.md", "file-format.md", "landscapes.md", "layers.md", "optimizers.md", "plans.md", "recipes.md")
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -40,8 +40,9 @@ def test_the_python_of_a_page_runs(name: str, tmp_path: Path, monkeypatch: pytes
     exec(compile("\n".join(blocks(page, "python")), name, "exec"), {"__name__": "page"})
 
 
-def test_the_parity_table_is_current() -> None:
-    command = [sys.executable, str(ROOT / "docs" / "optimizers.py"), "--check"]
+@pytest.mark.parametrize("script", ["optimizers.py", "layers.py"])
+def test_the_tables_are_current(script: str) -> None:
+    command = [sys.executable, str(ROOT / "docs" / script), "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

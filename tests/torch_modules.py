@@ -34,6 +34,12 @@ LOSSES = {
     "CTCLoss": "ctc",
 }
 
+ABSENT = {  # what is not here, and why
+    **{f"LazyConv{n}d": "shapes are given when a layer is made" for n in (1, 2, 3)},
+    **{f"LazyConvTranspose{n}d": "shapes are given when a layer is made" for n in (1, 2, 3)},
+    "LinearCrossEntropyLoss": "a dense layer and a loss in one; write them one after the other",
+}
+
 
 class Case(NamedTuple):
     """One row of the table: a module, its arguments, and the inputs of its call."""

@@ -118,3 +118,45 @@ def test_layers_beyond_the_memory_are_refused_at_once() -> None:
     for make in (lambda: fl.nn.Linear(4, 10**12), lambda: fl.nn.Conv2d(10**6, 10**6, 3), lambda: init.zeros((10**13,))):
         with pytest.raises(MemoryError, match=r"an array of .* numbers needs .* GB, and this machine has"):
             make()
+
+
+@pytest.mark.parametrize("distribution", ["truncated_normal", "normal", "uniform"])
+@pytest.mark.parametrize(("mode", "fan"), [("fan_in", 200), ("fan_out", 300), ("fan_avg", 250)])
+def test_variance_is_scaled_by_the_fan_in_every_distribution(distribution: str, mode: str, fan: float) -> None:
+    w = np.asarray(init.variance_scaling(2.0, mode, distribution)(SHAPE, rng=fl.random.default_rng(0)), np.float64)
+    assert w.std() == pytest.approx((2 / fan) ** 0.5, rel=0.015)
+    most = {"truncated_normal": 2 / init.CUT, "normal": 9.0, "uniform": 3**0.5}[distribution]
+    assert np.abs(w).max() <= most * (2 / fan) ** 0.5 * (1 + 1e-6)
+    with pytest.raises(ValueError, match=r"\[variance_scaling\] mode must be 'fan_in' or"):
+        init.variance_scaling(1.0, "fan")
+
+
+def test_a_share_of_each_column_stays_at_zero() -> None:
+    w = np.asarray(init.sparse(0.25, 0.5)((40, 30), rng=fl.random.default_rng(0)))
+    assert ((w == 0).sum(0) == 10).all()
+    assert len({tuple(np.flatnonzero(column == 0)) for column in w.T}) > 25
+    assert w[w != 0].std() == pytest.approx(0.5, rel=0.05)
+    with pytest.raises(ValueError, match=r"\[sparse\] expected two axes, got \(3, 3, 3\)"):
+        init.sparse(0.5)((3, 3, 3))
+
+
+@pytest.mark.parametrize("name", ["glorot_uniform", "glorot_normal", "orthogonal"])
+def test_a_gain_multiplies(name: str) -> None:
+    make = getattr(init, name)
+    plain, wide = (make((6, 4), rng=fl.random.default_rng(3), dtype="float64", **more) for more in ({}, {"gain": 2.0}))
+    np.testing.assert_allclose(wide, 2 * np.asarray(plain), rtol=1e-12)
+
+
+@pytest.mark.parametrize("theirs", ["xavier_uniform_", "xavier_normal_", "kaiming_uniform_", "kaiming_normal_"])
+def test_pytorchs_initialisers_have_the_same_deviation(theirs: str) -> None:
+    """R116, R117: beside PyTorch's own, which draws other numbers."""
+    torch = pytest.importorskip("torch")
+
+    torch.manual_seed(0)
+    tensor = torch.empty(*SHAPE, 3, 3, dtype=torch.float64)
+    getattr(torch.nn.init, theirs)(tensor, **({"nonlinearity": "relu"} if "kaiming" in theirs else {}))
+    mine = theirs.rstrip("_").replace("xavier", "glorot").replace("kaiming", "he")
+    w = np.asarray(init.get(mine)((*SHAPE, 3, 3), rng=fl.random.default_rng(0), dtype="float64"))
+    assert w.std() == pytest.approx(tensor.std().item(), rel=0.01)
+    if "uniform" in theirs:
+        assert np.abs(w).max() == pytest.approx(tensor.abs().max().item(), rel=1e-4)

@@ -127,3 +127,12 @@ def test_what_does_not_fit_is_told(call: Any, words: str) -> None:
     with pytest.raises((fl.ShapeError, ValueError)) as error:
         call()
     assert words in str(error.value)
+
+
+def test_the_running_variance_is_unbiased_or_biased() -> None:
+    """R115: PyTorch's, or Keras's and MLX's."""
+    x = np.random.default_rng(0).normal(3, 2, size=(5, 3))
+    for unbiased in (True, False):
+        layer = fl.nn.BatchNorm1d(3, momentum=0.25, unbiased=unbiased, dtype=np.float64)
+        layer(x)
+        np.testing.assert_allclose(layer.running_var, 0.75 + 0.25 * x.var(0, ddof=int(unbiased)), rtol=1e-12)

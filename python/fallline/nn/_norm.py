@@ -25,6 +25,7 @@ class _BatchNorm(Module):
         affine=flag,
         track_running_stats=flag,
         bias=flag,
+        unbiased=flag,
         dtype=optional(float_dtype),
     )
     def __init__(
@@ -36,9 +37,11 @@ class _BatchNorm(Module):
         track_running_stats: bool = True,
         bias: bool = True,
         *,
+        unbiased: bool = True,
         dtype: Any = None,
     ) -> None:
         super().__init__()
+        self.unbiased = unbiased
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         self.weight = init.ones((num_features,), dtype=dtype) if affine else None
@@ -82,7 +85,8 @@ class _BatchNorm(Module):
                 count = read_buffer(self.num_batches_tracked) + 1
                 share = 1.0 / _ops.astype(count, x.dtype) if self.momentum is None else self.momentum
                 flat = [_ops.reshape(_core.detach(a), (-1,)) for a in (mean, var)]
-                for buffer, new in ((self.running_mean, flat[0]), (self.running_var, flat[1] * (n / (n - 1)))):
+                kept = flat[1] * (n / (n - 1)) if self.unbiased else flat[1]
+                for buffer, new in ((self.running_mean, flat[0]), (self.running_var, kept)):
                     old = read_buffer(buffer)
                     update_buffer(buffer, old + share * (new - old))
                 update_buffer(self.num_batches_tracked, count)
@@ -100,8 +104,8 @@ _TEXT = r"""Batch normalisation of {what}, channel by channel.
     .. math:: y = \gamma (x - \mu) / \sqrt{{\sigma^2 + \epsilon}} + \beta
 
     In training :math:`\mu` and :math:`\sigma^2` are the mean and the biased variance of the batch, and running ones are
-    kept, the variance unbiased (PyTorch's convention; Keras keeps the biased one, with momentum 0.01 in these terms
-    and eps 1e-3). In evaluation the running ones are used. Ioffe & Szegedy 2015.
+    kept, the variance unbiased (PyTorch's convention; Keras and MLX keep the biased one, Keras with momentum 0.01 in
+    these terms and eps 1e-3). In evaluation the running ones are used. Ioffe & Szegedy 2015.
 
     Parameters
     ----------
@@ -117,6 +121,8 @@ _TEXT = r"""Batch normalisation of {what}, channel by channel.
         Whether to keep running statistics; without them evaluation uses the batch's own.
     bias
         Whether there is :math:`\beta`, where there is :math:`\gamma`.
+    unbiased
+        Whether the running variance is that of n - 1.
     dtype
         float32 or float64; None takes the default dtype.
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fallline import _core, random
-from fallline._arguments import number, takes
+from fallline._arguments import number, one_of, takes
 from fallline._array import Array, asarray
 from fallline._hints import module_names
 
@@ -30,8 +30,10 @@ __all__ = [
     "normal",
     "ones",
     "orthogonal",
+    "sparse",
     "truncated_normal",
     "uniform",
+    "variance_scaling",
     "zeros",
 ]
 
@@ -104,14 +106,14 @@ def _draw_normal(shape: Sequence[int], deviation: float, rng: Rng, dtype: object
     return _filled(shape, dtype, fill)
 
 
-def glorot_uniform(shape: Sequence[int], *, rng: Rng = None, dtype: object = None) -> Array:
-    r"""Draw from :math:`\pm\sqrt{6 / (fan_{in} + fan_{out})}`, the default. Glorot & Bengio 2010, equation 16."""
-    return _draw_uniform(shape, math.sqrt(6 / sum(fans(shape))), rng, dtype)
+def glorot_uniform(shape: Sequence[int], *, gain: float = 1.0, rng: Rng = None, dtype: object = None) -> Array:
+    r"""Draw from :math:`\pm\sqrt{6 / (fan_{in} + fan_{out})}` times `gain`, the default. Glorot & Bengio 2010, (16)."""
+    return _draw_uniform(shape, gain * math.sqrt(6 / sum(fans(shape))), rng, dtype)
 
 
-def glorot_normal(shape: Sequence[int], *, rng: Rng = None, dtype: object = None) -> Array:
+def glorot_normal(shape: Sequence[int], *, gain: float = 1.0, rng: Rng = None, dtype: object = None) -> Array:
     r"""Draw with deviation :math:`\sqrt{2 / (fan_{in} + fan_{out})}`. Glorot & Bengio 2010."""
-    return _draw_normal(shape, math.sqrt(2 / sum(fans(shape))), rng, dtype)
+    return _draw_normal(shape, gain * math.sqrt(2 / sum(fans(shape))), rng, dtype)
 
 
 def he_uniform(shape: Sequence[int], *, rng: Rng = None, dtype: object = None) -> Array:
@@ -134,7 +136,7 @@ def lecun_uniform(shape: Sequence[int], *, rng: Rng = None, dtype: object = None
     return _draw_uniform(shape, math.sqrt(3 / fans(shape)[0]), rng, dtype)
 
 
-def orthogonal(shape: Sequence[int], *, rng: Rng = None, dtype: object = None) -> Array:
+def orthogonal(shape: Sequence[int], *, gain: float = 1.0, rng: Rng = None, dtype: object = None) -> Array:
     """Draw a matrix, the first axis by all others, whose rows or columns are orthonormal. Saxe et al. 2014.
 
     From the QR decomposition of normal numbers, with the signs of R's diagonal taken out: all are equally likely.
@@ -150,7 +152,7 @@ def orthogonal(shape: Sequence[int], *, rng: Rng = None, dtype: object = None) -
         q = q * np.where(np.diag(r) < 0, -1.0, 1.0)
         matrix = (q if rows >= columns else q.T).reshape(shape)
         kind: Any = dtype or _core.default_dtype()
-        return asarray(np.ascontiguousarray(matrix, kind))
+        return asarray(np.ascontiguousarray(gain * matrix, kind))
 
     return _filled(shape, dtype, fill)
 
@@ -170,6 +172,61 @@ def truncated_normal(deviation: float = 0.01) -> Initializer:
                 values[beyond] = np.asarray(source.normal(0.0, 1.0, (int(beyond.sum()),), dtype=np.float64))
             kind: Any = dtype or _core.default_dtype()
             return asarray((deviation * values).astype(kind))
+
+        return _filled(shape, dtype, fill)
+
+    return initialise
+
+
+MODES = {
+    "fan_in": lambda inputs, outputs: inputs,
+    "fan_out": lambda inputs, outputs: outputs,
+    "fan_avg": lambda inputs, outputs: (inputs + outputs) / 2,
+}
+CUT = 0.87962566103423978  # the deviation of standard normal numbers between -2 and 2
+
+
+@takes(
+    scale=number("positive", lambda x: x > 0),
+    mode=one_of(*MODES),
+    distribution=one_of("truncated_normal", "normal", "uniform"),
+)
+def variance_scaling(scale: float = 1.0, mode: str = "fan_in", distribution: str = "truncated_normal") -> Initializer:
+    r"""Return an initialiser of variance `scale` over a fan, which has most others in it; Keras's ``VarianceScaling``.
+
+    He's are ``scale=2``, LeCun's ``scale=1``, Glorot's ``mode="fan_avg"``; for transposed uses there is ``"fan_out"``.
+    The truncated normal is widened so that the variance holds after the cut. He et al. 2015, equations 10 and 14.
+    """
+
+    def initialise(shape: Sequence[int], *, rng: Rng = None, dtype: object = None) -> Array:
+        deviation = math.sqrt(scale / MODES[mode](*fans(shape)))
+        if distribution == "uniform":
+            return _draw_uniform(shape, math.sqrt(3) * deviation, rng, dtype)
+        if distribution == "normal":
+            return _draw_normal(shape, deviation, rng, dtype)
+        return truncated_normal(deviation / CUT)(shape, rng=rng, dtype=dtype)
+
+    return initialise
+
+
+@takes(sparsity=number("in [0, 1]", lambda x: 0 <= x <= 1), deviation=number("at least 0", lambda x: x >= 0))
+def sparse(sparsity: float, deviation: float = 0.01) -> Initializer:
+    """Return an initialiser of matrices that leaves a share of each column at zero, chosen anew, the rest normal.
+
+    Martens 2010, "Deep learning via Hessian-free optimization", section 5.
+    """
+
+    def initialise(shape: Sequence[int], *, rng: Rng = None, dtype: object = None) -> Array:
+        if len(shape) != 2:
+            raise ValueError(f"[sparse] expected two axes, got {tuple(shape)}")
+
+        def fill(shape: tuple[int, ...]) -> Array:
+            source, kind = rng or random.get_default(), np.dtype(dtype or _core.default_dtype())  # type: ignore[call-overload]
+            values = np.array(source.normal(0.0, deviation, shape, dtype=kind))
+            zeros = math.ceil(sparsity * shape[0])
+            for column in range(shape[1]):
+                values[np.asarray(source.permutation(shape[0]))[:zeros], column] = 0
+            return asarray(values)
 
         return _filled(shape, dtype, fill)
 

@@ -198,11 +198,12 @@ def softmax2d(x: Any) -> Array:
 
 
 def uniform_like(x: Array) -> Array:
-    """Return numbers of [0, 1), of 16 random bits each, in an array's layout, drawn from the key of the step."""
+    """Return numbers of [0, 1) in an array's layout, of as many random bits as its dtype keeps, from the step's key."""
     ones = _ops.ones_like(x)
     key, stream = next_draw()
-    bits = [_core.dropout(ones, key, 0.5, stream + (bit << 32)) for bit in range(16)]  # 0 or 2
-    total = bits[0] * 2.0**-2
-    for place, bit in enumerate(bits[1:], 3):
-        total = total + bit * 2.0**-place
-    return total
+    total: Any = 0.0
+    for place in range(1, np.finfo(x.dtype).nmant + 2):
+        bit = _core.dropout(ones, key, 0.5, stream + (place << 32))  # 0 or 2
+        total = total + bit * 2.0 ** -(place + 1)
+    y: Array = total
+    return y

@@ -108,6 +108,7 @@ _BY_NAME: dict[str, Loss] = {
         hinge_embedding,
         soft_margin,
         multi_margin,
+        multilabel_margin,
         multilabel_soft_margin,
     )
 }

@@ -83,3 +83,11 @@ def _check_among(loss: str, values: Array, allowed: tuple[int, int]) -> None:
     if wrong.any():
         at = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise ValueError(f"[{loss}] targets must be {allowed[0]} or {allowed[1]}, got {numbers[at]} at {list(at)}")
+
+
+def picked(x: Array, places: Array) -> Array:
+    """Return elements of the last axis: (..., n, c) and places (n, k) give (..., n, k); places may be unknown yet."""
+    *more, n, c = x.shape
+    flat = _ops.reshape(x, (*more, n * c))
+    at = places + np.arange(n, dtype=np.int64)[:, None] * c
+    return _ops.reshape(_ops.take(flat, _ops.reshape(at, (-1,)), axis=len(more)), (*more, *places.shape))

@@ -9,7 +9,7 @@ import numpy as np
 from fallline import _core, _ops
 from fallline._array import Array, asarray
 from fallline.nn.functional._norms import norm
-from fallline.nn.losses._common import check_labels, check_signs, matched, reduced
+from fallline.nn.losses._common import check_labels, check_signs, matched, picked, reduced
 
 
 def hinge(output: Any, target: Any, *, reduction: str = "mean", sample_weight: Any = None) -> Array:
@@ -80,19 +80,21 @@ def multilabel_margin(output: Any, target: Any, *, reduction: str = "mean", samp
 
     Targets are of the output's shape, (n, c) or (c,): labels, then -1 at the first place that is none.
     """
-    output, labels = asarray(output), np.asarray(target)
+    output, labels = asarray(output), asarray(target)
     if output.shape != labels.shape or output.ndim not in (1, 2):
         raise _core.ShapeError(f"[multilabel_margin] targets {labels.shape} do not fit outputs {output.shape}")
-    scores = output if output.ndim == 2 else output[None]
-    table = labels.reshape(scores.shape)
-    valid = np.cumprod(table >= 0, axis=1).astype(bool)
-    check_labels(np.where(valid, table, 0).ravel(), scores.shape[1])
-    places = np.where(valid, table, 0)
-    is_label = np.zeros(scores.shape, bool)
-    rows = np.broadcast_to(np.arange(len(places))[:, None], places.shape)
-    is_label[rows[valid], places[valid]] = True
-    lacks = _ops.relu(1 - _ops.expand_dims(scores[rows, places], axis=2) + _ops.expand_dims(scores, axis=1))
-    pairs = asarray(valid[:, :, None] & ~is_label[:, None, :])
+    scores, table = (a if output.ndim == 2 else a[None] for a in (output, labels))
+    classes = np.arange(scores.shape[1])
+    # Those behind the first -1 do not count: no negative number stands at or before a place that does.
+    before = np.triu(np.ones((len(classes), len(classes)), scores.dtype))
+    valid = _ops.equal(_core.astype(table < 0, scores.dtype) @ before, 0)
+    places = _ops.where(valid, _core.astype(table, np.int64), np.int64(0))
+    if places._readable:
+        check_labels(np.asarray(places).ravel(), scores.shape[1])
+    named = _ops.logical_and(_ops.expand_dims(valid, axis=2), _ops.equal(_ops.expand_dims(places, axis=2), classes))
+    is_label = _ops.any(named, axis=1, keepdims=True)
+    lacks = _ops.relu(1 - _ops.expand_dims(picked(scores, places), axis=2) + _ops.expand_dims(scores, axis=1))
+    pairs = _ops.logical_and(_ops.expand_dims(valid, axis=2), _ops.logical_not(is_label))
     losses = _ops.sum(_ops.where(pairs, lacks, 0 * lacks), axis=(1, 2)) / scores.shape[1]
     return reduced(losses if output.ndim == 2 else losses[0], reduction, sample_weight)
 
