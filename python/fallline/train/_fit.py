@@ -18,7 +18,6 @@ from fallline.train._data import as_rows, check_finite, check_rows
 from fallline.train._history import History
 from fallline.train._run import Data, Run
 from fallline.train._steps import Task, model_dtype
-from fallline.train._symmetry import warn_of_equal_units
 from fallline.train._targets import check_targets
 from fallline.train.callbacks import Callback, Checkpoint, Progress
 from fallline.train.callbacks._protocol import as_callback
@@ -147,7 +146,6 @@ def fit(
     opt.hold(model)
     if not model.training:  # parts that evaluate in a model that trains are meant so
         model.train()
-    warn_of_equal_units(task, xs, ys, weight)
     run = Run(
         task, opt, Data(xs, ys, weight), sizes, listeners,
         seed=seed, shuffle=shuffle, max_norm=clip_global_norm or 0.0, record_steps=record_steps,

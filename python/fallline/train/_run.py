@@ -19,6 +19,7 @@ from fallline.train._loop import PythonTrainer
 from fallline.train._same import differences, told
 from fallline.train._snapshot import Snapshot
 from fallline.train._steps import Task, input_dtype, model_dtype, training_plan
+from fallline.train._symmetry import warn_of_equal_units
 from fallline.train.callbacks._progress import Progress
 from fallline.train.callbacks._protocol import Callback, hears_batches
 from fallline.transforms import grad
@@ -107,6 +108,7 @@ class Run:
     def epochs(self, count: int) -> History:
         """Train for so many epochs, and tell the callbacks."""
         self._count = count
+        warn_of_equal_units(self.task, *self.data)
         try:
             self._tell("begin", [callback for callback in self.callbacks if callback.last])
             self._set_clock()
