@@ -17,7 +17,8 @@ CPP = ("simd", "tensor", "ops", "record", "primitives", "plan", "optim", "nn", "
 PYTHON: tuple[tuple[str, ...], ...] = (
     ("_core", "_doc", "_hints", "_html", "_arguments"),
     ("_array", "_tree", "tree", "_constants", "_info", "_paths"),
-    ("_images", "_ops", "linalg", "fft", "random"),
+    ("_images", "_ops", "_decompositions", "linalg", "fft", "random"),
+    ("_moves", "_products", "_composed"),
     ("transforms", "_numpy"),
     ("testing",),
     ("optim",),

@@ -144,7 +144,7 @@ from fallline.transforms import (
 )
 
 if TYPE_CHECKING:
-    from fallline import diagnose, nn, optim, testing, train, viz
+    from fallline import diagnose, linalg, nn, optim, testing, train, viz
     from fallline.train import DivergedError, History, evaluate, fit, load, predict, save
 
 __all__ = [
@@ -227,6 +227,7 @@ __all__ = [
     "landscapes",
     "less",
     "less_equal",
+    "linalg",
     "linear",
     "linspace",
     "linearize",
@@ -309,7 +310,7 @@ __all__ = [
 ]
 
 # Imported on first use, so that arrays and derivatives are there at once: the name and the module that has it.
-_WHOLE = ("diagnose", "landscapes", "nn", "optim", "tabular", "testing", "train", "viz")
+_WHOLE = ("diagnose", "landscapes", "linalg", "nn", "optim", "tabular", "testing", "train", "viz")
 _LATER = {name: f"fallline.{name}" for name in _WHOLE}
 _LATER |= {
     name: "fallline.train" for name in ("DivergedError", "History", "evaluate", "fit", "load", "predict", "save")

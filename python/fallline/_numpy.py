@@ -27,24 +27,9 @@ UFUNCS: dict[Any, Callable[..., Any]] = {
     np.left_shift: _ops.bitwise_left_shift,
     np.right_shift: _ops.bitwise_right_shift,
     np.invert: lambda x: ~asarray(x),
-    np.logaddexp: lambda x, y: (
-        _ops.logsumexp(_ops.stack(np.broadcast_arrays(x, y)), 0)
-        if not isinstance(x, Array) and not isinstance(y, Array)
-        else _ops.maximum(x, y) + _ops.softplus(-_ops.abs(asarray(x) - y))
-    ),
 }
 
 REDUCTIONS: dict[Any, Callable[..., Any]] = {np.add: _ops.sum, np.maximum: _ops.max, np.minimum: _ops.min}
-
-
-def _squared_norm(x: Any, axis: Any = None, keepdims: bool = False) -> Array:
-    return _ops.sum(_ops.square(x), axis, keepdims=keepdims)
-
-
-def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Array:
-    if ord not in (None, 2, "fro") or (ord == 2 and axis is None and asarray(x).ndim != 1):
-        raise TypeError(f"[np.linalg.norm] ord={ord!r} is not supported on fallline arrays; the Euclidean norm is")
-    return _ops.sqrt(_squared_norm(x, axis, keepdims))
 
 
 def _variance(x: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Array:
@@ -63,18 +48,17 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.argmax: _ops.argmax,
     np.argmin: _ops.argmin,
     np.var: _variance,
-    np.std: lambda x, axis=None, ddof=0, keepdims=False: _ops.sqrt(_variance(x, axis, ddof, keepdims)),
+    np.std: lambda x, axis=None, ddof=0, keepdims=False: _ops.root_of_sum(_variance(x, axis, ddof, keepdims)),
     np.all: _ops.all,
     np.any: _ops.any,
     np.where: _ops.where,
     np.clip: lambda x, a_min=None, a_max=None: _ops.clip(x, a_min, a_max),
     np.dot: _ops.dot,
     np.outer: lambda x, y: _ops.expand_dims(_ops.ravel(x), 1) * _ops.ravel(y),
-    np.linalg.norm: _norm,
     np.round: lambda x, decimals=0: _ops.round(x) if decimals == 0 else _ops.round(x * 10.0**decimals) / 10.0**decimals,
     np.reshape: lambda x, shape: _ops.reshape(x, shape),
     np.transpose: _ops.transpose,
-    np.swapaxes: lambda x, a, b: _ops.permute_dims(x, _swapped(asarray(x).ndim, a, b)),
+    np.swapaxes: lambda x, axis1, axis2: _ops.permute_dims(x, _swapped(asarray(x).ndim, axis1, axis2)),
     np.expand_dims: _ops.expand_dims,
     np.squeeze: _ops.squeeze,
     np.ravel: _ops.ravel,
@@ -101,9 +85,16 @@ def _swapped(n: int, a: int, b: int) -> list[int]:
     return order
 
 
+def _composed(theirs: Any, table: str = "FUNCTIONS") -> Any:
+    """Return what a function of NumPy is as a composition of ours, or None; loaded when it is first asked for."""
+    from fallline import _composed
+
+    return getattr(_composed, table).get(theirs)
+
+
 def _array_ufunc(self: Array, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
     table = {"__call__": UFUNCS, "reduce": REDUCTIONS}.get(method, {})
-    function = table.get(ufunc)
+    function = table.get(ufunc) or (_composed(ufunc, "UFUNCS") if method == "__call__" else None)
     dtype, out = kwargs.pop("dtype", None), kwargs.pop("out", None)
     if method == "reduce":
         kwargs.setdefault("axis", 0)
@@ -133,7 +124,7 @@ def _into(out: Any, result: Array) -> Any:
 
 
 def _array_function(self: Array, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-    ours = FUNCTIONS.get(function)
+    ours = FUNCTIONS.get(function) or _composed(function)
     name = f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1)
     if ours is None:
         raise TypeError(

@@ -165,8 +165,14 @@ def var(x: Any, /, axis: Axis = None, *, correction: float = 0, keepdims: bool =
 
 
 def std(x: Any, /, axis: Axis = None, *, correction: float = 0, keepdims: bool = False) -> Array:
-    """Square root of `var`."""
-    return sqrt(var(x, axis, correction=correction, keepdims=keepdims))
+    """Square root of `var`; where all elements are equal its derivative is 0."""
+    return root_of_sum(var(x, axis, correction=correction, keepdims=keepdims))
+
+
+def root_of_sum(total: Array) -> Array:
+    """Return the square root of a sum of squares, whose derivative is 0 where all of them are."""
+    none = total == 0
+    return where(none, total, sqrt(where(none, 1, total)))
 
 
 def all(x: Any, /, axis: Axis = None, *, keepdims: bool = False) -> Array:

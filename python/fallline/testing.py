@@ -48,7 +48,7 @@ def check_grads(
 
 
 def _check(f: Any, points: list[Any], order: int, rng: random.Generator, eps: float, rtol: float, atol: float) -> None:
-    out, pullback = transforms.vjp(f, *points)
+    out, pullback = transforms.vjp(f, *points, unused="zero")
     weights = _tree.map(lambda y: rng.normal(size=y.shape, dtype=np.float64), out)
     gradients = pullback(weights)
     directions = [rng.normal(size=p.shape, dtype=np.float64) for p in points]
@@ -63,7 +63,9 @@ def _check(f: Any, points: list[Any], order: int, rng: random.Generator, eps: fl
     difference = (value(eps) - value(-eps)) / (2 * eps)
     np.testing.assert_allclose(derivative, difference, rtol=rtol, atol=atol, err_msg="derivative against difference")
     if order > 1:
-        _check(lambda *at: list(transforms.vjp(f, *at)[1](weights)), points, order - 1, rng, eps, rtol, atol)
+        _check(
+            lambda *at: list(transforms.vjp(f, *at, unused="zero")[1](weights)), points, order - 1, rng, eps, rtol, atol
+        )
 
 
 def _inner(x: Any, y: Any) -> float:
