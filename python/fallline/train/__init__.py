@@ -5,11 +5,14 @@ from fallline.train import callbacks, metrics
 from fallline.train._batches import BatchSizeSchedule, scale_learning_rate
 from fallline.train._evaluate import evaluate, predict
 from fallline.train._files import load, save
+from fallline.train._finders import find_batch_size, find_learning_rate
 from fallline.train._fit import fit
 from fallline.train._history import DivergedError, History
+from fallline.train._memory import memory
 from fallline.train._plan import plan
 from fallline.train._predictor import Predictor
 from fallline.train._run import Run
+from fallline.train._runs import Runs, compare, repeat
 from fallline.train._statistics import update_running_statistics
 from fallline.train.metrics._metric import Metric
 
@@ -20,13 +23,19 @@ __all__ = [
     "Metric",
     "Predictor",
     "Run",
+    "Runs",
     "callbacks",
+    "compare",
     "evaluate",
+    "find_batch_size",
+    "find_learning_rate",
     "fit",
     "load",
+    "memory",
     "metrics",
     "plan",
     "predict",
+    "repeat",
     "save",
     "scale_learning_rate",
     "update_running_statistics",

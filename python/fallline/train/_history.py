@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import math
+import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from fallline.train._show import aligned, axes, pandas
+from fallline.train._writing import write_atomically
+
 __all__ = ["DivergedError", "History"]
+
+FORMAT = "fallline history 1"
+MOST = 12  # epochs that a table shows at the end of a long run
 
 
 class History(Mapping[str, list[Any]]):
@@ -72,20 +81,47 @@ class History(Mapping[str, list[Any]]):
         made.steps = {name: np.array(values) for name, values in state["steps"].items()}
         return made
 
-    def plot(self, ax: Any = None) -> Any:
-        """Draw the curves with matplotlib and return the axes."""
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write it to a file of JSON, whole or not at all."""
+        state = {"format": FORMAT, "interrupted": self.interrupted, **self.state_dict()}
+        write_atomically(Path(path), json.dumps(state, default=_listed, indent=1).encode())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> History:
+        """Read what `save` wrote; ValueError on any damage."""
         try:
-            import matplotlib.pyplot as plt
-        except ModuleNotFoundError as error:
-            raise ModuleNotFoundError("plotting needs matplotlib: pip install 'fallline[plot]'") from error
+            state = json.loads(Path(path).read_bytes())
+            if state["format"] != FORMAT:
+                raise ValueError(f"its format is {state['format']!r}")
+            made = cls.from_state(state)
+            made._values = {n: [np.array(v) if isinstance(v, list) else float(v) for v in vs] for n, vs in made.items()}
+            made.interrupted = bool(state["interrupted"])
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"[History] {os.fspath(path)} holds no history of fallline: {error}") from None
+        return made
+
+    def to_pandas(self) -> Any:
+        """Return a data frame with a row for each epoch; ``steps``, where they were asked for, make one themselves."""
+        frame = pandas().DataFrame(self.curves, index=range(1, self.epochs + 1))
+        frame.index.name = "epoch"
+        return frame
+
+    def plot(self, *names: str, ax: Any = None) -> Any:
+        """Draw curves with matplotlib, those named or all but the norm of the gradient, and return the axes."""
         if ax is None:
-            _, ax = plt.subplots()
-        for name, values in self.curves.items():
-            if name != "grad_norm":
-                ax.plot(range(1, len(values) + 1), values, label=name, marker="." if len(values) < 30 else None)
+            ax = axes()
+        for name in names or [name for name in self.curves if name != "grad_norm"]:
+            values = self.curves[name]
+            ax.plot(range(1, len(values) + 1), values, label=name, marker="." if len(values) < 30 else None)
         ax.set_xlabel("epoch")
         ax.legend()
         return ax
+
+    def __str__(self) -> str:
+        rows = [[str(i + 1), *(f"{v[i]:.5g}" if i < len(v) else "" for v in self.curves.values())]
+                for i in range(self.epochs)]  # fmt: skip
+        shown = rows if len(rows) <= 2 * MOST else [*rows[:3], ["...", *("" for _ in self.curves)], *rows[-MOST:]]
+        return aligned([["epoch", *self.curves], *shown])
 
     def _repr_html_(self) -> str:
         from fallline._html import of_history  # only in notebooks
@@ -95,6 +131,10 @@ class History(Mapping[str, list[Any]]):
     def __repr__(self) -> str:
         last = ", ".join(f"{name}={values[-1]:.4g}" for name, values in self.curves.items())
         return f"History({self.epochs} epochs{': ' + last if last else ''})"
+
+
+def _listed(value: Any) -> Any:
+    return np.asarray(value).tolist()
 
 
 class DivergedError(ArithmeticError):
@@ -109,3 +149,6 @@ class DivergedError(ArithmeticError):
     def __init__(self, message: str, history: History) -> None:
         super().__init__(message)
         self.history = history
+
+    def __reduce__(self) -> tuple[type[DivergedError], tuple[str, History]]:
+        return type(self), (str(self), self.history)
