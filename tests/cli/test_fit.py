@@ -49,6 +49,41 @@ def test_a_table_of_numbers_and_names(run: Run, tmp_path: Path) -> None:
     assert (tmp_path / "out.png").exists()
 
 
+@pytest.mark.parametrize("task", ["classification", "ordinal", "regression", "count", "quantile"])
+def test_every_task_is_fitted_and_foretold(run: Run, tmp_path: Path, task: str) -> None:
+    rng = np.random.default_rng(0)
+    a = rng.uniform(size=60)
+    rows = [f"{v:.3f},{round(3 + 2 * v)}.0" for v in a]
+    (tmp_path / "s.csv").write_text("\n".join(["a,score", *rows]) + "\n")
+    done = run("fit", "s.csv", "--task", task, "--effort", "quick", "--column", "a=number")
+    assert done.returncode == 0, done.stderr
+    assert list(results(done.stdout)) == ["train", "validation", "test"]
+    (tmp_path / "new.csv").write_text("more,a,score\n1,0.01,\n2,0.99,what\n3,,9\n")
+    told = run("predict", "model.safetensors", "new.csv")
+    assert told.returncode == 0, told.stderr
+    header, *lines = told.stdout.splitlines()
+    extra = {"classification": "probability_", "ordinal": "probability_", "quantile": "quantile_"}.get(task)
+    assert [name.startswith(extra or "prediction") for name in header.split(",")][1:] == [True] * header.count(",")
+    assert len(lines) == 3
+    low, high = (line.split(",")[0] for line in lines[:2])
+    if extra == "probability_":
+        assert (low, high) == ("3.0", "5.0")  # as they are spelled in the file
+    else:
+        assert abs(float(low) - 3) < 0.6
+        assert abs(float(high) - 5) < 0.6
+
+
+def test_a_linear_model_is_as_good_as_it_can_be(run: Run, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(120, 3))
+    y = x @ [30, -20, 5] + 100 + rng.normal(size=120)
+    lines = [",".join(f"{v:.4f}" for v in [*row, t]) for row, t in zip(x, y, strict=True)]
+    (tmp_path / "l.csv").write_text("\n".join(["a,b,c,y", *lines]) + "\n")
+    found = results(run("fit", "l.csv", "--hidden", "none").stdout)
+    assert found["test"]["rmse"] < 1.4  # of noise with deviation 1
+    assert found["train"]["rmse"] < 1.2
+
+
 def test_the_seed_decides_everything(run: Run, tmp_path: Path) -> None:
     files = []
     for seed in (1, 1, 2):
@@ -108,6 +143,16 @@ Y = np.arange(60) % 3
         (["digits", "--target", "y"], "--target names a column of a CSV file"),
         (["digits", "--optimiser", "adam"], "--optimiser"),
         (["digits", "--optimizer", "sgd", "--schedule", "constant", "--lr", "1e30"], "lower --lr (it was 1e+30)"),
+        (["t.csv", "--effort", "much"], "--effort 'much' is unknown; known: best, default, quick"),
+        (["t.csv", "--effort", "best", "--epochs", "3"], "--effort chooses network and training itself; leave out"),
+        (["t.csv", "--task", "regress"], "--task 'regress' is unknown; did you mean 'regression'"),
+        (["t.csv", "--column", "a"], "--column takes NAME=KIND, such as age=number; got 'a'"),
+        (["t.csv", "--column", "a=nummer"], "--column 'nummer' is unknown; did you mean 'number'"),
+        (["t.csv", "--column", "aa=number"], "has no column 'aa'"),
+        (["t.csv", "--column", "kind=number"], "column kind must hold numbers, and none of its values is one"),
+        (["t.csv", "--column", "kind=date"], "column kind cannot be read as dates; 2024-12-31"),
+        (["t.csv", "--target", "kind", "--task", "regression"], "column kind must hold numbers, row 1 has"),
+        (["t.csv", "--target", "a", "--task", "count"], "counts begin at 0"),
         ([npz, {"x": X, "y": np.zeros(60, int)}], "one class only"),
         ([npz, {"x": np.where(X > 2, np.nan, X), "y": Y}], "has x with nan in row"),
         ([npz, {"x": X.astype(str), "y": Y}], "it must hold numbers"),

@@ -38,6 +38,7 @@ INTERRUPTED = 130
 EFFORTS = ("quick", "default", "best")
 PLAIN = {"hidden": "128,64", "activation": "relu", "optimizer": "adam", "schedule": "cosine", "batch_size": 32}
 EPOCHS, LEAST_UPDATES = 20, 1000
+LINEAR_RATE = 0.02  # of Adam, without hidden layers: the way is longer there, and has no traps
 OVERHEAD = 1_000_000  # bytes of a model's description and its picture
 
 
@@ -260,7 +261,11 @@ def _optimizer(o: Options, rows: int) -> fl.optim.Optimizer:
 
 def _rate(o: Options) -> float:
     """Return the learning rate at the start."""
-    return check.RATES[o.optimizer.lower()] if o.lr is None else o.lr
+    if o.lr is not None:
+        return o.lr
+    if o.optimizer.lower() == "adam" and not check.widths(o.hidden):
+        return LINEAR_RATE
+    return check.RATES[o.optimizer.lower()]
 
 
 def _train(o: Options, model: fl.nn.Module, opt: Any, problem: Problem, loss: str) -> fl.History:
