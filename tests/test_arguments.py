@@ -63,7 +63,7 @@ WRONG: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "batch class": (lambda: fit(batch_size=fl.train.BatchSizeSchedule), V, "make one first: BatchSizeSchedule"),
     "callback alone": (lambda: fit(callbacks=print), T, "callbacks must be a list of callbacks"),
     "callback class": (lambda: fit(callbacks=[fl.optim.ReduceOnPlateau]), T, r"callbacks\[0\] must .*make one first"),
-    "validation share": (lambda: fit(validation=0.2), T, "validation must be a pair .*split the data"),
+    "validation share": (lambda: fit(validation=0.2), T, "validation must be a pair .*validation_split=0.2"),
     "validation array": (lambda: fit(validation=X), T, r"validation must be a pair .*write validation=\(x, y\)"),
     "interrupt slip": (lambda: fit(on_interrupt="returns"), V, "got 'returns'; did you mean 'return'"),
     "name of Keras": (lambda: fit(validation_data=(X, Y)), T, r"no argument 'validation_data'; use validation="),

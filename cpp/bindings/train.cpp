@@ -59,6 +59,7 @@ void bind_batch_plan(py::module_& m) {
              for (int i = 0; i < self.scalars(); ++i) out.push_back(self.scalar(i));
              return out;
            })
+      .def_property_readonly("weightless", &BatchPlan::weightless)
       .def("write_buffers", &BatchPlan::write_buffers)
       .def("output", [](const BatchPlan& self, int i) { return copy(Var(Array(self.output(i)), nullptr)); })
       .def_property_readonly("plan", &BatchPlan::plan);
@@ -70,7 +71,11 @@ void bind_train(py::module_& m) {
   py::class_<RandomOrder, std::shared_ptr<RandomOrder>>(m, "RandomOrder")
       .def(py::init([](uint64_t key, uint64_t counter, int64_t n) {
         return std::make_shared<RandomOrder>(key, counter, Array::empty({n}, DType::kInt64));
-      }));
+      }))
+      .def_property_readonly("numbers", [](RandomOrder& self) {
+        self.decide(self.order().size());
+        return Var(Array(self.order()));
+      });
   bind_batch_plan(m);
   m.def("global_norm", [](const Vars& grads) { return global_norm(arrays(grads)); });
   py::class_<Parameters>(m, "Parameters").def(py::init(&make_parameters));

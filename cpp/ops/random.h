@@ -26,6 +26,7 @@ class RandomOrder {
   RandomOrder(uint64_t key, uint64_t counter, const Array& numbers);  // int64 (n,), dense; kept and written to
   void decide(int64_t places);  // the first of them, if they are not yet; one thread at a time
   const int64_t* numbers() const { return numbers_.as<int64_t>(); }
+  const Array& order() const { return numbers_; }  // what is decided of it, and the rest
 
  private:
   void decide_block();

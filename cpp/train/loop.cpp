@@ -44,6 +44,15 @@ void BatchPlan::write_buffers() {
   }
 }
 
+bool BatchPlan::weightless() const {
+  if (inputs_.size() < 3) return false;
+  return visit(plan_->input(inputs_[2]).dtype, [&](auto tag) {
+    using T = typename decltype(tag)::Type;
+    const T* weight = reinterpret_cast<const T*>(batches_->of(2));
+    return std::all_of(weight, weight + batch_, [](T w) { return w == T(0); });
+  });
+}
+
 double BatchPlan::scalar(int i) const {
   const Array& value = plan_->output(i);
   return visit(value.dtype, [&](auto tag) { return static_cast<double>(*value.as<typename decltype(tag)::Type>()); });
@@ -117,6 +126,10 @@ bool Trainer::step() {
   plan.run(order_.get(), begin, samples_, key_, static_cast<uint64_t>(t));
   double* row = record_.as<double>() + done_ * width;
   for (int i = 0; i < plan.scalars(); ++i) row[i] = plan.scalar(i);
+  if (!std::isfinite(row[0]) && plan.weightless()) {
+    std::fill_n(row, width, std::nan(""));
+    return true;
+  }
   if (!std::isfinite(row[0])) return false;
   row[width - 1] = part.update->finish(max_norm_);
   if (!std::isfinite(row[width - 1])) return false;

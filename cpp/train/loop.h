@@ -29,7 +29,8 @@ class BatchPlan {
   // forget().
   void run(RandomOrder* order, int64_t begin, int64_t end, uint64_t key, uint64_t step);
   void forget() { batches_->forget(); }
-  void write_buffers();  // with what the last run found for them
+  void write_buffers();     // with what the last run found for them
+  bool weightless() const;  // whether the samples of the last run, whose third source are weights, all count nothing
 
   int64_t batch() const { return batch_; }
   int scalars() const { return scalars_; }
@@ -77,7 +78,7 @@ class Trainer {
     std::unique_ptr<Update> update;
   };
 
-  bool step();  // false where the loss or a gradient is not finite
+  bool step();  // false where the loss or a gradient is not finite, but for a batch that counts nothing: no step, NaN
 
   Part whole_, last_;
   std::shared_ptr<RandomOrder> order_;

@@ -214,6 +214,8 @@ class RandomOrder:
         arg2: typing.SupportsInt | typing.SupportsIndex,
         /,
     ) -> None: ...
+    @property
+    def numbers(self) -> Array: ...
 
 class BatchPlan:
     def __init__(
@@ -248,6 +250,8 @@ class BatchPlan:
     def batch(self) -> int: ...
     @property
     def plan(self) -> Plan: ...
+    @property
+    def weightless(self) -> bool: ...
 
 class Parameters:
     def __init__(

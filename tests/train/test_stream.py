@@ -31,7 +31,7 @@ def arena_bytes(stream: bool, width: int = IN) -> int:
     x, y = data(np.float32)
     x = x[:, :width].copy()
     task = Task(model(np.float32, width), fl.nn.losses.get("mse"), Meter())
-    text = str(training_plan(task, ROWS, fl.asarray(x), fl.asarray(y), None, stream=stream).plan)
+    text = str(training_plan(task, ROWS, fl.asarray(x), fl.asarray(y), stream=stream).plan)
     return int(text.split("arena ")[1].split()[0])
 
 

@@ -82,7 +82,8 @@ class BatchSizeSchedule:
 class Sizes:
     """The batch size of each epoch of a run."""
 
-    def __init__(self, batch_size: Any, callbacks: Sequence[Any], samples: int) -> None:
+    def __init__(self, batch_size: Any, callbacks: Sequence[Any], samples: int, *, drop_last: bool = False) -> None:
+        self.drop_last = drop_last
         given = [c for c in callbacks if isinstance(c, BatchSizeSchedule)]
         schedule = batch_size if isinstance(batch_size, BatchSizeSchedule) else given[0] if given else None
         if schedule is None and callable(batch_size):
@@ -99,8 +100,9 @@ class Sizes:
         return batch_of(self._schedule.size(epoch), self.samples)
 
     def steps(self, epoch: int) -> int:
-        """Return the number of updates in an epoch; the last batch may be short."""
-        return -(-self.samples // self.size(epoch))
+        """Return the number of updates in an epoch; the last batch may be short, or is left out."""
+        size = self.size(epoch)
+        return self.samples // size if self.drop_last else -(-self.samples // size)
 
     def runs(self, first: int, count: int) -> Iterator[tuple[int, int]]:
         """Yield the lengths of `count` epochs from one on as (steps, how many epochs in a row); few where they stay."""

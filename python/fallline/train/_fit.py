@@ -10,15 +10,18 @@ import numpy as np
 
 from fallline import _core, optim
 from fallline._arguments import takes
-from fallline._array import asarray
 from fallline.nn import Module, losses
 from fallline.train import _kinds, _validation
+from fallline.train._around import Averages, around, limits
 from fallline.train._batches import BatchSizeSchedule, Sizes
 from fallline.train._data import as_rows, check_finite, check_rows
 from fallline.train._history import History
 from fallline.train._run import Data, Run
+from fallline.train._split import divide
 from fallline.train._steps import Task, model_dtype
 from fallline.train._targets import check_targets
+from fallline.train._teach import Teach
+from fallline.train._weights import loss_weights, sample_weights
 from fallline.train.callbacks import Callback, Checkpoint, Progress
 from fallline.train.callbacks._protocol import as_callback
 from fallline.train.metrics import _meter
@@ -26,6 +29,10 @@ from fallline.train.metrics._meter import Meter
 from fallline.train.metrics._metric import Metric
 
 __all__ = ["fit"]
+
+# Arguments that may differ when a training goes on after a break, and those that are compared by themselves.
+UNSETTLED = ("model", "optimizer", "callbacks", "epochs", "progress", "resume", "on_interrupt", "teach", "max_steps",
+             "max_time", "initial")  # fmt: skip
 
 
 @takes(**_kinds.FIT)
@@ -44,11 +51,25 @@ def fit(
     shuffle: bool = True,
     seed: int = 0,
     progress: bool = True,
+    clip_value: float | None = None,
+    clip_norm: float | None = None,
     clip_global_norm: float | None = None,
+    adaptive_clip: float | None = None,
     sample_weight: Any = None,
+    class_weight: Any = None,
+    validation_split: float = 0.0,
+    validation_freq: int = 1,
+    initial: bool = False,
+    accumulate: int = 1,
+    ema: float | None = None,
+    swa: int | None = None,
+    drop_last: bool = False,
+    max_steps: int | None = None,
+    max_time: float | None = None,
     record_steps: bool = False,
     resume: str | os.PathLike[str] | None = None,
     on_interrupt: str = "raise",
+    teach: bool = False,
 ) -> History:
     """Train a model on arrays.
 
@@ -87,10 +108,30 @@ def fit(
         Of the order and of dropout.
     progress
         Whether to show a bar on a terminal and in a notebook (with tqdm).
-    clip_global_norm
-        Scale gradients down to this Euclidean norm over all parameters.
+    clip_value, clip_norm, clip_global_norm, adaptive_clip
+        Limits for every element of a gradient, for the Euclidean norm of each tensor and of all together, and for the
+        norm of each unit beside that of its weights: :func:`fallline.optim.clip_value` and so on.
     sample_weight
-        (n,): weights of the samples in the loss.
+        (n,): what samples count in the loss and the metrics, 0 or more. A batch that counts nothing makes no step.
+    class_weight
+        What samples of each class count in the loss, besides: a dict or list by label, or "balanced".
+    validation_split
+        The share of the samples that is kept aside for validation: drawn by the seed, of labels from each class its
+        share; the last ones without `shuffle`. It copies both parts where they are drawn.
+    validation_freq
+        Validate after every so many epochs, and after the last; in between its values are NaN.
+    initial
+        Whether to evaluate before the first step too: ``history.initial``.
+    accumulate
+        Step with the mean gradient of so many batches.
+    ema, swa
+        Average the parameters: exponentially with this decay, or equally, once an epoch from this epoch on. Averages
+        are what is validated and kept as best, and what the model holds in the end, with running statistics of their
+        own.
+    drop_last
+        Whether to leave out the last batch of an epoch where it is shorter.
+    max_steps, max_time
+        End the training after so many steps or seconds, within an epoch, which then counts with the steps it had.
     record_steps
         Whether ``history.steps`` shall hold loss, metrics and ``grad_norm`` of every step.
     resume
@@ -100,6 +141,8 @@ def fit(
     on_interrupt
         What Ctrl-C does: "raise" KeyboardInterrupt, which carries ``.history``, or "return" the history. Model and
         optimizer are whole either way, and a further call goes on from there.
+    teach
+        Whether to print what happens in each step: forward, loss, backward, update.
 
     Returns
     -------
@@ -124,39 +167,45 @@ def fit(
     >>> history["loss"][-1] < 1e-4
     True
     """
-    xs, ys = as_rows("x", x), as_rows("y", y)
-    weight = None if sample_weight is None else as_rows("sample_weight", sample_weight)
-    n = check_rows({"x": xs, "y": ys, "sample_weight": weight})
-    sizes = Sizes(batch_size, callbacks, n)
-    opt = optim.get(optimizer)
+    settings = {name: value for name, value in locals().items() if name not in UNSETTLED}
+    xs, ys, weight = as_rows("x", x), as_rows("y", y), sample_weights(sample_weight)
+    check_rows({"x": xs, "y": ys, "sample_weight": weight})
     function = losses.get(loss)
     task = Task(model, function, Meter(_meter.get(metrics, function), per_step=record_steps))
     check_parameters(model)
-    for name, array in {"x": xs, "y": ys, "sample_weight": weight}.items():
-        if array is not None:
-            check_finite(name, array, model_dtype(model))
+    for name, array in {"x": xs, "y": ys}.items():
+        check_finite(name, array, model_dtype(model))
     check_targets(task, xs, ys)
-    listeners: list[Callback] = _validation.validation(task, validation, xs, ys)
-    listeners += [as_callback(given) for given in callbacks if not isinstance(given, BatchSizeSchedule)]
-    if progress and not any(isinstance(listener, Progress) for listener in listeners):
-        listeners.append(Progress())
-    if resume is not None:
-        listeners.append(Checkpoint(resume))
+    settings |= {"x": xs, "y": ys, "sample_weight": weight, "loss": function}
+    if validation_split:
+        if validation is not None:
+            raise ValueError("[fit] give validation or validation_split, not both")
+        (xs, ys, weight), validation = divide(xs, ys, weight, validation_split, shuffle=shuffle, seed=seed)
+    held = _validation.validation(task, validation, xs, ys, validation_freq)
+    settings |= {"validation": list(held[0].evaluation.data[:2])} if held else {}
 
-    opt.hold(model)
-    if not model.training:  # parts that evaluate in a model that trains are meant so
-        model.train()
+    sizes = Sizes(batch_size, callbacks, int(xs.shape[0]), drop_last=drop_last)
+    clips = {"clip_value": clip_value, "clip_norm": clip_norm, "clip_global_norm": clip_global_norm,
+             "adaptive_clip": adaptive_clip}  # fmt: skip
+    opt, max_norm = around(optim.get(optimizer), model, sizes, clips=clips, accumulate=accumulate, ema=ema, swa=swa)
+    listeners: list[Callback] = [] if ema is swa is None else [Averages()]
+    listeners += [*held, *(as_callback(given) for given in callbacks if not isinstance(given, BatchSizeSchedule))]
+    listeners += limits(max_steps, max_time)
+    bar = progress and not any(isinstance(given, Progress) for given in callbacks)
+    listeners += [Teach()] if teach else [Progress()] if bar else []
+    listeners += [Checkpoint(resume)] if resume is not None else []
     run = Run(
-        task, opt, Data(xs, ys, weight), sizes, listeners,
-        seed=seed, shuffle=shuffle, max_norm=clip_global_norm or 0.0, record_steps=record_steps,
-        settings={
-            "x": xs, "y": ys, "sample_weight": weight, "validation": validation and list(map(asarray, validation)),
-            "loss": task.loss, "metrics": list(task.meter.metrics), "batch_size": batch_size, "shuffle": shuffle,
-            "seed": seed, "clip_global_norm": clip_global_norm, "record_steps": record_steps,
-        },
+        task, opt, Data(xs, ys, loss_weights(ys, weight, class_weight)), sizes, listeners,
+        seed=seed, shuffle=shuffle, max_norm=max_norm, record_steps=record_steps, settings=settings,
     )  # fmt: skip
+    return _interruptible(run, epochs, initial, on_interrupt)
+
+
+def _interruptible(run: Run, epochs: int, initial: bool, on_interrupt: str) -> History:
+    if not run.model.training:  # parts that evaluate in a model that trains are meant so
+        run.model.train()
     try:
-        return run.epochs(epochs)
+        return run.epochs(epochs, initial=initial)
     except KeyboardInterrupt as signal:
         run.close()
         run.history.interrupted = True

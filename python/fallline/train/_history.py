@@ -27,6 +27,8 @@ class History(Mapping[str, list[Any]]):
     ----------
     steps
         The same per step, as NumPy arrays, where ``fit(record_steps=True)`` asked for them.
+    initial
+        What was measured before the first step, where ``fit(initial=True)`` asked for it.
     interrupted
         Whether Ctrl-C ended the run.
     """
@@ -34,6 +36,7 @@ class History(Mapping[str, list[Any]]):
     def __init__(self) -> None:
         self._values: dict[str, list[Any]] = {}
         self.steps: dict[str, np.ndarray] = {}
+        self.initial: dict[str, Any] = {}
         self.interrupted = False
 
     def __getitem__(self, name: str) -> list[Any]:
@@ -71,13 +74,15 @@ class History(Mapping[str, list[Any]]):
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything, for a file."""
-        return {"values": {name: list(values) for name, values in self._values.items()}, "steps": dict(self.steps)}
+        return {"values": {name: list(values) for name, values in self._values.items()}, "steps": dict(self.steps),
+                "initial": self.initial}  # fmt: skip
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> History:
         """Return the history that `state_dict` told of."""
         made = cls()
         made._values = {name: list(values) for name, values in state["values"].items()}
+        made.initial = dict(state["initial"])
         made.steps = {name: np.array(values) for name, values in state["steps"].items()}
         return made
 

@@ -100,8 +100,17 @@ def _pair(value: Any) -> Any:
 
 def _pair_way_out(value: Any) -> str:
     if isinstance(value, float):
-        return "split the data: validation=(x[:n], y[:n])"
+        return f"a share of the samples is validation_split={value!r}"
     return "write validation=(x, y)"
+
+
+def _class_weight(value: Any) -> Any:
+    if isinstance(value, str):
+        if value != "balanced":
+            raise ValueError
+        return value
+    pairs = value if isinstance(value, Mapping) else dict(enumerate(value))
+    return {whole(0).accept(label): number("", lambda w: True).accept(weight) for label, weight in pairs.items()}
 
 
 def _path(value: Any) -> Any:
@@ -142,6 +151,7 @@ callbacks = listed(
 batch_size = Kind("a function of the finished epochs, a positive whole number or 'full'", _batch_size, whole(1).way_out)
 fixed_batch_size = Kind("a positive whole number or 'full'", _fixed_batch_size, whole(1).way_out)
 pair = Kind("a pair (x, y)", _pair, _pair_way_out)
+class_weight = Kind('a dict from labels to weights, a list of them, or "balanced"', _class_weight)
 epochs, seed = whole(0), whole(0, 2**63 - 1)
 positive = number("positive", lambda x: x > 0)
 on_interrupt = one_of("raise", "return")
@@ -161,10 +171,24 @@ FIT = {
     "shuffle": flag,
     "seed": seed,
     "progress": flag,
+    "clip_value": optional(positive),
+    "clip_norm": optional(positive),
     "clip_global_norm": optional(positive),
+    "adaptive_clip": optional(positive),
+    "class_weight": optional(class_weight),
+    "validation_split": number("at least 0 and below 1", lambda x: 0 <= x < 1),
+    "validation_freq": whole(1),
+    "initial": flag,
+    "accumulate": whole(1),
+    "ema": optional(number("at least 0 and below 1", lambda x: 0 <= x < 1)),
+    "swa": optional(whole(0)),
+    "drop_last": flag,
+    "max_steps": optional(whole(1)),
+    "max_time": optional(positive),
     "record_steps": flag,
     "resume": optional(folder),
     "on_interrupt": on_interrupt,
+    "teach": flag,
 }
 PREDICT = {"model": predictor, "batch_size": fixed_batch_size}
 EVALUATE = {"model": model, "loss": loss, "metrics": metrics, "batch_size": fixed_batch_size}

@@ -25,7 +25,7 @@ class PythonTrainer:
         last: _core.BatchPlan | None,
         opt: Optimizer,
         task: Task,
-        data: tuple[Array, Array, Array | None],
+        data: tuple[Array, Array, tuple[Array, ...]],
     ) -> None:
         self.plan, self.last, self.opt, self.model = plan, last, opt, task.model
         self.curvature = cache(partial(curvature_plan, task, *data))  # few rules ask for it
@@ -42,7 +42,7 @@ class PythonTrainer:
         while self.done < last:
             row = self._step()
             self.rows.append(row)
-            if not (math.isfinite(row[0]) and math.isfinite(row[-1])):
+            if not (math.isfinite(row[0]) and math.isfinite(row[-1])) and not self.skipped:
                 self.state = _core.TrainerState.diverged
                 return
             self.done += 1
@@ -59,10 +59,13 @@ class PythonTrainer:
     def _step(self) -> list[float]:
         begin = self.done * self.plan.batch
         plan = self.plan if self.last is None or begin + self.plan.batch <= self.samples else self.last
-        batch = _Batch(self, plan, begin)
+        batch, self.skipped = _Batch(self, plan, begin), False
         try:
             self.opt.minimize(batch, self.model.parameters())
         except _NotFinite:
+            if plan.weightless:  # a batch that counts nothing makes no step
+                self.skipped = True
+                return [math.nan] * len(batch.first)
             return [*batch.first[:-1], math.nan]
         plan.write_buffers()
         return batch.first

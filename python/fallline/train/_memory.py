@@ -86,7 +86,7 @@ def _of(task: Task, opt: optim.Optimizer, batch_size: int, x: Array, y: Array | 
     wanted = model_dtype(task.model)
     many = [_many(x, batch_size), _core.wrap(layout((batch_size,), wanted)) if y is None else _many(y, batch_size)]
     with task.model.in_mode(training=True):
-        plan = training_plan(task, batch_size, many[0], many[1], None)
+        plan = training_plan(task, batch_size, many[0], many[1])
     parameters = task.model.parameters()
     sizes = [a.size * (wanted if a.dtype.kind == "f" else a.dtype).itemsize for a in many]
     return Memory(

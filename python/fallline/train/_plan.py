@@ -64,7 +64,7 @@ def plan(
     check_parameters(model)
     check_targets(task, xs, ys)
     with model.in_mode(training=True):
-        step = training_plan(task, batch, xs, ys, None)
+        step = training_plan(task, batch, xs, ys)
     dtype = model_dtype(model)
     first = [np.asarray(rows[:batch]) for rows in (xs, ys)]
     cast = [rows.astype(dtype) if rows is first[0] or rows.dtype.kind == "f" else rows for rows in first]

@@ -14,14 +14,17 @@ from fallline import _core, optim
 from fallline._array import Array
 from fallline.nn import Module
 from fallline.train._batches import Sizes
+from fallline.train._evaluate import Evaluation
 from fallline.train._history import DivergedError, History
 from fallline.train._loop import PythonTrainer
 from fallline.train._same import differences, told
 from fallline.train._snapshot import Snapshot
 from fallline.train._steps import Task, input_dtype, model_dtype, training_plan
 from fallline.train._symmetry import warn_of_equal_units
+from fallline.train._validation import Validation
 from fallline.train.callbacks._progress import Progress
 from fallline.train.callbacks._protocol import Callback, hears_batches
+from fallline.train.metrics._meter import Meter
 from fallline.transforms import grad
 
 __all__ = ["Data", "Run"]
@@ -36,7 +39,7 @@ class Data(NamedTuple):
 
     x: Array
     y: Array
-    weight: Array | None
+    weights: tuple[Array, ...] = ()  # what samples count in the loss, and in the metrics where that is given
 
     @property
     def samples(self) -> int:
@@ -53,6 +56,8 @@ class _Running(NamedTuple):
     steps: int
     epoch: int  # its place in the history
     before: int  # steps of this training before it
+    batch: int
+    order: Any
 
 
 class Run:
@@ -99,20 +104,24 @@ class Run:
         self._kept = [callback for callback in self.callbacks if not isinstance(callback, Progress)]
         self._listeners = [callback for callback in self.callbacks if hears_batches(callback)]
         self._trainer = cache(self._make_trainer)
+        # A batch of samples that count nothing makes no step, which is known when its loss is.
+        self._may_skip = any((np.asarray(weight) == 0).any() for weight in data.weights[:1])
         self._done = self._count = 0  # steps of finished epochs; epochs that are wanted
         self._stopped = False
         self._running: _Running | None = None
         self._half: np.ndarray | None = None  # the record of an epoch that was broken off
         self._sums: dict[str, np.ndarray] = {}  # and what its metrics had summed up
 
-    def epochs(self, count: int) -> History:
-        """Train for so many epochs, and tell the callbacks."""
+    def epochs(self, count: int, *, initial: bool = False) -> History:
+        """Train for so many epochs, and tell the callbacks; `initial`: evaluate before."""
         self._count = count
         warn_of_equal_units(self.task, *self.data)
         try:
             self._tell("begin", [callback for callback in self.callbacks if callback.last])
             self._set_clock()
             self._tell("begin", [callback for callback in self.callbacks if not callback.last])
+            if initial and not self.step and not self.history.initial:
+                self.history.initial = self._initial()
             while self.history.epochs < count and (self._half is not None or not self._stopped):
                 self.epoch = self.history.epochs
                 self._run_epoch()
@@ -121,6 +130,12 @@ class Run:
         finally:
             self.close()
         return self.history
+
+    def _initial(self) -> dict[str, Any]:
+        found = Evaluation(self.task._replace(meter=Meter(self.task.meter.metrics)), self.data.x, self.data.y).run()
+        for callback in self.callbacks:
+            found |= callback.values(self) if isinstance(callback, Validation) else {}
+        return found
 
     def close(self) -> None:
         """Settle, and tell callbacks of the end; a signal may come while this is done, and then it is done again."""
@@ -159,7 +174,9 @@ class Run:
         rows = np.concatenate([np.zeros((half, rows.shape[1])), rows]) if half else rows
         dropout = _core.derive_key(self.seed, DROPOUT)
         trainer.start(samples, order, _core.wrap(rows), t, dropout, self.max_norm, _core.wrap(record))
-        self._running, self._half = _Running(trainer, good, t, steps, self.epoch, self._done), None
+        self._running, self._half = _Running(
+            trainer, good, t, steps, self.epoch, self._done, self.sizes.size(place), order
+        ), None  # fmt: skip
         self._sums = {}
         try:
             while trainer.state == _core.TrainerState.running and not self._stopped:
@@ -185,13 +202,14 @@ class Run:
         """
         if self._running is None:
             return
-        trainer, good, first, steps, epoch, before = self._running
+        trainer, good, first, steps, epoch, before, *_ = self._running
         self.optimizer.t = first + trainer.done
         if trainer.state == _core.TrainerState.diverged:
             good.restore()
         elif trainer.done == steps or self._stopped:
             record = np.asarray(trainer.record)[: trainer.done]
-            values = self._measured(record.mean(axis=0))
+            made = record[~np.isnan(record[:, 0])] if self._may_skip else record
+            values = self._measured(made.mean(axis=0) if len(made) else np.full(len(self._names), math.nan))
             self.history.put(epoch, dict.fromkeys(self.history, math.nan) | values)  # callbacks fill theirs in
             if self.record_steps:
                 self.history.put_steps(before, dict(zip(self._names, record.T.copy(), strict=True)))
@@ -281,11 +299,24 @@ class Run:
 
     def first(self, samples: int) -> tuple[Array, Array]:
         """Return the first samples and their targets, cast as batches are."""
+        x, y, *_ = self.samples(slice(samples))
+        return x, y
+
+    def last_batch(self) -> tuple[np.ndarray, Array]:
+        """Return which samples the last step took, and the key from which it drew."""
+        assert self._running is not None
+        batch, order, done = self._running.batch, self._running.order, self._running.trainer.done
+        places = np.arange((done - 1) * batch, min(done * batch, self.data.samples))
+        rows = places if order is None else np.asarray(order.numbers)[places]
+        key = np.array([_core.derive_key(self.seed, DROPOUT), self._running.first + done], np.uint64)
+        return rows, _core.wrap(key)
+
+    def samples(self, rows: Any) -> list[Array]:
+        """Return these samples, their targets and what they count in the loss, cast as batches are."""
         dtype = model_dtype(self.model)
-        x, y = (np.asarray(rows)[:samples] for rows in self.data[:2])
-        return _core.wrap(x.astype(input_dtype(self.model, self.data.x))), _core.wrap(
-            y.astype(dtype) if y.dtype.kind == "f" else y
-        )
+        x, y, *weights = (np.asarray(part)[rows] for part in (self.data.x, self.data.y, *self.data.weights[:1]))
+        cast = [x.astype(input_dtype(self.model, self.data.x)), y.astype(dtype) if y.dtype.kind == "f" else y]
+        return [_core.wrap(np.ascontiguousarray(part)) for part in (*cast, *(w.astype(dtype) for w in weights))]
 
     def gradients(self, samples: int = 256) -> Mapping[str, Array]:
         """Return the gradient of the loss of the first samples by path, in the mode of evaluation."""
@@ -297,13 +328,13 @@ class Run:
     def _make_trainer(self, batch: int, conditions: tuple[Any, ...]) -> tuple[Any, Snapshot]:
         opt, n, data = self.optimizer, self.data.samples, self.data
         # A gradient that is clipped, or whose state is compressed, is needed as a whole.
-        stream = opt.native and not self.max_norm and opt._format.precision == "full"
+        stream = opt.native and not self.max_norm and opt._format.precision == "full" and not self._may_skip
 
         def plan(size: int) -> _core.BatchPlan:
             return training_plan(self.task, size, *data, stream=stream)
 
         whole = plan(batch)  # first, for what is wrong is told with its shapes
-        last = plan(n % batch) if n % batch and n > batch else None
+        last = plan(n % batch) if n % batch and n > batch and not self.sizes.drop_last else None
         if opt.native:
             trainer: Any = _core.Trainer(whole, last, _parameters(opt, self.model))
         else:

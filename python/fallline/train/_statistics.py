@@ -17,6 +17,11 @@ from fallline.train._steps import model_dtype
 __all__ = ["update_running_statistics"]
 
 
+def norms(model: Module) -> list[Any]:
+    """Return the layers that keep running statistics."""
+    return [m for m in model.modules() if isinstance(m, BatchNorm1d | BatchNorm2d) and m.track_running_stats]
+
+
 @takes(**_kinds.STATISTICS)
 def update_running_statistics(model: Module, x: Any, batch_size: int | str = 1024) -> None:
     """Set the running statistics of all batch normalisation layers to the mean over the batches of x.
@@ -40,22 +45,22 @@ def update_running_statistics(model: Module, x: Any, batch_size: int | str = 102
     rows = as_rows("x", x)
     n = check_rows({"x": rows})
     batch = batch_of(batch_size, n)
-    norms = [m for m in model.modules() if isinstance(m, BatchNorm1d | BatchNorm2d) and m.track_running_stats]
-    modes, momenta = [(m, m.training) for m in model.modules()], [m.momentum for m in norms]
+    found = norms(model)
+    modes, momenta = [(m, m.training) for m in model.modules()], [m.momentum for m in found]
     dtype, samples = model_dtype(model), np.asarray(rows)
     try:
         model.eval()
-        for norm in norms:
+        for norm in found:
             norm.train()
             norm.momentum = None  # the plain mean over all batches
             np.asarray(norm.num_batches_tracked)[...] = 0
         with _core.no_grad():
             for start in range(0, n, batch):
                 part = samples[start : start + batch]
-                if len(part) > 1 and norms:
+                if len(part) > 1 and found:
                     model(_core.wrap(np.ascontiguousarray(part, dtype)))
     finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
+        for norm, momentum in zip(found, momenta, strict=True):
             norm.momentum = momentum
         for module, training in modes:
             module.training = training

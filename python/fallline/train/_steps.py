@@ -35,13 +35,14 @@ def model_dtype(model: Module) -> np.dtype[Any]:
 
 
 def training_plan(
-    task: Task, batch: int, x: Array, y: Array, weight: Array | None, *, stream: bool = False
+    task: Task, batch: int, x: Array, y: Array, weights: tuple[Array, ...] = (), *, stream: bool = False
 ) -> _core.BatchPlan:
     """Plan one training step: scalars (loss, metrics if each step's are asked for), the gradient of every parameter.
 
     Behind them come the new values of running statistics and of the sums of metrics.
 
-    With `stream`, gradients may go to the update rule tile by tile, without a memory of their own.
+    `weights` are what samples count in the loss, and in the metrics. With `stream`, gradients may go to the update rule
+    tile by tile, without a memory of their own.
     """
 
     def step(bx: Array, by: Array, *weights: Array) -> Any:
@@ -49,14 +50,14 @@ def training_plan(
         output, loss = _loss(task, starts, bx, by, *weights)
         grads = _core.gradients([loss], [_core.ones(loss)], list(starts.values()))
         with _core.no_grad():
-            scalars = [_core.detach(loss), *task.meter.add(_core.detach(output), by, *weights)]
+            scalars = [_core.detach(loss), *task.meter.add(_core.detach(output), by, *weights[1:])]
         return scalars, grads
 
-    return _plan(step, task, batch, x, [y] if weight is None else [y, weight], training=True, stream=stream)
+    return _plan(step, task, batch, x, [y, *weights], training=True, stream=stream)
 
 
 def curvature_plan(
-    task: Task, x: Array, y: Array, weight: Array | None, batch: int
+    task: Task, x: Array, y: Array, weights: tuple[Array, ...], batch: int
 ) -> tuple[_core.BatchPlan, dict[str, Array]]:
     """Plan the product of the Hessian with vectors; return the arrays too that these are read from."""
     vectors = {path: _core.wrap(np.zeros(p.shape, p.dtype)) for path, p in task.model.parameters().items()}
@@ -70,8 +71,7 @@ def curvature_plan(
         products = _core.gradients(along, [_core.ones(a) for a in along], list(starts.values()))
         return [_core.detach(loss)], products
 
-    others = [y] if weight is None else [y, weight]
-    return _plan(step, task._replace(meter=Meter()), batch, x, others, training=True), vectors
+    return _plan(step, task._replace(meter=Meter()), batch, x, [y, *weights], training=True), vectors
 
 
 def _loss(task: Task, starts: Mapping[str, Array], bx: Array, by: Array, *weights: Array) -> tuple[Array, Array]:

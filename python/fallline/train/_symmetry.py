@@ -20,7 +20,7 @@ __all__ = ["warn_of_equal_units"]
 SAMPLES = 32  # that are looked at
 
 
-def warn_of_equal_units(task: Task, x: Array, y: Array, weight: Array | None) -> None:
+def warn_of_equal_units(task: Task, x: Array, y: Array, weights: tuple[Array, ...]) -> None:
     """Warn of layers whose units have equal weights and equal gradients, so that no step can tell them apart.
 
     Equal weights alone are none: the last layer may start at zero, for its gradients differ.
@@ -30,7 +30,7 @@ def warn_of_equal_units(task: Task, x: Array, y: Array, weight: Array | None) ->
     if not suspects:
         return
     batch = min(SAMPLES, x.shape[0])
-    plan = training_plan(task, batch, x, y, weight)
+    plan = training_plan(task, batch, x, y, weights)
     plan.run(0, 0, 0)
     gradients = plan.gradients()
     stuck = [slots[place] for place in suspects if _equal(_units(slots[place], np.asarray(gradients[place])), 1e-5)]

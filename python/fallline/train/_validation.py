@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
@@ -24,14 +25,22 @@ __all__ = ["Validation", "validation"]
 class Validation(Callback):
     """Write loss and metrics of other samples into the history, as ``val_loss`` and so on."""
 
-    def __init__(self, task: Task, x: Array, y: Array) -> None:
+    def __init__(self, task: Task, x: Array, y: Array, freq: int = 1) -> None:
+        self.freq, self._names = freq, ["val_loss", *(f"val_{name}" for name in task.meter.metrics)]
         self.evaluation = Evaluation(task._replace(meter=Meter(task.meter.metrics)), x, y)
 
     def epoch(self, run: Run) -> None:
-        """Evaluate at the parameters at which the optimizer wants to be judged."""
+        """Evaluate at the parameters at which the optimizer wants to be judged; NaN where it is not time."""
+        if (run.epoch + 1) % self.freq and not run.ending:
+            run.history.put(run.epoch, dict.fromkeys(self._names, math.nan))
+            return
+        run.history.put(run.epoch, self.values(run))
+
+    def values(self, run: Run) -> dict[str, Any]:
+        """Return loss and metrics as they are now."""
         with averaged(run):
             values = self.evaluation.run()
-        run.history.put(run.epoch, {f"val_{name}": value for name, value in values.items()})
+        return {f"val_{name}": value for name, value in values.items()}
 
 
 @contextmanager
@@ -43,7 +52,7 @@ def averaged(run: Run) -> Iterator[None]:
         yield
 
 
-def validation(task: Task, given: Any, of_x: Array, of_y: Array) -> list[Callback]:
+def validation(task: Task, given: Any, of_x: Array, of_y: Array, freq: int = 1) -> list[Validation]:
     """Return the callback for samples that were given as (x, y), or none for None."""
     if given is None:
         if task.meter.everything:
@@ -58,4 +67,4 @@ def validation(task: Task, given: Any, of_x: Array, of_y: Array) -> list[Callbac
         check_like(f"validation {name}", array, name, of)
         check_finite(f"validation {name}", array, model_dtype(task.model))
     check_targets(task, x, y, "validation y")
-    return [Validation(task, x, y)]
+    return [Validation(task, x, y, freq)]
