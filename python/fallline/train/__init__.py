@@ -9,6 +9,7 @@ from fallline.train._finders import find_batch_size, find_learning_rate
 from fallline.train._fit import fit
 from fallline.train._history import DivergedError, History
 from fallline.train._memory import memory
+from fallline.train._options import Options
 from fallline.train._plan import plan
 from fallline.train._predictor import Predictor
 from fallline.train._run import Run
@@ -21,6 +22,7 @@ __all__ = [
     "DivergedError",
     "History",
     "Metric",
+    "Options",
     "Predictor",
     "Run",
     "Runs",
