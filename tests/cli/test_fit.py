@@ -153,6 +153,7 @@ Y = np.arange(60) % 3
         (["t.csv", "--column", "kind=date"], "column kind cannot be read as dates; 2024-12-31"),
         (["t.csv", "--target", "kind", "--task", "regression"], "column kind must hold numbers, row 1 has"),
         (["t.csv", "--target", "a", "--task", "count"], "counts begin at 0"),
+        (["huge.csv", "--target", "y", "--task", "regression"], "must hold finite numbers below 1e100, row 3 has"),
         ([npz, {"x": X, "y": np.zeros(60, int)}], "one class only"),
         ([npz, {"x": np.where(X > 2, np.nan, X), "y": Y}], "has x with nan in row"),
         ([npz, {"x": X.astype(str), "y": Y}], "it must hold numbers"),
@@ -161,6 +162,7 @@ Y = np.arange(60) % 3
 )
 def test_bad_input_gives_one_sentence(run: Run, tmp_path: Path, options: list[Any], words: str) -> None:
     table(tmp_path)
+    (tmp_path / "huge.csv").write_text("a;y\n" + "1;1,5\n2;2,5\n3;1e300\n" * 5)
     if options[0] is npz:
         options = [npz(tmp_path, **options[1])]
     before = sorted(p.name for p in tmp_path.iterdir())

@@ -13,7 +13,7 @@ from fallline.data.described import rebuilt
 from fallline.data.errors import InputError, listed, shown
 from fallline.data.matrix import check_deviations
 from fallline.data.numbers import Written, read
-from fallline.data.tables import LARGEST, as_numbers, is_number
+from fallline.data.tables import LARGEST, as_numbers, check_finite, is_number
 
 Spelled = dict[str, list[str]]  # the columns of a file of predictions
 
@@ -21,8 +21,12 @@ Spelled = dict[str, list[str]]  # the columns of a file of predictions
 def values_of(name: str, values: NDArray[Any], written: Written) -> NDArray[np.float64]:
     """Return targets as numbers, or say that they are none."""
     if values.dtype.kind == "U":
-        found = read(values.tolist(), written)
-        return as_numbers(name, values.tolist()) if len(found.words) else found.values
+        cells = values.tolist()
+        found = read(cells, written)
+        if len(found.words):
+            return as_numbers(name, cells)
+        check_finite(name, cells, found.values)
+        return found.values
     return values.astype(np.float64)
 
 

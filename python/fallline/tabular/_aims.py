@@ -38,7 +38,7 @@ def aim_of(target: Target) -> Aim:
         return Aim("poisson_nll", _poisson, _poisson_cost, "mish", 0.04)
     if isinstance(target, Quantiles):
         return Aim("quantile", _pinball(target.levels), _pinball_cost(target.levels), "mish", 0.1)
-    return Aim("mse", lambda output, target: _ops.mean(_ops.square(output[..., 0] - target)), _squares, "mish", 0.2)
+    return Aim("mse", lambda output, target: _ops.mean(_ops.square(output[..., 0] - target)), _squares, "mish", 0.08)
 
 
 def _cross_entropy(classes: int) -> Callable[[Array, Array], Array]:
