@@ -18,7 +18,7 @@ import fallline as fl
 from fallline import _core
 from fallline.nn import losses
 from fallline.testing import use_target
-from fallline.train._run import DROPOUT, ORDER
+from fallline.train._data import DROPOUT, ORDER
 from fallline.transforms._effects import collecting
 
 RNG = np.random.default_rng(0)

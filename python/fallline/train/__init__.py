@@ -8,8 +8,10 @@ from fallline.train._files import load, save
 from fallline.train._finders import find_batch_size, find_learning_rate
 from fallline.train._fit import fit
 from fallline.train._history import DivergedError, History
+from fallline.train._loader import Loader
 from fallline.train._memory import memory
 from fallline.train._options import Options
+from fallline.train._padding import pad
 from fallline.train._plan import plan
 from fallline.train._predictor import Predictor
 from fallline.train._run import Run
@@ -21,6 +23,7 @@ __all__ = [
     "BatchSizeSchedule",
     "DivergedError",
     "History",
+    "Loader",
     "Metric",
     "Options",
     "Predictor",
@@ -35,6 +38,7 @@ __all__ = [
     "load",
     "memory",
     "metrics",
+    "pad",
     "plan",
     "predict",
     "repeat",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,6 +13,38 @@ from fallline._arguments import shown
 from fallline._array import Array
 
 CHUNK = 1 << 20  # elements looked at together
+ORDER, DROPOUT = 0, 1  # what the seed of a training is split into
+FRAMES = ("pandas", "polars", "pyarrow")
+
+
+class Data(NamedTuple):
+    """The arrays that batches are taken from."""
+
+    x: Array
+    y: Array
+    weights: tuple[Array, ...] = ()  # what samples count in the loss, and in the metrics where that is given
+
+    @property
+    def samples(self) -> int:
+        """How many there are."""
+        return int(self.x.shape[0])
+
+    @property
+    def may_skip(self) -> bool:
+        """Whether a batch may count nothing."""
+        return any((np.asarray(weight) == 0).any() for weight in self.weights[:1])
+
+    def order(self, seed: int, epoch: int, shuffle: bool) -> Any:
+        """Return what a trainer takes the samples of an epoch by; None: as they lie."""
+        return _core.RandomOrder(_core.derive_key(seed, ORDER), epoch << 32, self.samples) if shuffle else None
+
+    def window(self, batch: int) -> Data:
+        """Return the arrays that plans read."""
+        return self
+
+    def driven(self, trainer: Any, window: Data, batch: int) -> Any:
+        """Return what brings the samples to the arrays that a trainer reads."""
+        return trainer
 
 
 def as_rows(name: str, data: Any, where: str = "fit") -> Array:
@@ -19,7 +52,7 @@ def as_rows(name: str, data: Any, where: str = "fit") -> Array:
     if isinstance(data, Array):
         array = data.detach()
     else:
-        plain = _plain(name, data, where)
+        plain = _plain(name, _of_frame(name, data, where), where)
         if plain.dtype.kind in "OSUVMm":
             raise _core.DTypeError(f"[{where}] {name} has dtype {plain.dtype}, expected numbers; {_way_out(plain)}")
         if plain.dtype == np.float16:
@@ -28,6 +61,36 @@ def as_rows(name: str, data: Any, where: str = "fit") -> Array:
     if array.ndim == 0:
         raise _core.ShapeError(f"[{where}] {name} must have samples along its first axis, got a single number")
     return array
+
+
+def is_sparse(data: Any) -> bool:
+    """Return whether this is a sparse matrix of SciPy."""
+    return type(data).__module__.startswith("scipy.sparse")
+
+
+def _of_frame(name: str, data: Any, where: str) -> Any:
+    """Return the columns of a frame, or of several series, as an array; anything else as it is."""
+    if type(data).__module__.partition(".")[0] not in FRAMES:
+        return data
+    try:
+        import narwhals
+    except ModuleNotFoundError:
+        return data
+    frame = narwhals.from_native(data, eager_only=True, allow_series=True)
+    columns = [frame] if isinstance(frame, narwhals.Series) else [frame[column] for column in frame.columns]
+    for column in columns:
+        if not (column.dtype.is_numeric() or column.dtype == narwhals.Boolean):
+            raise _core.DTypeError(
+                f"[{where}] column {column.name!r} of {name} holds {column.dtype}, expected numbers; encode categories "
+                "and text as numbers first, or let fl.tabular do so"
+            )
+        if column.null_count():
+            row = int(np.argmax(column.is_null().to_numpy()))
+            raise ValueError(
+                f"[{where}] column {column.name!r} of {name} has no value in row {row} ({column.null_count()} such in "
+                "all); fill or drop missing values first"
+            )
+    return np.asarray(frame.to_numpy())
 
 
 def _way_out(plain: np.ndarray) -> str:
@@ -53,13 +116,13 @@ def _plain(name: str, data: Any, where: str) -> np.ndarray:
     return plain
 
 
-def check_rows(named: dict[str, Array | None], where: str = "fit") -> int:
+def check_rows(named: Mapping[str, Any], where: str = "fit") -> int:
     """Return the number of samples that all arrays have."""
     counts = {name: array.shape[0] for name, array in named.items() if array is not None}
     if len(set(counts.values())) > 1:
         listed = ", ".join(f"{name} has {count}" for name, count in counts.items())
         raise _core.ShapeError(f"[{where}] the numbers of samples differ: {listed}")
-    n = next(iter(counts.values()))
+    n = int(next(iter(counts.values())))
     if n == 0:
         raise _core.ShapeError(f"[{where}] there are no samples")
     return n

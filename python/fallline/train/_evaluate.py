@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,10 +10,10 @@ import numpy as np
 from fallline import _core
 from fallline._arguments import takes
 from fallline._array import Array
-from fallline.nn import Module, losses
+from fallline.nn import Identity, Module, losses
 from fallline.train import _kinds
 from fallline.train._batches import batch_of
-from fallline.train._data import as_rows, check_rows
+from fallline.train._data import as_rows, check_rows, is_sparse
 from fallline.train._predictor import Predictor
 from fallline.train._steps import Task, evaluation_plan, output_layout, prediction_plan
 from fallline.train._targets import check_targets
@@ -22,6 +22,8 @@ from fallline.train.metrics._meter import Meter
 from fallline.train.metrics._metric import Metric
 
 __all__ = ["Evaluation", "evaluate", "predict"]
+
+ROOM = 1 << 26  # bytes that a part of a sparse matrix may take
 
 
 @takes(**_kinds.PREDICT)
@@ -44,6 +46,8 @@ def predict(model: Module | Predictor, x: Any, batch_size: int | str = 1024) -> 
     """
     if isinstance(model, Predictor):
         return model.outputs(x)
+    if is_sparse(x):
+        return _core.concatenate([predict(model, part, batch_size) for part in _dense(x.tocsr(), batch_size)], 0)
     rows = as_rows("x", x, "predict")
     n = rows.shape[0]
     with model.in_mode(training=False):
@@ -97,6 +101,8 @@ def evaluate(
     >>> found["recall"], found["auc"]
     (1.0, 1.0)
     """
+    if is_sparse(x):  # nothing but outputs enters losses and metrics
+        model, x = Identity(), predict(model, x, batch_size)
     xs, ys = as_rows("x", x, "evaluate"), as_rows("y", y, "evaluate")
     weight = None if sample_weight is None else as_rows("sample_weight", sample_weight, "evaluate")
     check_rows({"x": xs, "y": ys, "sample_weight": weight}, "evaluate")
@@ -149,6 +155,13 @@ class Evaluation:
         if len(now) != len(self._read) or any(a is not b for a, b in zip(now, self._read, strict=True)):
             self._plans.clear()
         self._read = now
+
+
+def _dense(x: Any, batch_size: int | str) -> Iterator[np.ndarray]:
+    """Yield the rows of a sparse matrix as arrays of some batches."""
+    rows = batch_of(batch_size, max(1, x.shape[0]))
+    rows *= max(1, ROOM // max(1, rows * x.shape[1] * 8))
+    return (x[start : start + rows].toarray() for start in range(0, max(1, x.shape[0]), rows))
 
 
 def _batches(n: int, batch: int) -> list[tuple[int, int]]:

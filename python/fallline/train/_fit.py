@@ -19,6 +19,7 @@ from fallline.train._history import History
 from fallline.train._run import Data, Run
 from fallline.train._split import divide
 from fallline.train._steps import Task, model_dtype
+from fallline.train._stream import opened
 from fallline.train._targets import check_targets
 from fallline.train._teach import Teach
 from fallline.train._weights import loss_weights, sample_weights
@@ -39,7 +40,7 @@ UNSETTLED = ("model", "optimizer", "callbacks", "epochs", "progress", "resume", 
 def fit(
     model: Module,
     x: Any,
-    y: Any,
+    y: Any = None,
     *,
     loss: str | Callable[..., Any],
     optimizer: str | optim.Optimizer = "adam",
@@ -82,7 +83,10 @@ def fit(
     model
         Its forward must be made of fallline's functions (it is traced once per batch size, then run natively).
     x, y
-        Samples along the first axis. For ``cross_entropy``, y holds integer labels (n,) or probabilities.
+        Samples along the first axis: arrays, memory-mapped ones too, frames, or sparse matrices of SciPy. Or x alone: a
+        :class:`fallline.train.Loader`, a list of batches (x, y), a function that returns an iterable of such, which is
+        called for each epoch, or a generator of them, whose batches are kept. For ``cross_entropy``, y holds integer
+        labels (n,) or probabilities.
     loss
         A name (``mse mae huber cross_entropy binary_cross_entropy``), or a function of (outputs, targets).
     optimizer
@@ -168,7 +172,9 @@ def fit(
     True
     """
     settings = {name: value for name, value in locals().items() if name not in UNSETTLED}
-    xs, ys, weight = as_rows("x", x), as_rows("y", y), sample_weights(sample_weight)
+    whole = "validation_split" if validation_split else "" if class_weight is None else "class_weight"
+    given = opened(x, y, sample_weight, batch_size, shuffle=shuffle, seed=seed, whole=whole)
+    xs, ys, weight = as_rows("x", given.x), as_rows("y", given.y), sample_weights(given.weight)
     check_rows({"x": xs, "y": ys, "sample_weight": weight})
     function = losses.get(loss)
     task = Task(model, function, Meter(_meter.get(metrics, function), per_step=record_steps))
@@ -184,7 +190,8 @@ def fit(
     held = _validation.validation(task, validation, xs, ys, validation_freq)
     settings |= {"validation": list(held[0].evaluation.data[:2])} if held else {}
 
-    sizes = Sizes(batch_size, callbacks, int(xs.shape[0]), drop_last=drop_last)
+    data = given.data(Data(xs, ys, loss_weights(ys, weight, class_weight)), model_dtype(model))
+    sizes = Sizes(given.batch_size, callbacks, data.samples, drop_last=drop_last)
     clips = {"clip_value": clip_value, "clip_norm": clip_norm, "clip_global_norm": clip_global_norm,
              "adaptive_clip": adaptive_clip}  # fmt: skip
     opt, max_norm = around(optim.get(optimizer), model, sizes, clips=clips, accumulate=accumulate, ema=ema, swa=swa)
@@ -195,7 +202,7 @@ def fit(
     listeners += [Teach()] if teach else [Progress()] if bar else []
     listeners += [Checkpoint(resume)] if resume is not None else []
     run = Run(
-        task, opt, Data(xs, ys, loss_weights(ys, weight, class_weight)), sizes, listeners,
+        task, opt, data, sizes, listeners,
         seed=seed, shuffle=shuffle, max_norm=max_norm, record_steps=record_steps, settings=settings,
     )  # fmt: skip
     return _interruptible(run, epochs, initial, on_interrupt)

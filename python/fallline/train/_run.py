@@ -14,6 +14,7 @@ from fallline import _core, optim
 from fallline._array import Array
 from fallline.nn import Module
 from fallline.train._batches import Sizes
+from fallline.train._data import DROPOUT, Data
 from fallline.train._evaluate import Evaluation
 from fallline.train._history import DivergedError, History
 from fallline.train._loop import PythonTrainer
@@ -30,21 +31,7 @@ from fallline.transforms import grad
 __all__ = ["Data", "Run"]
 
 SLICE = 0.1  # seconds of native work between two looks at signals and the progress bar
-ORDER, DROPOUT = 0, 1  # what a seed is split into
 FOREVER = 2**62
-
-
-class Data(NamedTuple):
-    """The arrays that batches are taken from."""
-
-    x: Array
-    y: Array
-    weights: tuple[Array, ...] = ()  # what samples count in the loss, and in the metrics where that is given
-
-    @property
-    def samples(self) -> int:
-        """How many there are."""
-        return int(self.x.shape[0])
 
 
 class _Running(NamedTuple):
@@ -105,7 +92,7 @@ class Run:
         self._listeners = [callback for callback in self.callbacks if hears_batches(callback)]
         self._trainer = cache(self._make_trainer)
         # A batch of samples that count nothing makes no step, which is known when its loss is.
-        self._may_skip = any((np.asarray(weight) == 0).any() for weight in data.weights[:1])
+        self._may_skip = data.may_skip
         self._done = self._count = 0  # steps of finished epochs; epochs that are wanted
         self._stopped = False
         self._running: _Running | None = None
@@ -166,7 +153,7 @@ class Run:
         conditions = tuple(self.model._conditions())  # a callback may have frozen or hooked a part, or had it evaluate
         trainer, good = self._trainer(self.sizes.size(place), conditions)
         good.take()
-        order = _core.RandomOrder(_core.derive_key(self.seed, ORDER), place << 32, samples) if self.shuffle else None
+        order = self.data.order(self.seed, place, self.shuffle)
         self.task.meter.start()
         for path, array in self.task.meter.arrays().items():
             array[...] = self._sums.get(path, array)
@@ -326,7 +313,7 @@ class Run:
         return found
 
     def _make_trainer(self, batch: int, conditions: tuple[Any, ...]) -> tuple[Any, Snapshot]:
-        opt, n, data = self.optimizer, self.data.samples, self.data
+        opt, n, data = self.optimizer, self.data.samples, self.data.window(batch)
         # A gradient that is clipped, or whose state is compressed, is needed as a whole.
         stream = opt.native and not self.max_norm and opt._format.precision == "full" and not self._may_skip
 
@@ -339,7 +326,7 @@ class Run:
             trainer: Any = _core.Trainer(whole, last, _parameters(opt, self.model))
         else:
             trainer = PythonTrainer(whole, last, opt, self.task, data)
-        return trainer, Snapshot(self.model, opt)
+        return self.data.driven(trainer, data, batch), Snapshot(self.model, opt)
 
     def _diverged(self, row: np.ndarray, step: int, first: int, epoch: int) -> None:
         rate = self.optimizer.hyper_rows(first + step, 1)[0][0]
