@@ -16,7 +16,7 @@ from fallline.data.kinds import TABULAR
 from fallline.data.target import Classification, Quantiles
 from fallline.tabular._fit import fit_problem
 from fallline.tabular._members import shares
-from fallline.tabular._recipe import EFFORTS, LEAST_UPDATES, Effort, coslog4, flat_cos, length
+from fallline.tabular._recipe import EFFORTS, LEAST_UPDATES, Effort, coslog4, flat_cos, length, pieces
 from fallline.tabular._train import phases
 from fallline.testing import check_grads
 from fallline.train import Predictor
@@ -40,6 +40,11 @@ def test_small_tables_get_a_thousand_updates(rows: int, effort: str) -> None:
     assert updates >= 0.9 * LEAST_UPDATES
     covered = [epoch for first, end in phases(plan.epochs) for epoch in range(first, end)]
     assert covered == list(range(plan.epochs))
+
+
+def test_pieces_grow_with_the_rows_and_stay_affordable() -> None:
+    assert [pieces(rows, 8) for rows in (400, 2000, 5000, 10**6)] == [0, 5, 12, 24]
+    assert pieces(10**6, 85) == 0
 
 
 def test_no_member_is_judged_by_rows_that_it_learned_from() -> None:

@@ -62,7 +62,7 @@ def draw_history(history: Mapping[str, Any]) -> bytes:
             if key in history:
                 epochs = range(1, len(history[key]) + 1)
                 axes.plot(epochs, history[key], label=label, marker="o", markersize=3)
-        if name == "loss":
+        if name == "loss" and min(history[name]) > 0:
             axes.set_yscale("log")
         axes.set_xlabel("epoch")
         axes.set_ylabel(name)

@@ -29,11 +29,16 @@ class Aim:
     rate: float
     classes: int = 0
 
+    @property
+    def watched(self) -> str:
+        """What the cost is called in the history: for numbers it is the loss."""
+        return "val_error" if self.classes else "val_loss"
+
 
 def aim_of(target: Target) -> Aim:
     """Return what a network for this target is to reach."""
     if isinstance(target, Classification):
-        return Aim("cross_entropy", _cross_entropy(len(target.classes)), _errors, "selu", 0.04, len(target.classes))
+        return Aim("cross_entropy", _cross_entropy(len(target.classes)), _errors, "selu", 0.015, len(target.classes))
     if isinstance(target, Count):
         return Aim("poisson_nll", _poisson, _poisson_cost, "mish", 0.04)
     if isinstance(target, Quantiles):

@@ -17,7 +17,7 @@ from fallline.data.target import Classification, Quantiles
 from fallline.data.task import TASKS
 from fallline.nn import RealMLP
 from fallline.tabular._aims import Aim, aim_of
-from fallline.tabular._recipe import EFFORTS, LEAST_PIECES, MOST_PIECES, PIECES, Effort
+from fallline.tabular._recipe import EFFORTS, Effort, pieces
 from fallline.tabular._train import Told, Trained, train
 from fallline.train import History, Predictor
 
@@ -115,7 +115,6 @@ def made(problem: Problem, aim: Aim, effort: Effort) -> RealMLP:
     features, target = problem.features, problem.target
     assert isinstance(features, Columns)
     numbers, codes, levels = features.layout
-    pieces = min(MOST_PIECES, PIECES // max(1, len(numbers)))
     return RealMLP(
         features.size,
         target.outputs,
@@ -125,7 +124,7 @@ def made(problem: Problem, aim: Aim, effort: Effort) -> RealMLP:
         effort.members,
         activation=aim.activation,
         combine="probabilities" if aim.classes else "mean",
-        pieces=pieces if pieces >= LEAST_PIECES else 0,
+        pieces=pieces(len(problem.train.x), len(numbers)),
     )
 
 

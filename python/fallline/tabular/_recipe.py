@@ -3,7 +3,7 @@
 Holzmüller, Grinsztajn & Steinwart 2024, "Better by default: strong pre-tuned MLPs and boosted trees on tabular data"
 (appendix A): what they call RealMLP-TD, with pieces beside the periodic embeddings. Schedules here are shorter than the
 paper's 256 passes, and numbers are learned at 0.08 instead of 0.2: with 12 and 32 passes over housing that left 2 %
-less error, and 1 % less on bike hours.
+less error, and 1 % less on bike hours; classes at 0.015 instead of 0.04.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ BETAS = (0.9, 0.95)
 DROPOUT = 0.15
 MOST_PIECES, LEAST_PIECES = 24, 4  # of the line that a number climbs
 PIECES = 256  # of all numbers together: beyond, the first layer would take longest
+ROWS_PER_PIECE = 50  # of few rows, pieces are learned by heart
 PHASES = 8  # of the second half, in which the dropout falls; within each it is constant
 
 
@@ -31,7 +32,7 @@ class Effort:
     passes: int
 
 
-EFFORTS = {"quick": Effort(2, 5, 12), "default": Effort(4, 5, 48), "best": Effort(8, 8, 128)}
+EFFORTS = {"quick": Effort(2, 5, 12), "default": Effort(4, 5, 32), "best": Effort(8, 8, 48)}
 FULL_ROWS = 20_000
 
 
@@ -50,6 +51,12 @@ def length(rows: int, passes: int) -> Length:
     passes = max(passes, -(-LEAST_UPDATES * batch // rows))
     repeats = -(-LEAST_STEPS * batch // rows)  # judging takes time too
     return Length(batch, max(2, round(passes / repeats)), repeats)
+
+
+def pieces(rows: int, numbers: int) -> int:
+    """Return into how many pieces each number's line is cut; none where they would be too few to matter."""
+    found = min(MOST_PIECES, min(PIECES, rows // ROWS_PER_PIECE) // max(1, numbers))
+    return found if found >= LEAST_PIECES else 0
 
 
 def coslog4(t: float) -> float:

@@ -36,15 +36,17 @@ class Best(Callback):
 
     last = True
 
-    def __init__(self, network: RealMLP, judged: Callable[[], NDArray[np.float64]], told: Callable[[float], None]):
-        self.network, self.judged, self.told = network, judged, told
+    def __init__(
+        self, network: RealMLP, judged: Callable[[], NDArray[np.float64]], told: Callable[[float], None], name: str
+    ) -> None:
+        self.network, self.judged, self.told, self.name = network, judged, told, name
         self.kept = {path: np.array(p) for path, p in network.parameters().items()}
         self.cost = np.full(network.members, np.inf)
 
     def epoch(self, run: Any) -> None:
         """Look at the members as they are now; the last of equals is kept."""
         cost = self.judged()
-        run.history.put(run.history.epochs - 1, {"val_loss": cost.mean()})
+        run.history.put(run.history.epochs - 1, {self.name: cost.mean()})
         self.told(float(cost.mean()))
         better = cost <= self.cost
         self.cost[better] = cost[better]
@@ -76,7 +78,7 @@ def train(
             return aim.cost(np.asarray(outputs(x_judged), np.float64), y_judged)
 
     done = iter(range(1, plan.epochs + 1))
-    best = Best(network, judged, lambda cost: told(next(done), plan.epochs, cost))
+    best = Best(network, judged, lambda cost: told(next(done), plan.epochs, cost), aim.watched)
     history = _epochs(network, x, y, aim, share, plan, seed, rng, best)
     best.restore()
     network.eval()
