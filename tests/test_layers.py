@@ -15,9 +15,11 @@ import pytest
 ROOT = Path(__file__).parents[1]
 CPP = ("simd", "tensor", "ops", "record", "primitives", "plan", "optim", "nn", "train", "bindings", "wasm")
 PYTHON: tuple[tuple[str, ...], ...] = (
-    ("_core", "_doc", "_hints", "_html", "_arguments"),
+    ("_core", "_doc", "_hints", "_html", "_arguments", "_explain"),
     ("_array", "_tree", "tree", "_constants", "_info", "_paths"),
-    ("_images", "_ops", "_decompositions", "linalg", "fft", "random"),
+    ("_creation",),
+    ("_ops",),
+    ("_images", "_methods", "_decompositions", "linalg", "fft", "random"),
     ("_moves", "_products", "_composed"),
     ("transforms", "_numpy"),
     ("testing",),

@@ -3,8 +3,12 @@
 from importlib import import_module as _import_module
 from typing import TYPE_CHECKING
 
+from fallline import (
+    _methods,  # noqa: F401 (arrays get them)
+    random,
+    tree,
+)
 from fallline import _numpy as _numpy
-from fallline import random, tree
 from fallline._array import Array, asarray
 from fallline._constants import (
     bool_,

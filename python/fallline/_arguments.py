@@ -18,7 +18,20 @@ import numpy as np
 from fallline._hints import did_you_mean, elsewhere
 
 __all__ = [
-    *("Kind", "check", "flag", "function", "listed", "number", "one_of", "optional", "places", "shown", "takes"),
+    *(
+        "Kind",
+        "a_dtype",
+        "check",
+        "flag",
+        "function",
+        "listed",
+        "number",
+        "one_of",
+        "optional",
+        "places",
+        "shown",
+        "takes",
+    ),
     *("text", "warn", "whole", "without_ours"),
 ]
 
@@ -98,6 +111,15 @@ def _text(value: Any) -> str:
 
 
 text = Kind("a text", _text)
+
+
+def _dtype(value: Any) -> Any:
+    if isinstance(value, int | float):
+        raise TypeError
+    return np.dtype(value)
+
+
+a_dtype = Kind('a dtype, such as "float32"', _dtype)
 function = Kind("a function", _function, lambda value: "give the function itself, not what it returned")
 places = Kind("the position of an argument, or a tuple of them", _places)
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fallline import _core
-from fallline._arguments import shown
+from fallline._arguments import a_dtype, check, shown
 from fallline._core import Array
 from fallline._hints import Absent
 
@@ -63,7 +63,7 @@ def asarray(obj: Any, /, *, dtype: Any = None, copy: bool | None = None, require
     """
     made = _stacked(obj) if _holds_arrays(obj) else _wrapped(obj)
     source = obj if isinstance(obj, Array) else None
-    if dtype is not None and np.dtype(dtype) != made.dtype:
+    if dtype is not None and check("asarray", "dtype", a_dtype, dtype) != made.dtype:
         if copy is False:
             raise ValueError(f"[asarray] copy=False, but {made.dtype} has to be converted to {np.dtype(dtype)}")
         made = _core.astype(made, dtype)

@@ -8,10 +8,12 @@ from typing import Any
 
 from fallline import _core
 from fallline._array import Array
+from fallline._explain import explained
 
 __all__ = ["avg_pool2d", "conv2d", "max_pool2d"]
 
 
+@explained
 def conv2d(
     x: Any,
     weight: Any,
@@ -65,6 +67,7 @@ def conv2d(
     return _core.conv2d(x, weight, bias, strides, sides, dilations, groups)
 
 
+@explained
 def max_pool2d(
     x: Any,
     kernel_size: int | tuple[int, int],
@@ -95,6 +98,7 @@ def max_pool2d(
     return _core.max_pool2d(x, size, strides, sides)
 
 
+@explained
 def avg_pool2d(
     x: Any,
     kernel_size: int | tuple[int, int],

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fallline import _core
+from fallline._arguments import a_dtype, takes, whole
 
 __all__ = ["get_num_threads", "info", "set_default_dtype", "set_num_threads"]
 
@@ -30,6 +31,7 @@ def info() -> dict[str, Any]:
     }
 
 
+@takes(threads=whole(1))
 def set_num_threads(threads: int) -> None:
     """Let at most so many threads work on one job; results do not depend on it. Also: FALLLINE_NUM_THREADS."""
     _core.set_num_threads(threads)
@@ -40,6 +42,7 @@ def get_num_threads() -> int:
     return _core.num_threads()
 
 
+@takes(dtype=a_dtype)
 def set_default_dtype(dtype: Any) -> None:
     """Make float32 or float64 the dtype of Python floats, new arrays and layers."""
     _core.set_default_dtype(dtype)

@@ -1,16 +1,41 @@
-"""The functions on arrays, and the methods of fl.Array that are the same functions."""
+"""The functions on arrays."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from fallline import _core, _tree
 from fallline._array import Array, asarray
+from fallline._creation import (
+    arange as arange,
+)
+from fallline._creation import (
+    eye as eye,
+)
+from fallline._creation import (
+    full as full,
+)
+from fallline._creation import (
+    linspace as linspace,
+)
+from fallline._creation import (
+    ones as ones,
+)
+from fallline._creation import (
+    ones_like as ones_like,
+)
+from fallline._creation import (
+    zeros as zeros,
+)
+from fallline._creation import (
+    zeros_like as zeros_like,
+)
 from fallline._doc import binary, unary
+from fallline._explain import FOREIGN, explained, told_of
 
 Axis = int | tuple[int, ...] | None
 
@@ -76,6 +101,7 @@ isinf = unary("isinf", r"|x| = \infty", "Whether it is infinite.")
 isfinite = unary("isfinite", r"|x| < \infty", "Whether it is a finite number.")
 
 
+@explained
 def power(x: Any, y: Any, /) -> Array:
     r"""Return :math:`x^y` elementwise, with broadcasting.
 
@@ -103,6 +129,7 @@ def clip(x: Any, /, min: Any = None, max: Any = None) -> Array:
 
 
 # ----- reductions -----
+# What is called most has a try block of its own: it costs nothing while all goes well.
 
 
 def _reduction(x: Any, out: Any, dtype: Any) -> Any:
@@ -116,22 +143,34 @@ def sum(x: Any, /, axis: Axis = None, dtype: Any = None, out: None = None, *, ke
 
     The order of the additions is fixed by the shape: the same bits for every thread count and on every CPU with FMA.
     """
-    return _core.sum(_reduction(x, out, dtype), axis, keepdims)
+    try:
+        return _core.sum(_reduction(x, out, dtype), axis, keepdims)
+    except FOREIGN as error:
+        raise told_of(error, sum, x, axis=axis, dtype=dtype, keepdims=keepdims) from None
 
 
 def mean(x: Any, /, axis: Axis = None, dtype: Any = None, out: None = None, *, keepdims: bool = False) -> Array:
     """Arithmetic mean over axes, or over all; NaN over nothing."""
-    return _core.mean(_reduction(x, out, dtype), axis, keepdims)
+    try:
+        return _core.mean(_reduction(x, out, dtype), axis, keepdims)
+    except FOREIGN as error:
+        raise told_of(error, mean, x, axis=axis, dtype=dtype, keepdims=keepdims) from None
 
 
 def max(x: Any, /, axis: Axis = None, out: None = None, *, keepdims: bool = False) -> Array:
     """Largest value over axes, or over all; NaN if there is one. Equal maxima share the gradient."""
-    return _core.max(_reduction(x, out, None), axis, keepdims)
+    try:
+        return _core.max(_reduction(x, out, None), axis, keepdims)
+    except FOREIGN as error:
+        raise told_of(error, max, x, axis=axis, keepdims=keepdims) from None
 
 
 def min(x: Any, /, axis: Axis = None, out: None = None, *, keepdims: bool = False) -> Array:
     """Smallest value over axes, or over all; NaN if there is one. Equal minima share the gradient."""
-    return _core.min(_reduction(x, out, None), axis, keepdims)
+    try:
+        return _core.min(_reduction(x, out, None), axis, keepdims)
+    except FOREIGN as error:
+        raise told_of(error, min, x, axis=axis, keepdims=keepdims) from None
 
 
 def logsumexp(x: Any, /, axis: Axis = None, *, keepdims: bool = False) -> Array:
@@ -140,19 +179,29 @@ def logsumexp(x: Any, /, axis: Axis = None, *, keepdims: bool = False) -> Array:
     Right to a few units of the last place, also where next to nothing is added to a 0; of its derivative, the softmax,
     an element that is x below the sum is right to x of them.
     """
-    return _core.logsumexp(x, axis, keepdims)
+    try:
+        return _core.logsumexp(x, axis, keepdims)
+    except FOREIGN as error:
+        raise told_of(error, logsumexp, x, axis=axis, keepdims=keepdims) from None
 
 
 def argmax(x: Any, /, axis: int | None = None, out: None = None, *, keepdims: bool = False) -> Array:
     """Index of the first largest value along an axis (int64); of the first NaN if there is one."""
-    return _core.argmax(_reduction(x, out, None), axis, keepdims)
+    try:
+        return _core.argmax(_reduction(x, out, None), axis, keepdims)
+    except FOREIGN as error:
+        raise told_of(error, argmax, x, axis=axis, keepdims=keepdims) from None
 
 
 def argmin(x: Any, /, axis: int | None = None, out: None = None, *, keepdims: bool = False) -> Array:
     """Index of the first smallest value along an axis (int64); of the first NaN if there is one."""
-    return _core.argmin(_reduction(x, out, None), axis, keepdims)
+    try:
+        return _core.argmin(_reduction(x, out, None), axis, keepdims)
+    except FOREIGN as error:
+        raise told_of(error, argmin, x, axis=axis, keepdims=keepdims) from None
 
 
+@explained
 def var(x: Any, /, axis: Axis = None, *, correction: float = 0, keepdims: bool = False) -> Array:
     """Variance over axes: the mean square distance from the mean, divided by n - correction."""
     x = asarray(x)
@@ -164,6 +213,7 @@ def var(x: Any, /, axis: Axis = None, *, correction: float = 0, keepdims: bool =
     return total / (n - correction)
 
 
+@explained
 def std(x: Any, /, axis: Axis = None, *, correction: float = 0, keepdims: bool = False) -> Array:
     """Square root of `var`; where all elements are equal its derivative is 0."""
     return root_of_sum(var(x, axis, correction=correction, keepdims=keepdims))
@@ -175,11 +225,13 @@ def root_of_sum(total: Array) -> Array:
     return where(none, total, sqrt(where(none, 1, total)))
 
 
+@explained
 def all(x: Any, /, axis: Axis = None, *, keepdims: bool = False) -> Array:
     """Whether all are true."""
     return _core.sum(logical_not(x), axis, keepdims) == 0
 
 
+@explained
 def any(x: Any, /, axis: Axis = None, *, keepdims: bool = False) -> Array:
     """Whether one is true."""
     return _core.sum(logical_not(logical_not(x)), axis, keepdims) > 0
@@ -206,12 +258,18 @@ def linear(x: Any, weight: Any, bias: Any = None, /) -> Array:
 
 def softmax(x: Any, /, axis: int = -1) -> Array:
     r"""Return :math:`e^{x_i} / \sum_j e^{x_j}` along an axis."""
-    return _core.softmax(x, axis)
+    try:
+        return _core.softmax(x, axis)
+    except FOREIGN as error:
+        raise told_of(error, softmax, x, axis=axis) from None
 
 
 def log_softmax(x: Any, /, axis: int = -1) -> Array:
     r"""Return :math:`x_i - \ln \sum_j e^{x_j}` along an axis."""
-    return _core.log_softmax(x, axis)
+    try:
+        return _core.log_softmax(x, axis)
+    except FOREIGN as error:
+        raise told_of(error, log_softmax, x, axis=axis) from None
 
 
 # ----- shape -----
@@ -219,22 +277,31 @@ def log_softmax(x: Any, /, axis: int = -1) -> Array:
 
 def reshape(x: Any, /, shape: int | Sequence[int], *, copy: bool | None = None) -> Array:
     """Show the elements, in row-major order, in another shape; one length may be -1. A view where memory allows."""
-    out = _core.reshape(x, shape)
-    return _core.copy(out) if copy else out
+    try:
+        out = _core.reshape(x, shape)
+        return _core.copy(out) if copy else out
+    except FOREIGN as error:
+        raise told_of(error, reshape, x, shape=shape, copy=copy) from None
 
 
 def permute_dims(x: Any, /, axes: Sequence[int]) -> Array:
     """Reorder the axes: axis i of the result is axis ``axes[i]``. A view."""
-    n = asarray(x).ndim
-    order = [axis + n if axis < 0 else axis for axis in axes]
-    if sorted(order) != list(range(n)):
-        raise _core.ShapeError(f"[permute_dims] axes {tuple(axes)} are not an order of the {n} axes")
-    return _core.permute(x, order)
+    try:
+        n = asarray(x).ndim
+        order = [axis + n if axis < 0 else axis for axis in axes]
+        if sorted(order) != list(range(n)):
+            raise _core.ShapeError(f"[permute_dims] axes {tuple(axes)} are not an order of the {n} axes")
+        return _core.permute(x, order)
+    except FOREIGN as error:
+        raise told_of(error, permute_dims, x, axes=axes) from None
 
 
 def transpose(x: Any, /, axes: Sequence[int] | None = None) -> Array:
     """Reverse the axes, or reorder them as `axes` say. A view."""
-    return permute_dims(x, range(asarray(x).ndim)[::-1] if axes is None else axes)
+    try:
+        return permute_dims(x, range(asarray(x).ndim)[::-1] if axes is None else axes)
+    except FOREIGN as error:
+        raise told_of(error, transpose, x, axes=axes) from None
 
 
 def matrix_transpose(x: Any, /) -> Array:
@@ -247,25 +314,35 @@ def matrix_transpose(x: Any, /) -> Array:
 
 def expand_dims(x: Any, /, axis: int = 0) -> Array:
     """Put in an axis of length 1."""
-    shape = list(asarray(x).shape)
-    if not -len(shape) - 1 <= axis <= len(shape):
-        raise IndexError(f"[expand_dims] axis {axis} is out of range for the shape {tuple(shape)}")
-    shape.insert(axis if axis >= 0 else len(shape) + 1 + axis, 1)
-    return _core.reshape(x, shape)
+    try:
+        shape = list(asarray(x).shape)
+        if not -len(shape) - 1 <= axis <= len(shape):
+            raise IndexError(f"[expand_dims] axis {axis} is out of range for the shape {tuple(shape)}")
+        shape.insert(axis if axis >= 0 else len(shape) + 1 + axis, 1)
+        return _core.reshape(x, shape)
+    except FOREIGN as error:
+        raise told_of(error, expand_dims, x, axis=axis) from None
 
 
 def squeeze(x: Any, /, axis: int | tuple[int, ...] | None = None) -> Array:
     """Take out axes of length 1; all of them when `axis` is None."""
-    shape = asarray(x).shape
-    axes = (
-        [i for i, n in enumerate(shape) if n == 1] if axis is None else [axis] if isinstance(axis, int) else list(axis)
-    )
-    if wrong := [a for a in axes if not -len(shape) <= a < len(shape)]:
-        raise _core.ShapeError(f"[squeeze] axis {wrong[0]} is out of range for the shape {tuple(shape)}")
-    chosen = {a % len(shape) for a in axes}
-    if wrong := [a for a in chosen if shape[a] != 1]:
-        raise _core.ShapeError(f"[squeeze] axis {wrong[0]} has length {shape[wrong[0]]}, expected 1")
-    return _core.reshape(x, [n for i, n in enumerate(shape) if i not in chosen])
+    try:
+        shape = asarray(x).shape
+        axes = (
+            [i for i, n in enumerate(shape) if n == 1]
+            if axis is None
+            else [axis]
+            if isinstance(axis, int)
+            else list(axis)
+        )
+        if wrong := [a for a in axes if not -len(shape) <= a < len(shape)]:
+            raise _core.ShapeError(f"[squeeze] axis {wrong[0]} is out of range for the shape {tuple(shape)}")
+        chosen = {a % len(shape) for a in axes}
+        if wrong := [a for a in chosen if shape[a] != 1]:
+            raise _core.ShapeError(f"[squeeze] axis {wrong[0]} has length {shape[wrong[0]]}, expected 1")
+        return _core.reshape(x, [n for i, n in enumerate(shape) if i not in chosen])
+    except FOREIGN as error:
+        raise told_of(error, squeeze, x, axis=axis) from None
 
 
 def ravel(x: Any, /) -> Array:
@@ -275,25 +352,38 @@ def ravel(x: Any, /) -> Array:
 
 def broadcast_to(x: Any, /, shape: Sequence[int]) -> Array:
     """Repeat along axes of length 1 and new leading axes, without copying."""
-    return _core.broadcast_to(x, shape)
+    try:
+        return _core.broadcast_to(x, shape)
+    except FOREIGN as error:
+        raise told_of(error, broadcast_to, x, shape=shape) from None
 
 
 def concat(arrays: Sequence[Any], /, *, axis: int | None = 0) -> Array:
     """Join arrays along an axis that they have; None joins them flattened."""
-    parts = [asarray(a) for a in arrays]
-    return _core.concatenate([ravel(p) for p in parts] if axis is None else parts, axis or 0)
+    try:
+        parts = [asarray(a) for a in arrays]
+        return _core.concatenate([ravel(p) for p in parts] if axis is None else parts, axis or 0)
+    except FOREIGN as error:
+        raise told_of(error, concat, arrays, axis=axis) from None
 
 
 def stack(arrays: Sequence[Any], /, *, axis: int = 0) -> Array:
     """Join arrays of one shape along a new axis."""
-    return concat([expand_dims(a, axis) for a in arrays], axis=axis)
+    try:
+        return concat([expand_dims(a, axis) for a in arrays], axis=axis)
+    except FOREIGN as error:
+        raise told_of(error, stack, arrays, axis=axis) from None
 
 
 def take(x: Any, indices: Any, /, *, axis: int | None = None) -> Array:
     """Return the elements at integer indices along an axis; negative ones count from the end."""
-    return _core.take(ravel(x) if axis is None else x, indices, axis or 0)
+    try:
+        return _core.take(ravel(x) if axis is None else x, indices, axis or 0)
+    except FOREIGN as error:
+        raise told_of(error, take, x, indices, axis=axis) from None
 
 
+@explained
 def astype(x: Any, dtype: Any, /, *, copy: bool = True) -> Array:
     """Convert to another dtype. Between float dtypes it is differentiable."""
     x = asarray(x)
@@ -308,77 +398,3 @@ def copy(x: Any, /) -> Array:
 def stop_gradient(x: Any, /) -> Any:
     """Return the same values as constants: no derivative passes. Of an array, or of each in a tree."""
     return _core.detach(x) if isinstance(x, Array) else _tree.map(_core.detach, x)
-
-
-# ----- new arrays -----
-
-
-def _dtype(dtype: Any) -> Any:
-    return _core.default_dtype() if dtype is None else dtype
-
-
-def zeros(shape: int | Sequence[int], *, dtype: Any = None) -> Array:
-    """Return an array of zeros, in the default dtype unless said otherwise."""
-    return asarray(np.zeros(shape, _dtype(dtype)))
-
-
-def ones(shape: int | Sequence[int], *, dtype: Any = None) -> Array:
-    """Return an array of ones, in the default dtype unless said otherwise."""
-    return asarray(np.ones(shape, _dtype(dtype)))
-
-
-def full(shape: int | Sequence[int], value: Any, *, dtype: Any = None) -> Array:
-    """Return an array filled with one value."""
-    dtype = _core.default_dtype() if dtype is None and isinstance(value, float) else dtype
-    return asarray(np.full(shape, value, dtype))
-
-
-def zeros_like(x: Any, /, *, dtype: Any = None) -> Array:
-    """Return zeros of x's shape and dtype."""
-    x = asarray(x)
-    return zeros(x.shape, dtype=dtype or x.dtype)
-
-
-def ones_like(x: Any, /, *, dtype: Any = None) -> Array:
-    """Return ones of x's shape and dtype."""
-    x = asarray(x)
-    return ones(x.shape, dtype=dtype or x.dtype)
-
-
-def arange(start: float, /, stop: float | None = None, step: float = 1, *, dtype: Any = None) -> Array:
-    """Return the numbers from start to stop, stop excluded; with one argument from 0 to it."""
-    made = np.arange(start, stop, step) if stop is not None else np.arange(0, start, step)
-    return asarray(
-        made.astype(_core.default_dtype()) if dtype is None and made.dtype.kind == "f" else made, dtype=dtype
-    )
-
-
-def linspace(start: float, stop: float, /, num: int, *, dtype: Any = None, endpoint: bool = True) -> Array:
-    """Return `num` evenly spaced numbers from start to stop."""
-    return asarray(np.linspace(start, stop, num, endpoint=endpoint), dtype=_dtype(dtype))
-
-
-def eye(n: int, m: int | None = None, /, *, k: int = 0, dtype: Any = None) -> Array:
-    """Return ones on a diagonal, zeros elsewhere."""
-    return asarray(np.eye(n, m, k, dtype=_dtype(dtype)))
-
-
-METHODS: dict[str, Callable[..., Any]] = {
-    f.__name__: f
-    for f in (sum, mean, max, min, argmax, argmin, var, std, all, any, squeeze, ravel, astype, copy, dot, clip, take)
-}
-
-
-def _reshape_method(x: Array, *shape: Any) -> Array:
-    return _core.reshape(x, shape[0] if len(shape) == 1 else shape)
-
-
-def _transpose_method(x: Array, *axes: Any) -> Array:
-    return transpose(x, None if axes in ((), (None,)) else axes if isinstance(axes[0], int) else axes[0])
-
-
-METHODS |= {"reshape": _reshape_method, "transpose": _transpose_method, "flatten": ravel}
-for _name, _method in METHODS.items():
-    setattr(Array, _name, _method)
-Array.T = property(transpose)  # type: ignore[assignment]
-Array.mT = property(matrix_transpose)  # type: ignore[assignment]

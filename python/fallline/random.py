@@ -11,6 +11,7 @@ import numpy as np
 from fallline import _core
 from fallline._arguments import check, whole
 from fallline._array import Array, asarray
+from fallline._explain import explained
 from fallline._hints import module_names
 
 __all__ = ["Generator", "default_rng", "get_default", "seed"]
@@ -38,16 +39,19 @@ class Generator:
         self.key = int.from_bytes(os.urandom(8), "little") if seed is None else int(seed)
         self.counter = 0
 
+    @explained
     def uniform(self, low: float = 0.0, high: float = 1.0, size: Shape = None, *, dtype: Any = None) -> Array:
         """Draw from [low, high)."""
         unit = self._draw(_core.random_uniform, size, dtype)
         return unit if (low, high) == (0.0, 1.0) else unit * (high - low) + low
 
+    @explained
     def normal(self, loc: float = 0.0, scale: float = 1.0, size: Shape = None, *, dtype: Any = None) -> Array:
         """Draw from the normal distribution (Box-Muller)."""
         standard = self._draw(_core.random_normal, size, dtype)
         return standard if (loc, scale) == (0.0, 1.0) else standard * scale + loc
 
+    @explained
     def integers(self, low: int, high: int | None = None, size: Shape = None) -> Array:
         """Draw integers from [low, high), or [0, low); the bias of a range n is below n / 2**64."""
         low, high = (0, low) if high is None else (low, high)
@@ -56,12 +60,14 @@ class Generator:
         bits = np.asarray(self._draw(_core.random_bits, size, np.uint64))
         return asarray((bits % np.uint64(high - low)).astype(np.int64) + low)
 
+    @explained
     def permutation(self, x: int | Any) -> Array:
         """Shuffle the integers below x, or a copy of x along its first axis."""
         n = x if isinstance(x, int) else len(x)
         order = self._draw(_core.random_order, n, np.int64)
         return order if isinstance(x, int) else asarray(x)[order]
 
+    @explained
     def choice(self, a: int | Any, size: Shape = None, replace: bool = True) -> Array:
         """Draw from the integers below a, or from the rows of a."""
         n = a if isinstance(a, int) else len(a)
@@ -72,6 +78,7 @@ class Generator:
         index = index.reshape(_shape(size))
         return index if isinstance(a, int) else asarray(a)[index]
 
+    @explained
     def spawn(self, n: int) -> list[Generator]:
         """Make n independent generators; this one goes on undisturbed."""
         first = self.counter

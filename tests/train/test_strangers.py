@@ -99,7 +99,7 @@ DAMAGES: dict[str, tuple[dict[str, Any], str]] = {
     "an astronomical size": ({"model": linear(in_features=10**30)}, "numbers is more than there are"),
     "many small layers": (
         {"model": sequential(*[LINEAR] * 2)},
-        "layer 1: an array of 2 x 3 numbers is more than there are",
+        r"layer 1: \[Linear\] an array of 2 x 3 numbers is more than there are",
     ),
     "too many layers": (
         {"model": sequential(*[{"type": "ReLU", "arguments": {}}] * (MOST_LAYERS + 1))},
@@ -170,7 +170,7 @@ def test_what_was_edited_is_said_in_one_sentence(
 
 
 TENSORS: dict[str, tuple[dict[str, Any], str]] = {
-    "one is absent": ({"0.bias": None}, "layer 0: an array of 2 numbers is more than there are"),
+    "one is absent": ({"0.bias": None}, r"layer 0: \[Linear\] an array of 2 numbers is more than there are"),
     "one too many": ({"evil": np.zeros(3, np.float32)}, r"evil is \(3,\) in the file and absent in the model"),
     "a long name": ({"e" * 5000: np.zeros(3, np.float32)}, "e{60} is"),
     "another shape": ({"0.bias": np.zeros(3, np.float32)}, r"0.bias is \(3,\) in the file and \(2,\) in the model"),

@@ -1,5 +1,6 @@
 """Networks: modules, layers, initialisers and losses."""
 
+from fallline._explain import explain_all
 from fallline._hints import module_names
 from fallline.nn import functional, init, losses
 from fallline.nn._activations import (
@@ -229,4 +230,5 @@ __all__ = [
     "losses",
 ]
 
+explain_all(__all__, globals())
 __getattr__, __dir__ = module_names(__name__)

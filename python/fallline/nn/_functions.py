@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from fallline._arguments import Kind, check, flag, one_of, optional
-from fallline.nn._kinds import at_least_zero, axis, finite, margins, size, windows
+from fallline.nn._kinds import at_least_zero, axis, factors, finite, lengths, margins, size, windows
 from fallline.nn._module import Module
 
 _INPLACE = inspect.Parameter("inplace", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=False, annotation=bool)
@@ -35,6 +35,10 @@ SETTINGS = {  # what settings may be, by name; the others are checked by their f
     "max_val": finite,
     "approximate": one_of("none", "tanh"),
     "groups": size,
+    "size": lengths,
+    "output_size": lengths,
+    "scale_factor": optional(factors),
+    "align_corners": optional(flag),
     "upscale_factor": size,
     "downscale_factor": size,
 }

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fallline import random
-from fallline._arguments import Kind, number, one_of, whole
+from fallline._arguments import Kind, number, one_of, optional, whole
 from fallline._hints import did_you_mean
 from fallline.nn import init
 
@@ -94,6 +94,20 @@ def padding(axes: int) -> Kind:
 size = whole(1)
 axis = Kind("a whole number", whole(-64, 63).accept, whole(-64, 63).way_out)
 windows, margins = _each(1), _each(0)
+
+
+def _lengths(value: Any) -> Any:
+    each = optional(size).accept
+    return tuple(map(each, value)) if isinstance(value, tuple | list) else each(value)
+
+
+def _factors(value: Any) -> Any:
+    each = number("positive", lambda x: x > 0).accept
+    return tuple(map(each, value)) if isinstance(value, tuple | list) else each(value)
+
+
+lengths = Kind("a positive whole number or None, or one for each axis", _lengths)
+factors = Kind("a positive number, or one for each axis", _factors)
 _words = one_of("same", "valid")
 finite = number("a finite number", lambda x: True)
 at_least_zero = number("at least 0", lambda x: x >= 0)

@@ -14,6 +14,7 @@ import numpy as np
 from fallline import _core, random
 from fallline._arguments import number, one_of, takes
 from fallline._array import Array, asarray
+from fallline._explain import explain_all
 from fallline._hints import module_names
 
 __all__ = [
@@ -322,4 +323,5 @@ def get(name: str | Initializer) -> Initializer:
     return _BY_NAME[name]
 
 
+explain_all(__all__, globals())
 __getattr__, __dir__ = module_names(__name__)

@@ -1,5 +1,6 @@
 """Optimizers: update rules on arrays you have, schedules for their hyper-parameters."""
 
+from fallline._explain import explain_all
 from fallline._hints import module_names
 from fallline.optim import schedules
 from fallline.optim._base import Optimizer, get, names
@@ -104,4 +105,5 @@ __all__ = [
     "skip_nonfinite",
 ]
 
+explain_all((name for name in __all__ if name not in ("Optimizer", "TensorRule")), globals())
 __getattr__, __dir__ = module_names(__name__)

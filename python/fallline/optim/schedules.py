@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence as _Sequence
 
+from fallline._explain import explain_all as _explain_all
 from fallline._hints import module_names as _module_names
 from fallline.optim._cycles import cosine_restarts, cyclic, one_cycle, wsd
 from fallline.optim._schedule import Schedule
@@ -223,4 +224,5 @@ def scale(schedule: _Value, factor: float) -> Schedule:
     return Schedule("scale", arguments)
 
 
+_explain_all(__all__, globals())
 __getattr__, __dir__ = _module_names(__name__)

@@ -1,5 +1,6 @@
 """Training: fit, predict, evaluate, and files of models."""
 
+from fallline._explain import explain_all
 from fallline._hints import module_names
 from fallline.train import callbacks, metrics
 from fallline.train._batches import BatchSizeSchedule, scale_learning_rate
@@ -47,4 +48,5 @@ __all__ = [
     "update_running_statistics",
 ]
 
+explain_all((name for name in __all__ if name in globals()), globals())
 __getattr__, __dir__ = module_names(__name__)

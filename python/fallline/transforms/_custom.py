@@ -5,13 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from functools import update_wrapper
-from operator import index
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from fallline import _core, _ops, _tree
-from fallline._arguments import shown
+from fallline._arguments import check, places, shown
 from fallline._array import Array, asarray
 from fallline.transforms._key import ARRAYS, any_recorded, arrays_of
 from fallline.transforms._linear import vjp
@@ -33,7 +32,8 @@ class _Custom(Generic[F]):
             raise TypeError(f"[{self._what}] expected a function, got {type(f).__name__}")
         update_wrapper(self, f)
         self._f = f
-        fixed = (nondiff_argnums,) if isinstance(nondiff_argnums, int) else tuple(map(index, nondiff_argnums))
+        given = check(self._what, "nondiff_argnums", places, nondiff_argnums)
+        fixed = given if isinstance(given, tuple) else (given,)
         if wrong := [place for place in fixed if place < 0]:
             raise ValueError(f"[{self._what}] nondiff_argnums counts from 0, got {wrong[0]}")
         self._fixed = fixed

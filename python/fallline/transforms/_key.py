@@ -21,7 +21,7 @@ __all__ = ["ARRAYS", "PLAIN", "TraceCache", "any_recorded", "arrays_of", "descri
 ARRAYS, PLAIN = (Array, np.ndarray, np.generic), (bool, int, float)
 _FIXED = (*ARRAYS, types.FunctionType)
 _NUMBERS = frozenset((bool, int, float, complex, str, bytes, type(None)))
-_OURS = tuple(f"fallline.{name}" for name in ("transforms", "_ops", "_array", "nn", "optim"))
+_OURS = tuple(f"fallline.{name}" for name in ("transforms", "_ops", "_creation", "_array", "_explain", "nn", "optim"))
 
 
 def describe(node: Any, key: list[Any], arrays: list[Any] | None, alive: list[Any]) -> None:

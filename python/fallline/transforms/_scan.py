@@ -10,6 +10,7 @@ import numpy as np
 
 from fallline import _core, _ops
 from fallline._array import asarray
+from fallline._explain import explained
 from fallline._tree import replace
 from fallline.transforms._key import PLAIN, TraceCache, any_recorded, arrays_of
 from fallline.transforms._trace import Entry, fill, keyless, trace
@@ -17,6 +18,7 @@ from fallline.transforms._trace import Entry, fill, keyless, trace
 __all__ = ["ValueNeeded", "scan"]
 
 
+@explained
 def scan(f: Callable[..., Any], carry: Any, xs: Any = None, length: int | None = None) -> tuple[Any, Any]:
     r"""Run ``carry, y = f(carry, x)`` along the rows of `xs`, in native code, and gather the ys.
 

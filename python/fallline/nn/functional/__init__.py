@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from fallline._explain import explain_all
 from fallline._ops import relu, sigmoid, silu, tanh
 from fallline.nn.functional import _convolution, _pooling
 from fallline.nn.functional._activations import (
@@ -151,3 +152,5 @@ __all__ = [
     "threshold",
     "unfold",
 ]
+
+explain_all(__all__, globals())

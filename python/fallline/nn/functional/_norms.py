@@ -18,14 +18,16 @@ def normalized(x: Array, axes: Sequence[int], eps: float) -> Array:
     return centred / _ops.sqrt(_ops.mean(_ops.square(centred), axis=tuple(axes), keepdims=True) + eps)
 
 
-def _last(op: str, x: Array, normalized_shape: Any) -> tuple[int, ...]:
+def _last(op: str, x: Array, normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
     if not shape or x.shape[x.ndim - len(shape) :] != shape:
         raise _core.ShapeError(f"[{op}] expected an input that ends in {shape}, got {x.shape}")
     return tuple(range(x.ndim - len(shape), x.ndim))
 
 
-def layer_norm(x: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Array:
+def layer_norm(
+    x: Any, normalized_shape: int | Sequence[int], weight: Any = None, bias: Any = None, eps: float = 1e-5
+) -> Array:
     r"""Return :math:`\gamma (x - \mu) / \sqrt{\sigma^2 + \epsilon} + \beta` over the last axes. Ba et al. 2016."""
     x = asarray(x)
     y = normalized(x, _last("layer_norm", x, normalized_shape), eps)
@@ -33,7 +35,7 @@ def layer_norm(x: Any, normalized_shape: Any, weight: Any = None, bias: Any = No
     return y if bias is None else y + bias
 
 
-def rms_norm(x: Any, normalized_shape: Any, weight: Any = None, eps: float | None = None) -> Array:
+def rms_norm(x: Any, normalized_shape: int | Sequence[int], weight: Any = None, eps: float | None = None) -> Array:
     r"""Return :math:`\gamma x / \sqrt{\overline{x^2} + \epsilon}` over the last axes. Zhang & Sennrich 2019.
 
     By default :math:`\epsilon` is the dtype's precision.

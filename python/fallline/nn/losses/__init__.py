@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fallline._array import Array
+from fallline._explain import explain_all
 from fallline._hints import module_names
 from fallline.nn.losses._classification import (
     binary_cross_entropy,
@@ -82,6 +83,8 @@ __all__ = [
 ]
 
 Loss = Callable[..., Array]
+
+explain_all((name for name in __all__ if name != "get"), globals())
 
 # Those of outputs and targets, which `fit` takes by name.
 _BY_NAME: dict[str, Loss] = {
