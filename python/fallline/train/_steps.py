@@ -28,6 +28,10 @@ class Task(NamedTuple):
 
 def model_dtype(model: Module) -> np.dtype[Any]:
     """Return the dtype that batches are cast to: that of the first float parameter."""
+    for module in model.modules():  # most often the first has one: no list of all is made
+        for name, value in vars(module).items():
+            if isinstance(value, Array) and value.dtype.kind == "f" and name not in module.buffers:
+                return np.dtype(value.dtype)
     for _, array in model.named_parameters():
         if array.dtype.kind == "f":
             return np.dtype(array.dtype)
