@@ -113,6 +113,8 @@ REDUCTIONS: dict[str, Row] = {
                   differentiable=False, integers=WHOLE),
     "argmin": Row(lambda x: fl.argmin(x, axis=0), lambda x: x.argmin(axis=0), ((40, 7),), ("argmin",),
                   differentiable=False, integers=WHOLE),
+    "argsort": Row(lambda x: _core.argsort(x, 1), lambda x: x.argsort(axis=1, kind="stable"), ((7, 40),), ("argsort",),
+                   differentiable=False, integers=WHOLE, empty=((3, 0),)),
     "logsumexp": Row(lambda x: fl.logsumexp(x, axis=1), lambda x: logsumexp(x, 1), ((7, 40),), ("logsumexp",)),
     "logsumexp of columns": Row(lambda x: fl.logsumexp(x, axis=0), lambda x: logsumexp(x, 0), ((40, 7),),
                                 ("logsumexp",)),

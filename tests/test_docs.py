@@ -30,7 +30,16 @@ def test_the_new_rule_of_contributing_is_one_of_ours() -> None:
     assert all(line in signs for line in shell.splitlines())
 
 
-PAGES = ("architecture.md", "file-format.md", "landscapes.md", "layers.md", "optimizers.md", "plans.md", "recipes.md")
+PAGES = (
+    "architecture.md",
+    "derivatives.md",
+    "file-format.md",
+    "landscapes.md",
+    "layers.md",
+    "optimizers.md",
+    "plans.md",
+    "recipes.md",
+)
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -58,6 +58,7 @@ void bind_elementwise(py::module_& m);
 void bind_functions(py::module_& m);
 void bind_derivatives(py::module_& m);
 void bind_plan(py::module_& m);
+void bind_graph(py::module_& m);
 void bind_optim(py::module_& m);
 void bind_schedules(py::module_& m);
 void bind_train(py::module_& m);

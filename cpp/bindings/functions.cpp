@@ -89,6 +89,11 @@ void bind_functions(py::module_& m) {
   m.def("take", [](py::handle x, py::handle indices, int64_t axis) {
     return settle(take_checked(to_var(x), to_var(indices), axis));
   });
+  m.def("argsort", [](py::handle object, int64_t axis) {
+    const Var x = settle(to_var(object));
+    const int a = normalize_axis(axis, x.shape().size(), "argsort");
+    return unlocked(4 * x.array().size(), [&] { return argsort(x, a); });
+  });
   m.def("concatenate", [](py::handle inputs, int64_t axis) {
     const Vars x = to_vars(inputs);
     return settle(concatenate(x, x.empty() ? 0 : normalize_axis(axis, x[0].shape().size(), "concatenate")));

@@ -12,6 +12,7 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   fallline::bind_indexing(m);
   fallline::bind_derivatives(m);
   fallline::bind_plan(m);
+  fallline::bind_graph(m);
   fallline::bind_nn(m);
   fallline::bind_optim(m);
   fallline::bind_schedules(m);

@@ -1,9 +1,12 @@
 // Functions that only move elements: copies, joins, gathers and scatters.
 #include "ops/move.h"
 
+#include <algorithm>
 #include <cstring>
+#include <numeric>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "ops/plain.h"
 #include "simd/parallel.h"
@@ -79,6 +82,32 @@ void check_indices(const Array& indices, int64_t length, const char* op) {
     if (index[i] < 0 || index[i] >= length)
       throw std::out_of_range("[" + std::string(op) + "] index " + std::to_string(index[i]) + " at position " +
                               std::to_string(i) + " is out of range for length " + std::to_string(length));
+}
+
+void argsort(const Array& given, int axis, const Array& out) {
+  const Array x = contiguous(given);
+  int64_t outer = 1, inner = 1;
+  for (int i = 0; i < x.ndim(); ++i) (i < axis ? outer : inner) *= i == axis ? 1 : x.shape[i];
+  const int64_t n = x.shape[axis];
+  visit(x.dtype, [&](auto tag) {
+    using T = typename decltype(tag)::Type;
+    for_chunks(
+        outer * inner, 1,
+        [&](int64_t begin, int64_t end) {
+          std::vector<int64_t> order(static_cast<size_t>(n));
+          for (int64_t row = begin; row < end; ++row) {
+            const int64_t first = row / inner * n * inner + row % inner;
+            const T* const at = x.as<T>() + first;
+            std::iota(order.begin(), order.end(), 0);
+            std::stable_sort(order.begin(), order.end(), [&](int64_t i, int64_t j) {
+              const T a = at[i * inner], b = at[j * inner];
+              return a < b || (b != b && a == a);
+            });
+            for (int64_t i = 0; i < n; ++i) out.as<int64_t>()[first + i * inner] = order[static_cast<size_t>(i)];
+          }
+        },
+        50 * n);
+  });
 }
 
 }  // namespace fallline

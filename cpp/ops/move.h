@@ -19,6 +19,10 @@ void take(const Array& x, const Array& indices, int axis, const Array& out);
 // out = 0; out[o, indices[j], i] += g[o, j, i], in the order of j.
 void scatter_add(const Array& g, const Array& indices, int axis, const Array& out);
 
+// out[o, :, i] = the int64 indices that sort x[o, :, i] over (outer, axis, inner); equal elements stay in their order,
+// NaN comes last.
+void argsort(const Array& x, int axis, const Array& out);
+
 // Throws std::out_of_range at the first value of `indices` outside [0, length): a wrong one would read foreign memory.
 void check_indices(const Array& indices, int64_t length, const char* op);
 

@@ -72,10 +72,12 @@ struct Sigmoid {
   }
   template <class X> FL_FN static X df(X, X y) { return y * (1 - y); }
 };
+// In derivatives: recorded, it is one call, whose derivative is y (1 - y) at 0 too, where that of abs is not.
+template <class X> FL_FN X logistic(X x) { return Sigmoid::f(x); }
 // Its logarithm and softplus: log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)).
 struct Softplus {
   template <class X> FL_FN static X f(X x) { return select(x <= 0, X(0), x) + log1p(exp(-abs(x))); }
-  template <class X> FL_FN static X df(X x, X) { return Sigmoid::f(x); }
+  template <class X> FL_FN static X df(X x, X) { return logistic(x); }
 };
 struct Relu {
   template <class X> FL_FN static X f(X x) { return select(x <= 0, X(0), x); }  // NaN stays NaN
@@ -93,7 +95,7 @@ struct Gelu {
 struct Silu {
   template <class X> FL_FN static X f(X x) { return x * Sigmoid::f(x); }
   template <class X> FL_FN static X df(X x, X) {
-    const X s = Sigmoid::f(x);
+    const X s = logistic(x);
     return s * (1 + x * (1 - s));
   }
 };

@@ -53,6 +53,7 @@ std::vector<Example> replay(const Nested& nested, const std::vector<Example>& in
       inputs.push_back(!step.recorded.empty() && step.recorded[i] ? x.value : detach(x.value));
       batched.push_back(x.batched);
     }
+    const Origin place(step.source);
     Vars outs = apply_batched({*step.primitive, inputs, batched, step.attrs, size});
     const bool any = std::find(batched.begin(), batched.end(), true) != batched.end();
     for (size_t i = 0; i < step.outs.size(); ++i) values[static_cast<size_t>(step.outs[i])] = {std::move(outs[i]), any};

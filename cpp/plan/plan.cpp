@@ -27,6 +27,7 @@ Plan::Plan(const Graph& graph, const std::vector<int>& outputs, const std::vecto
     : inputs_(graph.inputs), outputs_(outputs), roomy_(roomy) {
   Schedule schedule{graph.steps, graph.values, outputs_};
   for (const Pass& pass : kPasses) {
+    if (checked_ && pass.run != remove_unread) continue;
     const size_t before = schedule.steps.size();
     pass.run(schedule);
     if (schedule.steps.size() < before)
@@ -48,7 +49,11 @@ void Plan::place(const std::vector<Graph::Step>& steps, const std::vector<Graph:
     if (values[static_cast<size_t>(step.out())].layout.alias < 0) computed.push_back(step);
   streamed_ =
       stream_last(computed, values, outputs_, streams, [this](int value) { return static_cast<int>(root_of(value)); });
-  const std::vector<Neighbours> groups = find_groups(computed, arrays_, roots_);
+  std::vector<Neighbours> groups = find_groups(computed, arrays_, roots_);
+  if (checked_) {
+    groups.clear();
+    for (size_t i = 0; i < computed.size(); ++i) groups.push_back({i, i + 1});
+  }
   make_loops(computed);
   lay_out(computed, find_turns(groups, computed, arrays_));
   for (int input : inputs_) views_.push_back(views_of(input));
@@ -56,6 +61,7 @@ void Plan::place(const std::vector<Graph::Step>& steps, const std::vector<Graph:
   for (const Neighbours& group : groups) {
     const Graph::Step* first = computed.data() + group.begin;
     steps_.push_back(can_join(*first, arrays_) ? ready_group(first, computed.data() + group.end) : ready(*first));
+    steps_.back().source = first->source;
   }
 }
 
@@ -269,6 +275,20 @@ void Plan::Step::run() const {
   if (reader.read) return primitive->tiles(from, reader);
   if (primitive->eval_all) return primitive->eval_all(from, {outs.data(), static_cast<int>(outs.size())}, attrs);
   primitive->eval(from, *outs[0], attrs);
+}
+
+void Plan::Step::check() const {
+  if (reader.read) return;  // the result is spent
+  if (!group) {
+    check_made(primitive->name, in.data(), static_cast<int>(in.size()), outs.data(), static_cast<int>(outs.size()),
+               source);
+    return;
+  }
+  for (const Group::Step& step : group->steps()) {
+    const Array* given[Group::kMostInputs];
+    for (int i = 0; i < step.count; ++i) given[i] = step.in[static_cast<size_t>(i)].array;
+    check_made(step.primitive->name, given, step.count, &step.out.array, 1, source);
+  }
 }
 
 void Plan::set_reader(int output, const TileReader& reader) {

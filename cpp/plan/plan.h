@@ -51,7 +51,10 @@ class Plan {
   void run();
   // The same where the caller flushes subnormal numbers and counts.
   void run_steps() const {
-    for (const Step& step : steps_) step.run();
+    for (const Step& step : steps_) {
+      step.run();
+      if (checked_) step.check();
+    }
   }
   static void count_runs(int64_t runs);
 
@@ -83,7 +86,9 @@ class Plan {
     Loop* loop = nullptr;          // instead of the primitive's kernel: a body
     std::function<void()> call;    // or a call that is prepared
     TileReader reader = {};        // who takes the result tile by tile, if somebody does
+    CallSite source = {};          // of the call, where each step is checked
     void run() const;
+    void check() const;
   };
   struct Inner {  // the body of a step, and the place in the arena of all that is its own
     std::unique_ptr<Loop> loop;
@@ -116,6 +121,7 @@ class Plan {
   int64_t arena_bytes_ = 0;
   std::string taken_away_;
   int roomy_;
+  bool checked_ = checking();  // made while checks were on: as it was written, and each step is looked at
   std::mutex mutex_;
 };
 

@@ -76,6 +76,7 @@ void pull_back(const Node& node, const Var& out, const Vars& outs, const Arrived
   check_version(name, node.out, node.out_version);
   for (const auto& [kept, version] : node.outs) check_version(name, kept, version);
   Pullback p{arrived.first, in, out, node.attrs, shapes, wanted, gin, count, arrived.all, outs};
+  const Origin scope(name, node.source);
   node.primitive->pull(p);
   for (int i = 0; i < count; ++i) {
     const Node::Input& input = node.inputs[i];

@@ -13,6 +13,7 @@ using namespace fallline;  // NOLINT: the formula files name no namespace
 #undef FL_FN
 #define FL_FN inline
 using X = Var;
+inline Var logistic(const Var& x) { return sigmoid(x); }
 #include "ops/unary.inc.h"
 #include "ops/binary.inc.h"
 }  // namespace taped

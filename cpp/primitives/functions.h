@@ -75,6 +75,7 @@ Var permute(const Var& x, const Dims& axes);
 Var broadcast_to(const Var& x, const Dims& shape);
 Var slice(const Var& x, const Dims& starts, const Dims& lengths, const Dims& steps);  // in range; steps may be negative
 Var take(const Var& x, const Var& indices, int axis);                                 // indices are 1-d int64
+Var argsort(const Var& x, int axis);                                                  // int64
 Var concatenate(const Vars& inputs, int axis);
 Var copy(const Var& x);  // row-major, own memory
 

@@ -86,6 +86,15 @@ constexpr Primitive kScatterAdd =
           scatter_add(in[0], in[1], static_cast<int>(a.as<ScatterAttrs>().axis), out);
         });
 
+constexpr Primitive kArgsort =
+    primitive("argsort",
+              [](Inputs in, Attrs) {
+                return Layout{DType::kInt64, in[0].shape, -1, 0, row_major(in[0].shape)};
+              })
+        .constant()
+        .batch([](const BatchedCall& b) { return Vars{apply(b.primitive, {b[0]}, AxisAttrs{axis_of(b.attrs) + 1})}; })
+        .run([](Inputs in, const Array& out, Attrs a) { argsort(in[0], axis_of(a), out); });
+
 Layout joined(Inputs in, Attrs a) {
   const int axis = axis_of(a);
   int64_t length = 0;
@@ -128,6 +137,8 @@ constexpr Primitive kConcatenate = primitive("concatenate", joined)
 }  // namespace
 
 Var take(const Var& x, const Var& indices, int axis) { return apply(kTake, {&x, &indices}, AxisAttrs{axis}); }
+
+Var argsort(const Var& x, int axis) { return apply(kArgsort, {&x}, AxisAttrs{axis}); }
 
 Var concatenate(const Vars& inputs, int axis) {
   if (inputs.empty()) throw ShapeError("[concatenate] needs at least one array");

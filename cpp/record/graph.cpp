@@ -66,6 +66,7 @@ int Graph::value_of(const Var& x) {
 int64_t Graph::record(const Primitive& primitive, const Var* const* in, int count, Attrs attrs, const Layout* layouts,
                       int outs) {
   Step step{&primitive, {}, {}, attrs};
+  step.source = source_of_call();
   for (int i = 0; i < count; ++i) {
     step.in.push_back(value_of(*in[i]));
     if (!is_recorded(*in[i])) continue;

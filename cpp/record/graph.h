@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "record/primitive.h"
+#include "record/source.h"
 
 namespace fallline {
 
@@ -23,6 +24,7 @@ struct Graph {
     std::vector<int> outs;
     OwnAttrs attrs;
     std::vector<bool> recorded = {};  // inputs through which derivatives pass; empty for none
+    CallSite source = nullptr;        // of the call, while checks are on
     int out() const { return outs[0]; }
   };
   std::vector<Value> values;

@@ -3,6 +3,7 @@
 #define FALLLINE_RECORD_NODE_H_
 
 #include "record/primitive.h"
+#include "record/source.h"
 
 namespace fallline {
 
@@ -18,6 +19,7 @@ struct Node {
   uint64_t oldest = 0;                   // the least number of a leaf that this depends on
   const Primitive* primitive = nullptr;  // null for a leaf
   OwnAttrs attrs;
+  CallSite source;                // of the call, while checks are on
   Input few[2];                   // most calls have no more inputs
   std::unique_ptr<Input[]> many;  // or else
   Input* inputs = few;

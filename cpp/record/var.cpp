@@ -23,6 +23,7 @@ NodePtr remember(const Primitive& primitive, const Var* const* in, int count, At
   auto node = std::make_shared<Node>();
   node->primitive = &primitive;
   node->attrs = attrs;
+  node->source = source_of_call();
   node->make_inputs(count);
   node->oldest = UINT64_MAX;
   for (int i = 0; i < count; ++i) {
@@ -37,6 +38,11 @@ NodePtr remember(const Primitive& primitive, const Var* const* in, int count, At
     }
   }
   return node;
+}
+
+void check_result(const Primitive& primitive, Inputs in, const Array& out) {
+  const Array* const made = &out;
+  check_made(primitive.name, in.arrays, in.count, &made, 1, source_of_call());
 }
 
 void keep_output(Node& node, Var out) {
@@ -144,6 +150,7 @@ Var apply(const Primitive& primitive, const Var* const* in, int count, Attrs att
     } else {
       out = Array::empty(layout);
       primitive.eval(inputs, out, attrs);
+      if (checking()) check_result(primitive, inputs, out);
     }
   }
   if (!tracked || !record_calls || primitive.derivative == Primitive::Derivative::kZero)
@@ -199,6 +206,9 @@ Vars apply_all(const Primitive& primitive, const Vars& in, Attrs given) {
     for (const Layout& layout : layouts) out.push_back(Array::empty(layout.shape, layout.dtype));
     for (const Array& x : out) places.push_back(&x);
     primitive.eval_all({arrays.data(), count}, {places.data(), static_cast<int>(places.size())}, attrs);
+    if (checking())
+      check_made(primitive.name, arrays.data(), count, places.data(), static_cast<int>(places.size()),
+                 source_of_call());
   }
   const NodePtr node = tracked ? remember(primitive, inputs.data(), count, attrs) : nullptr;
   return with_past(primitive, attrs, std::move(out), node, value);

@@ -45,8 +45,7 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Array:
 def argsort(x: Any, axis: int | None = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Array:
     """Return the indices that sort an array along an axis; equal elements stay in their order."""
     x = asarray(x)
-    _core.check_readable(x, "argsort")
-    return asarray(np.argsort(np.asarray(_core.detach(x)), axis, kind="stable"))
+    return _core.argsort(_ops.ravel(x), 0) if axis is None else _core.argsort(x, axis)
 
 
 def sort(x: Any, axis: int | None = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Array:
@@ -61,8 +60,7 @@ def partition(x: Any, kth: Any, axis: int | None = -1) -> Array:
     x = asarray(x)
     if axis is None:
         x, axis = _ops.ravel(x), 0
-    _core.check_readable(x, "partition")
-    return take_along_axis(x, np.argpartition(np.asarray(_core.detach(x)), kth, axis), axis)
+    return sort(x, axis)  # in whose order every element is where a partition wants it
 
 
 def median(x: Any, axis: Any = None, keepdims: bool = False) -> Array:

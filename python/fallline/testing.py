@@ -1,9 +1,12 @@
-"""Checks of derivatives against finite differences, and a switch of the SIMD target."""
+"""Checks of derivatives against finite differences and of numbers that are not finite; a switch of the SIMD target."""
 
 from __future__ import annotations
 
+import linecache
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -12,7 +15,7 @@ from fallline import _core, _tree, random, transforms
 from fallline._array import asarray
 from fallline._hints import module_names
 
-__all__ = ["check_grads", "use_target"]
+__all__ = ["check_grads", "debug_nans", "use_target"]
 
 
 def check_grads(
@@ -70,6 +73,50 @@ def _check(f: Any, points: list[Any], order: int, rng: random.Generator, eps: fl
 
 def _inner(x: Any, y: Any) -> float:
     return float(np.sum(np.asarray(x) * np.asarray(y)))
+
+
+@contextmanager
+def debug_nans() -> Iterator[None]:
+    """Within it the call that makes the first NaN or infinity raises, with its name and the line that called it.
+
+    Calls are checked as they are made, in plans and loops too, which are traced anew and keep each call as it was
+    written; those of a derivative name the line of the function that it is the derivative of. NaN and infinities that
+    are given to a call are not its fault. For all threads, and many times slower.
+
+    Raises
+    ------
+    FloatingPointError
+        From the call, with the shapes that it took and made.
+
+    Examples
+    --------
+    >>> import fallline as fl
+    >>> f = fl.jit(lambda x: fl.sqrt(x - 1.0).sum())
+    >>> with fl.testing.debug_nans():
+    ...     try:
+    ...         f(fl.asarray([0.0, 2.0]))
+    ...     except FloatingPointError as error:
+    ...         print(str(error)[:66])
+    [debug_nans] sqrt made NaN in float32 (2,) from float32 (2,), call
+    """
+    before = _core.is_checking()
+    _core.set_checking(True, _calling_line)
+    try:
+        yield
+    finally:
+        _core.set_checking(before, _calling_line)
+
+
+def _calling_line() -> str | None:
+    """Return the line of the innermost function that is not ours."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame and frame.f_globals.get("__name__", "").split(".")[0] == "fallline":
+        frame = frame.f_back
+    if frame is None:
+        return None
+    code = frame.f_code
+    text = linecache.getline(code.co_filename, frame.f_lineno).strip()
+    return f"{code.co_filename}:{frame.f_lineno}, in {code.co_name}" + (f": {text}" if text else "")
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from primitives import ELSEWHERE, PRIMITIVES, VIEWS, Row, Shape, arguments
-from reference import FLOATS
+from reference import FLOATS, REFERENCE_OPS
 
 import fallline as fl
 from fallline import _core
@@ -114,6 +114,38 @@ def test_both_modes_agree(name: str) -> None:
     left = float(np.sum(u * np.asarray(forward)))
     right = sum(float(np.sum(np.asarray(b) * v)) for b, v in zip(back, tangents, strict=True))
     assert left == pytest.approx(right, rel=1e-10, abs=1e-10)
+
+
+def gradient_of(name: str, dtype: str) -> tuple[Callable[..., Any], list[np.ndarray]]:
+    """Return the gradient of a weighted sum of a row's result, and where to take it."""
+    f, args = of_floats(PRIMITIVES[name], arguments(name, dtype))
+    size = np.asarray(f(*given(args))).size
+    weights = fl.asarray(np.linspace(1.0, 2.0, size).astype(dtype))
+    places = tuple(range(len(args)))
+    return fl.grad(lambda *x: fl.sum(fl.ravel(f(*x)).astype(dtype) * weights), argnums=places), args
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_a_gradient_that_is_recorded_has_the_same_bits(name: str) -> None:
+    """The kernel of a derivative, and the formula in functions that have derivatives themselves."""
+    for dtype in FLOATS:
+        gradient, args = gradient_of(name, dtype)
+        plain = gradient(*given(args))
+        recorded, _ = fl.vjp(lambda *x, g=gradient: list(g(*x)), *given(args), unused="zero")
+        for a, b in zip(recorded, plain, strict=True):
+            if name in REFERENCE_OPS:
+                assert_same(a, b)
+            else:
+                np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_a_gradient_in_float32_is_that_in_float64(name: str) -> None:
+    (narrow, args), (wide, _) = gradient_of(name, "float32"), gradient_of(name, "float64")
+    for a, b in zip(narrow(*given(args)), wide(*(fl.asarray(x.astype(np.float64)) for x in args)), strict=True):
+        expected = np.asarray(b)
+        near = 2e-5 * np.abs(expected).max(initial=1.0)
+        np.testing.assert_allclose(np.asarray(a), expected, rtol=1e-4, atol=near)
 
 
 @pytest.mark.parametrize("name", [name for name in FLOAT_ROWS if name not in SMOOTH])

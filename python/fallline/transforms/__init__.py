@@ -4,6 +4,7 @@ from fallline._hints import module_names
 from fallline.transforms._checkpoint import checkpoint
 from fallline.transforms._custom import custom_jvp, custom_vjp, hook_gradient
 from fallline.transforms._derivatives import backward, grad, no_grad, value_and_grad
+from fallline.transforms._graph import Graph, trace
 from fallline.transforms._jacobian import hessian, jacobian
 from fallline.transforms._jit import Plan, jit
 from fallline.transforms._linear import gnvp, hvp, jvp, linearize, vjp
@@ -11,6 +12,7 @@ from fallline.transforms._scan import scan
 from fallline.transforms._vmap import vmap
 
 __all__ = [
+    "Graph",
     "Plan",
     "backward",
     "checkpoint",
@@ -27,6 +29,7 @@ __all__ = [
     "linearize",
     "no_grad",
     "scan",
+    "trace",
     "value_and_grad",
     "vjp",
     "vmap",

@@ -89,7 +89,7 @@ class TraceCache:
         __tracebackhide__ = True
         arrays: list[Any] = []
         alive: list[Any] = []
-        key = [_core.default_dtype(), _core.is_recording(), *more, *kwargs]
+        key = [_core.default_dtype(), _core.is_recording(), _core.is_checking(), *more, *kwargs]
         if kwargs or not _core.describe(args, key, arrays):
             key.append(len(args))
             for arg in (*args, *kwargs.values()):
