@@ -259,6 +259,13 @@ def test_averages_have_running_statistics_of_their_own() -> None:
     np.testing.assert_allclose(np.asarray(norm.running_mean), hidden.mean(0), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("facts", [{"initial": True}, {"teach": True}, {"swa": 0}, {"class_weight": "balanced"}])
+def test_what_needs_all_samples_at_once_says_so(facts: dict[str, Any]) -> None:
+    loader = fl.train.Loader(X, LABELS, batch_size=25)
+    with pytest.raises(ValueError, match="needs all samples at once, and these come in pieces"):
+        fit(network(fl.nn.BatchNorm1d(8)), loader, None, **facts)
+
+
 # How long
 
 

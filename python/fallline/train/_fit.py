@@ -18,6 +18,7 @@ from fallline.train._data import as_rows, check_finite, check_rows
 from fallline.train._history import History
 from fallline.train._run import Data, Run
 from fallline.train._split import divide
+from fallline.train._statistics import norms
 from fallline.train._steps import Task, model_dtype
 from fallline.train._stream import opened
 from fallline.train._targets import check_targets
@@ -172,7 +173,10 @@ def fit(
     True
     """
     settings = {name: value for name, value in locals().items() if name not in UNSETTLED}
-    whole = "validation_split" if validation_split else "" if class_weight is None else "class_weight"
+    averages = None if ema is swa is None else Averages()
+    at_once = {"validation_split": validation_split, "class_weight": class_weight is not None, "initial": initial,
+               "teach": teach, "running statistics of averages": averages and norms(model)}  # fmt: skip
+    whole = next((name for name, wanted in at_once.items() if wanted), "")
     given = opened(x, y, sample_weight, batch_size, shuffle=shuffle, seed=seed, whole=whole)
     xs, ys, weight = as_rows("x", given.x), as_rows("y", given.y), sample_weights(given.weight)
     check_rows({"x": xs, "y": ys, "sample_weight": weight})
@@ -195,7 +199,7 @@ def fit(
     clips = {"clip_value": clip_value, "clip_norm": clip_norm, "clip_global_norm": clip_global_norm,
              "adaptive_clip": adaptive_clip}  # fmt: skip
     opt, max_norm = around(optim.get(optimizer), model, sizes, clips=clips, accumulate=accumulate, ema=ema, swa=swa)
-    listeners: list[Callback] = [] if ema is swa is None else [Averages()]
+    listeners: list[Callback] = [averages] if averages else []
     listeners += [*held, *(as_callback(given) for given in callbacks if not isinstance(given, BatchSizeSchedule))]
     listeners += limits(max_steps, max_time)
     bar = progress and not any(isinstance(given, Progress) for given in callbacks)
