@@ -13,7 +13,8 @@ import fallline as fl
 from fallline._hints import table
 
 MODULES = {
-    "fl": fl, "fl.nn": fl.nn, "fl.nn.init": fl.nn.init, "fl.nn.losses": fl.nn.losses, "fl.optim": fl.optim,
+    "fl": fl, "fl.random": fl.random,
+    "fl.nn": fl.nn, "fl.nn.init": fl.nn.init, "fl.nn.losses": fl.nn.losses, "fl.optim": fl.optim,
     "fl.optim.schedules": fl.optim.schedules, "fl.train": fl.train, "fl.train.callbacks": fl.train.callbacks,
 }  # fmt: skip
 OBJECTS: dict[str, Any] = {"Array": fl.ones(3), "Module": fl.nn.Linear(2, 1), "Optimizer": fl.optim.Adam()}

@@ -51,6 +51,7 @@ WRONG: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "clip text": (lambda: optim.clip_value("1"), T, r"\[clip_value\] limit must be positive, got '1'"),
     "clip zero": (lambda: optim.clip_global_norm(0.0), V, r"\[clip_global_norm\] limit must be positive"),
     "accumulate": (lambda: optim.accumulate(2.0), T, r"\[accumulate\] k must be .*write 2"),
+    "plateau monitor": (lambda: optim.ReduceOnPlateau(0.1), T, r"Plateau\] monitor must be the name of a value"),
     "plateau mode": (lambda: optim.ReduceOnPlateau(mode="maximum"), V, r"Plateau\] mode must be 'min' or 'max'"),
     "no gradients": (lambda: Adam().step(W, None), V, r"without a gradient: \['a', 'b\.0'\]"),
     "a gradient none": (lambda: Adam().step({"a": np.ones(3)}, {"a": None}), T, "gradient of 'a' must be .*got None"),

@@ -128,3 +128,15 @@ def test_what_goes_on_with_other_arrays_rightly_says_nothing() -> None:
     opt = optim.SGD(0.1)  # it keeps nothing
     step(opt, params)
     step(opt, arrays())
+
+
+def test_of_many_arrays_some_stand_for_all() -> None:
+    def many() -> dict[str, np.ndarray]:
+        return {f"{i}.weight": np.full(2, float(i)) for i in range(1000)}
+
+    opt, first = optim.Adam(), many()
+    step(opt, first)
+    copies = {path: w.copy() for path, w in first.items()}
+    step(opt, copies)
+    with pytest.raises(ValueError, match="belongs to other arrays"):
+        step(opt, many())

@@ -15,6 +15,17 @@ def _is_optimizer(value: Any) -> Optimizer:
     return value
 
 
+def _is_name(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+a_name = Kind(
+    "the name of a value in the history, such as 'val_loss'", _is_name, lambda value: "name the others: factor="
+)
+
+
 def _is_transform(value: Any) -> Any:
     if isinstance(value, type | Optimizer) or not callable(value):
         raise TypeError

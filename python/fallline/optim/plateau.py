@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fallline._arguments import number, one_of, takes, whole
+from fallline._arguments import number, one_of, optional, takes, whole
 from fallline.optim._base import Optimizer
+from fallline.optim._kinds import a_name
 
 __all__ = ["ReduceOnPlateau"]
 
@@ -48,6 +49,7 @@ class ReduceOnPlateau:
     """
 
     @takes(
+        monitor=optional(a_name),
         factor=number("between 0 and 1", lambda x: 0 < x < 1),
         patience=whole(0),
         threshold=number("at least 0", lambda x: x >= 0),
