@@ -46,6 +46,7 @@ def explain_all(names: Iterable[str], owner: dict[str, Any]) -> None:
         it = owner[name]
         if isinstance(it, types.FunctionType | partial):
             owner[name] = explained(it, name)
+            owner[name].__module__ = owner["__name__"]  # where pickle looks for it
         elif isinstance(it, type) and isinstance(it.__init__, types.FunctionType):  # type: ignore[misc]
             it.__init__ = explained(it.__init__, name)  # type: ignore[misc]
 

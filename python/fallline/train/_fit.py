@@ -183,8 +183,9 @@ def fit(
     function = losses.get(loss)
     task = Task(model, function, Meter(_meter.get(metrics, function), per_step=record_steps))
     check_parameters(model)
-    for name, array in {"x": xs, "y": ys}.items():
-        check_finite(name, array, model_dtype(model))
+    for name, array in {"x": xs, "y": ys, "sample_weight": weight}.items():
+        if array is not None:
+            check_finite(name, array, model_dtype(model))
     check_targets(task, xs, ys)
     settings |= {"x": xs, "y": ys, "sample_weight": weight, "loss": function}
     if validation_split:
