@@ -39,6 +39,7 @@ PAGES = (
     "optimizers.md",
     "plans.md",
     "recipes.md",
+    "training-data.md",
 )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -130,6 +132,19 @@ def test_frames_are_read_and_their_columns_named(library: str) -> None:
     gone = [None if i == 5 else float(v) for i, v in enumerate(X[:, 3])]
     with pytest.raises(ValueError, match=r"(column 'c3' of x has no value in row 5|x holds nan at \[5, 3\])"):
         trained(make({**columns, "c3": gone}), LABELS)
+
+
+def test_nothing_keeps_the_data_when_training_is_over() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        x = X.copy()
+        alive = weakref.ref(x)
+        trained(x, LABELS)
+        del x
+        assert alive() is None
+    finally:
+        gc.enable()
 
 
 # What a loader draws

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -90,7 +90,7 @@ class Run:
         self._names = ["loss", *task.meter.steps, "grad_norm"]
         self._kept = [callback for callback in self.callbacks if not isinstance(callback, Progress)]
         self._listeners = [callback for callback in self.callbacks if hears_batches(callback)]
-        self._trainer = cache(self._make_trainer)
+        self._trainers: dict[Any, tuple[Any, Snapshot]] = {}  # a cache would keep this object, and the data, alive
         # A batch of samples that count nothing makes no step, which is known when its loss is.
         self._may_skip = data.may_skip
         self._done = self._count = 0  # steps of finished epochs; epochs that are wanted
@@ -151,7 +151,10 @@ class Run:
         place = opt.epochs.epoch(t)
         steps, samples = self.sizes.steps(place), self.sizes.samples
         conditions = tuple(self.model._conditions())  # a callback may have frozen or hooked a part, or had it evaluate
-        trainer, good = self._trainer(self.sizes.size(place), conditions)
+        key = self.sizes.size(place), conditions
+        if key not in self._trainers:
+            self._trainers[key] = self._make_trainer(*key)
+        trainer, good = self._trainers[key]
         good.take()
         order = self.data.order(self.seed, place, self.shuffle)
         self.task.meter.start()
