@@ -40,6 +40,7 @@ PAGES = (
     "plans.md",
     "recipes.md",
     "training-data.md",
+    "tutorial.md",
 )
 
 

@@ -81,3 +81,13 @@ def test_arrays_are_documented_where_they_are_typed() -> None:
     for name in ("shape", "dtype", "T", "mT", "grad", "device", "strides", "nbytes"):
         assert name in text
         assert hasattr(fl.ones((2, 2)), name)
+
+
+def test_an_optimizer_shows_its_hyper_parameters_and_one_around_others_itself() -> None:
+    opt = fl.optim.SGD(fl.optim.schedules.cosine(0.1, 10))
+    rows = Cells(opt._repr_html_()).rows
+    assert rows[:2] == [["hyper-parameter", "value"], ["lr", "cosine(initial=0.1, steps=10, final=0.0)"]]
+    opt.step(np.ones(2), np.ones(2))
+    assert "SGD after 1 updates" in opt._repr_html_()
+    chain = fl.optim.chain(fl.optim.clip_value(1.0), opt)
+    assert "chain(clip_value(1.0), SGD(lr=cosine(" in chain._repr_html_()

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["of_array", "of_history", "of_module", "of_rows"]
+__all__ = ["of_array", "of_history", "of_module", "of_optimizer", "of_rows"]
 
 MOST = 12  # rows or columns that are shown
 
@@ -34,6 +34,14 @@ def of_module(module: Any) -> str:
     asleep = f", {frozen:,} frozen" if frozen else ""
     head = f"<div>{escape(type(module).__name__)}: {trained:,} trained numbers{asleep}</div>"
     return head + _table(("array", "of", "is a", "shape", "dtype"), rows)
+
+
+def of_optimizer(opt: Any) -> str:
+    """Return the hyper-parameters as they were set; of an optimizer around others what it prints."""
+    head = f"<div>{escape(type(opt).__name__)} after {opt.t:,} updates</div>"
+    if hasattr(opt, "parts"):
+        return f"{head}<pre>{escape(repr(opt))}</pre>"
+    return head + _table(("hyper-parameter", "value"), ([name, repr(opt._read(name))] for name in opt._names()))
 
 
 def of_history(history: Mapping[str, Sequence[float]]) -> str:

@@ -172,11 +172,11 @@ def test_adagrad_without_the_current_gradient_warns_of_its_first_step_by_its_siz
 
 def test_beta_warms_up() -> None:
     """R84, R91: momentum from 0.5 to 0.9 over ten steps, as any hyper-parameter may."""
-    opt = optim.Momentum(0.1, momentum=schedules.linear(0.5, 0.9, 10))
+    opt, w = optim.Momentum(0.1, momentum=schedules.linear(0.5, 0.9, 10)), np.zeros(1)
     seen = []
     for _ in range(12):
         seen.append(opt.hyperparameters()["momentum"])
-        opt.step(np.zeros(1), np.ones(1))
+        opt.step(w, np.ones(1))
     np.testing.assert_allclose(seen, [*np.linspace(0.5, 0.9, 11), 0.9])
 
 

@@ -286,6 +286,11 @@ class Optimizer(PureUpdates):
     def __repr__(self) -> str:
         return f"{self._name}({', '.join(self._told())})"
 
+    def _repr_html_(self) -> str:
+        from fallline._html import of_optimizer  # only in notebooks
+
+        return of_optimizer(self)
+
 
 def names() -> list[str]:
     """Return the names that `get` and `fit` know: rules that are made from a rate alone.
