@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -347,3 +349,45 @@ def test_carries_in_any_order_of_memory(n: int, length: int) -> None:
 
         gradient = fl.grad(lambda c, body=body: (fl.scan(body, c, length=length)[0] ** 2).sum())(c)
         np.testing.assert_allclose(np.asarray(gradient), np.asarray(fl.grad(last)(c)), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no /proc")
+def test_a_long_scan_keeps_the_root_of_its_carries() -> None:
+    """Of 400 carries of 1 MB, which take 420 MB, some 40; and the derivative is that of the whole."""
+    script = """
+import sys
+import numpy as np, fallline as fl
+from fallline.transforms import _scan
+_scan._KEPT = int(sys.argv[1])
+w = np.linspace(0.5, 1.0, 262144, dtype=np.float32)
+xs = np.linspace(0.9, 1.0, 407, dtype=np.float32)
+f = lambda w: fl.scan(lambda c, x: (fl.sin(c) * x, c[:2]), w, xs)
+peak = lambda: int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0])
+before = peak()
+g = fl.grad(lambda w: f(w)[0].sum())(w)
+print(peak() - before, repr(float(np.asarray(g).sum())))
+"""
+    found = {}
+    for kept in (2**26, 2**40):
+        done = subprocess.run([sys.executable, "-c", script, str(kept)], capture_output=True, text=True, check=True)
+        memory, total = done.stdout.split()
+        found[kept] = int(memory) * 1024, float(total)
+    assert found[2**40][0] > 350e6  # what it would be
+    assert found[2**26][0] < 150e6
+    assert found[2**26][1] == pytest.approx(found[2**40][1], rel=1e-6)
+
+
+def test_a_scan_in_pieces_is_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    w, c, xs = rng.normal(size=3), rng.normal(size=3), {"a": rng.normal(size=(23, 3)), "b": rng.normal(size=23)}
+
+    def f(w: Any, c: Any, xs: Any) -> Any:
+        step = lambda c, x: ({"c": fl.tanh(c["c"] * w + x["a"])}, (c["c"] * x["b"], x["b"]))  # noqa: E731
+        last, (ys, bs) = fl.scan(step, {"c": c}, xs)
+        return (last["c"] ** 2).sum() + (ys * ys).sum() + bs.sum()
+
+    whole = [fl.grad(f, argnums=(0, 1, 2))(w, c, xs), fl.hessian(f)(w, c, xs)]
+    monkeypatch.setattr("fallline.transforms._scan._KEPT", 0)
+    pieces = [fl.grad(f, argnums=(0, 1, 2))(w, c, xs), fl.hessian(f)(w, c, xs)]
+    for a, b in zip(fl.tree.flatten(pieces).values(), fl.tree.flatten(whole).values(), strict=True):
+        np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=1e-10, atol=1e-12)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -12,6 +13,7 @@ from fallline import _core, _ops
 from fallline._array import asarray
 from fallline._explain import explained
 from fallline._tree import replace
+from fallline.transforms._checkpoint import checkpoint
 from fallline.transforms._key import PLAIN, TraceCache, any_recorded, arrays_of
 from fallline.transforms._trace import Entry, fill, keyless, trace
 
@@ -46,7 +48,9 @@ def scan(f: Callable[..., Any], carry: Any, xs: Any = None, length: int | None =
 
     Derivatives of any order pass through the carry, `xs` and the arrays that `f` closes over. Where they are recorded,
     the carries of all runs are kept and nothing else: the way back is a loop too, which computes each run of `f` once
-    more before it takes its derivative. With ``fl.checkpoint`` around a scan not even the carries are kept.
+    more before it takes its derivative. Where the carries would take more than 64 MB, only every k-th of n is kept, k
+    the root of n, and a further run of `f` finds the others again: memory grows with the root of the length (Chen et
+    al. 2016, "Training deep nets with sublinear memory cost").
 
     Dropout and running statistics cannot be used in `f`. An optimizer's ``update`` through which derivatives pass needs
     its time as a number: such a loop is run step by step, each recorded.
@@ -73,13 +77,37 @@ def scan(f: Callable[..., Any], carry: Any, xs: Any = None, length: int | None =
     try:
         entry, _ = body._entry(args, {}, recorded)
         if not recorded and _core.is_recording() and any_recorded(entry.closed):  # known only now
+            recorded = True
             entry, _ = body._entry(args, {}, True)
     except ValueNeeded:
         if _core.is_tracing():
             raise
         return _written_out(f, carry, xs, rows, count)
+    if recorded and count >= _LEAST and count * sum(a.nbytes for a in arrays_of(carry)) > _KEPT:
+        return _in_pieces(f, carry, xs, rows, count)
     found: tuple[Any, Any] = entry.rebuild(_core.call_body(entry.program, entry.inputs(given), count))
     return found
+
+
+_KEPT = 2**26  # bytes of carries that a record may keep
+_LEAST = 16  # runs, of which fewer are no pieces worth the name
+
+
+def _in_pieces(f: Callable[..., Any], carry: Any, xs: Any, rows: list[Any], count: int) -> tuple[Any, Any]:
+    """Run the loop as a loop over pieces, each a loop of which only the first carry is kept; then what is left over."""
+    size = math.isqrt(count)
+    whole = count // size * size
+    shaped = [_ops.reshape(row[:whole], (-1, size, *row.shape[1:])) for row in rows]
+
+    def piece(carry: Any, part: Any) -> tuple[Any, Any]:
+        return scan(f, carry, part, size)
+
+    carry, found = scan(checkpoint(piece), carry, fill(xs, iter(shaped)), whole // size)
+    gathered = [_ops.reshape(y, (whole, *y.shape[2:])) for y in arrays_of(found)]
+    if whole < count:
+        carry, rest = scan(f, carry, fill(xs, iter([row[whole:] for row in rows])), count - whole)
+        gathered = [_ops.concat([y, more]) for y, more in zip(gathered, arrays_of(rest), strict=True)]
+    return carry, fill(found, iter(gathered))
 
 
 class _Loop(TraceCache):
