@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from fallline._arguments import HERE, a_dtype, check, function, optional, whole
+from fallline._arguments import HERE, a_dtype, check, function, optional, whole, without_ours
 from fallline._arguments import Kind as KindOf
 
 __all__ = ["FOREIGN", "explain_all", "explained", "told_of"]
@@ -35,7 +35,9 @@ def explained(f: F, where: str = "") -> F:
         try:
             return f(*args, **kwargs)
         except FOREIGN as error:
-            raise told(error, name, f, args, kwargs) from error.__cause__
+            explains_itself = str(error).startswith("[")
+            found = told(error, name, f, args, kwargs)
+            raise (without_ours(found) if explains_itself else found) from error.__cause__
 
     return enter  # type: ignore[return-value]
 
