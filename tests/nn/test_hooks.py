@@ -139,3 +139,24 @@ def test_a_callback_that_hooks_is_heard() -> None:
 
     fl.fit(net, X, Y, loss="mse", optimizer=fl.optim.SGD(0.1), epochs=3, callbacks=[cut], progress=False)
     np.testing.assert_array_equal(net[0].weight, before)
+
+
+def test_gradients_are_seen_and_changed() -> None:
+    net = model()
+    loss = lambda m: nn.losses.mse(m(X), Y)  # noqa: E731
+    plain, seen = fl.grad(loss)(net), []
+    with net[2].register_full_backward_hook(lambda m, gi, go: seen.append((gi, go))):
+        for found in (fl.grad(loss)(net), fl.jit(lambda: fl.grad(loss)(net))()):
+            for path, g in plain.items():
+                np.testing.assert_allclose(found[path], g, rtol=1e-6, atol=1e-8)
+    (g_in,), (g_out,) = seen[0]
+    np.testing.assert_allclose(g_out, 2 / 8 * (np.asarray(net(X)) - Y), rtol=1e-5)
+    np.testing.assert_allclose(g_in, np.asarray(g_out) @ np.asarray(net[2].weight), rtol=1e-5)
+    with net[2].register_full_backward_hook(lambda m, gi, go: (gi[0] * 3,)):
+        tripled = fl.grad(loss)(net)
+    np.testing.assert_allclose(tripled["0.weight"], 3 * np.asarray(plain["0.weight"]), rtol=1e-5)
+    np.testing.assert_allclose(tripled["2.weight"], plain["2.weight"], rtol=1e-6)
+    before = np.array(net[0].weight)
+    net[2].register_full_backward_hook(lambda m, gi, go: (gi[0] * 0,))
+    fl.fit(net, X, Y, loss="mse", optimizer=fl.optim.SGD(0.1), progress=False)
+    np.testing.assert_array_equal(net[0].weight, before)

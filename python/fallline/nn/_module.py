@@ -187,6 +187,14 @@ class Module:
         """
         return self._register("forward", hook)
 
+    @takes(hook=function)
+    def register_full_backward_hook(self, hook: Callable[..., Any]) -> Handle:
+        """Call ``hook(module, of_inputs, of_outputs)`` on the way back; what it returns replaces `of_inputs`.
+
+        Both are tuples of the gradients of float arrays. See `register_forward_hook`.
+        """
+        return self._register("full_backward", hook)
+
     def _register(self, when: str, hook: Callable[..., Any]) -> Handle:
         self._hooks = self._hooks or Hooks()
         return Handle(self._hooks, when, hook)
