@@ -67,6 +67,13 @@ void bind_functions(py::module_& m) {
   m.def("logsumexp", reduce_axes<logsumexp>);
   m.def("argmax", reduce_axis<argmax>);
   m.def("argmin", reduce_axis<argmin>);
+  m.def(
+      "inner",
+      [](py::handle left, py::handle right, int kept) {
+        const Var x = to_var(left), y = to_var(right);
+        return unlocked(x.array().size(), [&] { return inner(x, y, kept); });
+      },
+      py::arg(), py::arg(), py::arg("kept") = 0);
   m.def("matmul", [](py::handle left, py::handle right) {
     const Var x = to_var(left), y = to_var(right);
     return unlocked(x.array().size() * (y.shape().empty() ? 1 : y.shape().back()) / 16, [&] { return matmul(x, y); });

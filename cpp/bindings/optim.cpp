@@ -112,9 +112,10 @@ void bind_recorded_steps(py::module_& m) {
                          const py::sequence& slots) {
     return taped_step(rule_index(name), vars_of(hypers), t, to_var(g), to_var(w), vars_of(slots));
   });
-  m.def("planned_step", [](const std::string& name, py::handle hypers, py::handle t, py::handle g, py::handle w,
-                           const py::sequence& slots) {
-    return planned_step(rule_index(name), to_var(hypers), to_var(t), to_var(g), to_var(w), vars_of(slots));
+  m.def("planned_step", [](const std::string& name, const std::string& precision, py::handle hypers, py::handle t,
+                           const py::sequence& gs, const py::sequence& ws, const py::sequence& slots) {
+    return planned_step(rule_index(name), precision_of(precision), to_var(hypers), to_var(t), vars_of(gs), vars_of(ws),
+                        vars_of(slots));
   });
 }
 

@@ -11,15 +11,16 @@
 namespace fallline {
 namespace {
 
-// Calls f with one placeholder per (shape, dtype) and returns its graph and the numbers of the arrays in the list that
-// it returns.
+// Calls f with one placeholder per (shape, dtype, perhaps strides in elements) and returns its graph and the numbers of
+// the arrays in the list that it returns.
 std::pair<std::shared_ptr<Graph>, std::vector<int>> trace(const py::function& f, const py::list& specs) {
   auto graph = std::make_shared<Graph>();
   Tracing scope(graph.get());
   py::list inputs;
   for (py::handle spec : specs) {
-    const auto pair = py::cast<py::tuple>(spec);
-    inputs.append(py::cast(graph->input(to_dims(pair[0]), to_dtype(pair[1]))));
+    const auto given = py::cast<py::tuple>(spec);
+    const Dims strides = given.size() > 2 ? to_dims(given[2]) : Dims();
+    inputs.append(py::cast(graph->input(to_dims(given[0]), to_dtype(given[1]), strides)));
   }
   std::vector<int> outputs;
   for (py::handle out : f(*inputs)) outputs.push_back(graph->value_of(to_var(out)));
@@ -99,12 +100,13 @@ bool describe(py::handle node, const py::list& key, const py::list& arrays) {
   return false;
 }
 
-// `targets`: the arrays that some outputs, by their place, are meant for; those may be streamed.
+// `targets`: the arrays that some outputs, by their place, are meant for; those may be streamed. `tight`: outputs will
+// be placed where no room is behind them.
 std::shared_ptr<Plan> planned(const Graph& graph, const std::vector<int>& outputs,
-                              const std::vector<std::pair<int, Var>>& targets) {
+                              const std::vector<std::pair<int, Var>>& targets, bool tight) {
   std::vector<Stream> streams;
   for (const auto& [output, target] : targets) streams.push_back({output, target.array().layout()});
-  return std::make_shared<Plan>(graph, outputs, streams);
+  return std::make_shared<Plan>(graph, outputs, streams, true, 0, !tight);
 }
 
 Vars to_vars(const py::sequence& objects) {
@@ -306,7 +308,7 @@ void bind_plan(py::module_& m) {
            [](Graph& graph, size_t i) { graph.inputs.erase(graph.inputs.begin() + static_cast<std::ptrdiff_t>(i)); });
   py::class_<Plan, std::shared_ptr<Plan>>(m, "Plan")
       .def(py::init(&planned), py::arg("graph"), py::arg("outputs"),
-           py::arg("targets") = std::vector<std::pair<int, Var>>())
+           py::arg("targets") = std::vector<std::pair<int, Var>>(), py::arg("tight") = false)
       .def("call", call, py::arg("inputs"), py::arg("given") = std::vector<int>())
       .def("profile", profile)
       .def_property_readonly("arena_bytes", &Plan::arena_bytes)

@@ -32,6 +32,35 @@ void run_once(BatchPlan& plan, RandomOrder* order, int64_t begin, uint64_t key, 
   plan.run(order, begin, begin + plan.batch(), key, step);
 }
 
+// Of an Array or nothing.
+Array memory_of(py::handle object) { return object.is_none() ? Array() : to_var(object).array(); }
+
+std::vector<Array> memories_of(const py::sequence& objects) {
+  std::vector<Array> out;
+  for (py::handle object : objects) out.push_back(memory_of(object));
+  return out;
+}
+
+// Scopes: (around, first stage, flag or None); stages: (scope, plan, inputs, outputs).
+std::shared_ptr<Program> make_program(
+    const std::vector<std::tuple<int, size_t, py::object>>& scopes,
+    const std::vector<std::tuple<int, std::shared_ptr<Plan>, py::list, py::list>>& all, const Var& norm) {
+  std::vector<Scope> made;
+  for (const auto& [around, first, flag] : scopes) made.push_back({around, first, memory_of(flag), {}});
+  std::vector<Stage> stages;
+  for (const auto& [scope, plan, inputs, outputs] : all)
+    stages.push_back({scope, plan, memories_of(inputs), memories_of(outputs)});
+  return std::make_shared<Program>(std::move(made), std::move(stages), norm.array());
+}
+
+void bind_program(py::module_& m) {
+  py::class_<Program, std::shared_ptr<Program>>(m, "Program")
+      .def(py::init(&make_program))
+      .def("start", [](Program& self, const py::list& turns,
+                       const py::list& rows) { self.start(memories_of(turns), memories_of(rows)); })
+      .def("times", &Program::times);
+}
+
 void bind_batch_plan(py::module_& m) {
   py::class_<BatchPlan, std::shared_ptr<BatchPlan>>(m, "BatchPlan")
       .def(py::init(&make_plan))
@@ -77,6 +106,7 @@ void bind_train(py::module_& m) {
         return Var(Array(self.order()));
       });
   bind_batch_plan(m);
+  bind_program(m);
   m.def("global_norm", [](const Vars& grads) { return global_norm(arrays(grads)); });
   py::class_<Parameters>(m, "Parameters").def(py::init(&make_parameters));
   py::enum_<Trainer::State>(m, "TrainerState")
@@ -85,6 +115,7 @@ void bind_train(py::module_& m) {
       .value("diverged", Trainer::State::kDiverged);
   py::class_<Trainer>(m, "Trainer")
       .def(py::init<std::shared_ptr<BatchPlan>, std::shared_ptr<BatchPlan>, const Parameters&>())
+      .def(py::init<std::shared_ptr<BatchPlan>, std::shared_ptr<BatchPlan>, std::shared_ptr<Program>, bool>())
       .def("start",
            [](Trainer& self, int64_t samples, const std::shared_ptr<RandomOrder>& order, const Var& hypers, int64_t t,
               uint64_t key, double max_norm,

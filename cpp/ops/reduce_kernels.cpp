@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "simd/parallel.h"
+#include "simd/unroll.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/reduce_kernels.cpp"
@@ -174,6 +175,47 @@ double sum_squares(const void* x, int64_t n) {
   return sum;
 }
 
+// 32 running sums, added by halves.
+template <class T>
+double inner_piece(const T* x, const T* y, int64_t n) {
+  using X = Pack<double>;
+  constexpr int64_t kSums = 32, kLanes = static_cast<int64_t>(X::kLanes), kRegisters = kSums / kLanes;
+  X sum[kRegisters];
+  for (X& s : sum) s = X(0.0);
+  for (int64_t i = 0; i < n; i += kSums) {
+    const T *a = x + i, *b = y + i;
+    T rest[2][kSums];
+    if (n - i < kSums) {
+      std::fill_n(rest[0], 2 * kSums, T(0));
+      a = rest[0], b = rest[1];
+      std::copy(x + i, x + n, rest[0]);
+      std::copy(y + i, y + n, rest[1]);
+    }
+    FL_UNROLL
+    for (int64_t j = 0; j < kRegisters; ++j) sum[j] = fma(wide(a + j * kLanes), wide(b + j * kLanes), sum[j]);
+  }
+  double sums[kSums];
+  for (int64_t j = 0; j < kRegisters; ++j) sum[j].store(sums + j * kLanes);
+  for (int64_t half = kSums / 2; half > 0; half /= 2)
+    for (int64_t j = 0; j < half; ++j) sums[j] += sums[j + half];
+  return sums[0];
+}
+
+template <class T>
+double inner(const void* from_x, const void* from_y, int64_t n) {
+  constexpr int64_t kPieces = 256;
+  const T *x = static_cast<const T*>(from_x), *y = static_cast<const T*>(from_y);
+  if (n <= kBlock) return inner_piece(x, y, n);
+  const int64_t blocks = (n + kBlock - 1) / kBlock, piece = (blocks + kPieces - 1) / kPieces * kBlock;
+  double piece_sum[kPieces];
+  for_chunks(n, piece, [&](int64_t begin, int64_t end) {
+    piece_sum[begin / piece] = inner_piece(x + begin, y + begin, end - begin);
+  });
+  double sum = 0;
+  for (int64_t i = 0; i * piece < n; ++i) sum += piece_sum[i];
+  return sum;
+}
+
 template <class T>
 void add_squares(const void* from, int64_t rows, int64_t columns, int64_t stride, bool fresh, void* to) {
   using X = Pack<T>;
@@ -204,6 +246,7 @@ constexpr ReduceKernels kReduceKernels = {
     FL_BOTH(Found<Larger>),
     FL_BOTH(Found<Smaller>),
     {sum_squares<float>, sum_squares<double>},
+    {inner<float>, inner<double>},
     {add_squares<float>, add_squares<double>},
 };
 #undef FL_BOTH

@@ -23,6 +23,9 @@ struct ReduceKernels {
   // The sum of the squares of n elements: blocks as in `sum`, joined in double in order. At most 256 pieces, whose
   // length depends on n alone, are spread over the threads.
   double (*sum_squares[2])(const void* x, int64_t n);
+  // The sum of n products x[i] y[i], each formed and added in double: it overflows only where their sum does. The
+  // pieces are those of sum_squares.
+  double (*inner[2])(const void* x, const void* y, int64_t n);
   // sums[j] += x[i, j]^2, row after row; or =, where `fresh`. Rows of x are `stride` elements apart.
   void (*add_squares[2])(const void* x, int64_t rows, int64_t columns, int64_t stride, bool fresh, void* sums);
 };

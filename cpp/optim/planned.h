@@ -2,13 +2,16 @@
 #ifndef FALLLINE_OPTIM_PLANNED_H_
 #define FALLLINE_OPTIM_PLANNED_H_
 
+#include "optim/rules.h"
 #include "record/var.h"
 
 namespace fallline {
 
-// The parameter and then the slots after one more update than `t`, a 0-d int64, which may be traced as all else.
-// `hypers` is a row of float64 in the order of Rule::hypers. Without derivatives.
-Vars planned_step(int rule, const Var& hypers, const Var& t, const Var& g, const Var& w, const Vars& slots);
+// All tensors after one more update than `t`, a 0-d int64, which may be traced as all else: of each the parameter, then
+// its slots. `slots` are those of the first parameter, then of the second, and so on. `hypers` is a row of float64 in
+// the order of Rule::hypers. Without derivatives.
+Vars planned_step(int rule, Precision precision, const Var& hypers, const Var& t, const Vars& gs, const Vars& ws,
+                  const Vars& slots);
 
 }  // namespace fallline
 

@@ -10,9 +10,9 @@ Donation::Donation(const std::vector<Graph::Step>& steps, const std::vector<Neig
     : arrays_(arrays), written_(arrays.size()), reads_(arrays.size()) {
   const auto read = [&](const Graph::Step& step, Place at, size_t k) {
     const size_t v = static_cast<size_t>(step.in[k]);
-    const int first = step.primitive->overwrites;
-    const size_t own = k - static_cast<size_t>(std::max(first, 0));  // the output that may lie where this input lies
-    const bool takes = first >= 0 && own < step.outs.size() && arrays[v].row_major();
+    const size_t own = k + step.outs.size() - step.in.size();  // the output that may lie where this input lies
+    const bool takes = step.primitive->overwrites && own < step.outs.size() &&
+                       arrays[v].strides == arrays[static_cast<size_t>(step.outs[own])].strides;
     const bool joins = can_join(step, arrays) && arrays[v].size() == arrays[static_cast<size_t>(step.out())].size();
     const bool in_turn = roots[v].offset == 0 && (takes || joins);
     reads_[static_cast<size_t>(roots[v].value)].push_back({at, in_turn, takes ? step.outs[own] : -1});

@@ -23,8 +23,8 @@ int64_t slot_bytes(const Array& array) { return padded(array.bytes()); }
 Plan::~Plan() = default;
 
 Plan::Plan(const Graph& graph, const std::vector<int>& outputs, const std::vector<Stream>& streams, bool own_arena,
-           int roomy)
-    : inputs_(graph.inputs), outputs_(outputs), roomy_(roomy) {
+           int roomy, bool roomy_outputs)
+    : inputs_(graph.inputs), outputs_(outputs), roomy_(roomy), roomy_outputs_(roomy_outputs) {
   Schedule schedule{graph.steps, graph.values, outputs_};
   for (const Pass& pass : kPasses) {
     if (checked_ && pass.run != remove_unread) continue;
@@ -145,9 +145,11 @@ void Plan::make_loops(const std::vector<Graph::Step>& steps) {
   }
 }
 
-// Whether whole registers may be read to the end of a value.
+// Whether whole registers may be read, and written, to the end of a value.
 bool Plan::has_room(int value) const {
   const int root = static_cast<int>(root_of(value));
+  const auto is_here = [&](int output) { return static_cast<int>(root_of(output)) == root; };
+  if (!roomy_outputs_ && std::any_of(outputs_.begin(), outputs_.end(), is_here)) return false;
   return offset_[static_cast<size_t>(root)] >= 0 ||
          std::find(inputs_.begin(), inputs_.begin() + roomy_, root) != inputs_.begin() + roomy_;
 }
@@ -175,7 +177,7 @@ Plan::Step Plan::ready_group(const Graph::Step* begin, const Graph::Step* end) c
       taken[static_cast<size_t>(ready.out.slot)] = true;
       slot[static_cast<size_t>(step->out())] = ready.out.slot;
     }
-    ready.padded = ready.out.slot >= 0 || offset_[static_cast<size_t>(step->out())] >= 0;
+    ready.padded = ready.out.slot >= 0 || has_room(step->out());
     for (int value : step->in) {
       const Array& x = arrays_[static_cast<size_t>(value)];
       const auto in_slot = slot.find(root_of(value));

@@ -20,9 +20,10 @@ class Plan {
  public:
   // `outputs` are values of the graph; they keep their memory until the next run. Those of `streams` for which it is
   // possible are handed out tile by tile at the end of a run, and have no memory. A plan without an arena of its own is
-  // lent one of arena_bytes() before it runs. The first `roomy` inputs will be followed by memory for a whole register.
+  // lent one of arena_bytes() before it runs. The first `roomy` inputs will be followed by memory for a whole register;
+  // where outputs will be placed, that is said of them too by `roomy_outputs`.
   explicit Plan(const Graph& graph, const std::vector<int>& outputs, const std::vector<Stream>& streams = {},
-                bool own_arena = true, int roomy = 0);
+                bool own_arena = true, int roomy = 0, bool roomy_outputs = true);
   ~Plan();
   Plan(const Plan&) = delete;
   Plan& operator=(const Plan&) = delete;
@@ -121,6 +122,7 @@ class Plan {
   int64_t arena_bytes_ = 0;
   std::string taken_away_;
   int roomy_;
+  bool roomy_outputs_;
   bool checked_ = checking();  // made while checks were on: as it was written, and each step is looked at
   std::mutex mutex_;
 };

@@ -49,6 +49,8 @@ Var settle(Var x);  // a weak value in the default dtype; anything else as it is
 
 // Reductions; axes are normalized, all of them when `axes` is empty and `all`.
 Var sum(const Var& x, const Dims& axes, bool keepdims);
+// The sums of products over all axes but those `kept` in front, in float64.
+Var inner(const Var& x, const Var& y, int kept);
 Var mean(const Var& x, const Dims& axes, bool keepdims);
 Var amax(const Var& x, const Dims& axes, bool keepdims);
 Var amin(const Var& x, const Dims& axes, bool keepdims);

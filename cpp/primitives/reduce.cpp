@@ -1,8 +1,13 @@
 // The primitives that reduce axes.
 #include "ops/reduce.h"
 
+#include <algorithm>
+
+#include "ops/move.h"
+#include "ops/reduce_kernels.h"
 #include "primitives/batch.h"
 #include "primitives/promotion.h"
+#include "simd/parallel.h"
 
 namespace fallline {
 namespace {
@@ -63,6 +68,55 @@ constexpr Primitive kSum =
         .run(eval_reduce<ReduceOp::kSum>)
         .prepared(prepare_reduce<ReduceOp::kSum>);
 
+struct InnerAttrs {
+  int64_t kept;  // the axes in front
+  FL_FIELDS(kept);
+};
+// The sums of products in float64, of row-major arrays.
+void inner_of(const Array& x, const Array& y, const Array& out) {
+  const auto inner = reduce_kernels().inner[float_index(x.dtype)];
+  const int64_t rows = out.size(), n = rows ? x.size() / rows : 0, bytes = n * static_cast<int64_t>(size_of(x.dtype));
+  for_chunks(rows, std::max<int64_t>(1, kSweepGrain / std::max<int64_t>(n, 1)), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) out.as<double>()[i] = inner(x.data + i * bytes, y.data + i * bytes, n);
+  });
+}
+Layout inner_layout(Inputs in, Attrs a) {
+  if (!is_float(in[0].dtype) || in[0].dtype != in[1].dtype || in[0].shape != in[1].shape)
+    throw ShapeError("[inner] expected two float arrays of one shape and dtype, got " +
+                     std::string(name_of(in[0].dtype)) + to_string(in[0].shape) + " and " + name_of(in[1].dtype) +
+                     to_string(in[1].shape));
+  Layout out;
+  out.dtype = DType::kFloat64;
+  for (int i = 0; i < a.as<InnerAttrs>().kept; ++i) out.shape.push_back(in[0].shape[i]);
+  return out;
+}
+void pull_inner(Pullback& p) {
+  Dims shape = p.in_shape[0];
+  for (int i = static_cast<int>(p.attrs.as<InnerAttrs>().kept); i < shape.size(); ++i) shape[i] = 1;
+  for (int i = 0; i < 2; ++i)
+    if (p.wants(i)) p.gin[i] = to(reshape(p.g, shape) * to(p.in[1 - i], DType::kFloat64), p.in[i].dtype());
+}
+// All products may be added in the order of memory, if both lie in one.
+bool lie_ready(Inputs in, Attrs a) {
+  const Array& x = in[0];
+  return x.strides == in[1].strides && (x.row_major() || (!a.as<InnerAttrs>().kept && is_dense(x.shape, x.strides)));
+}
+std::function<void()> prepare_inner(Inputs in, const Array& out, Attrs a) {
+  if (!lie_ready(in, a)) return nullptr;
+  return [&x = in[0], &y = in[1], &out] { inner_of(x, y, out); };
+}
+constexpr Primitive kInner =
+    primitive("inner", inner_layout)
+        .vjp(pull_inner, kReadsA | kReadsB)
+        .batch([](const BatchedCall& b) -> Vars {
+          return {inner(spread(b, 0), spread(b, 1), 1 + static_cast<int>(b.attrs.as<InnerAttrs>().kept))};
+        })
+        .run([](Inputs in, const Array& out, Attrs a) {
+          if (lie_ready(in, a)) return inner_of(in[0], in[1], out);
+          inner_of(contiguous(in[0]), contiguous(in[1]), out);
+        })
+        .prepared(prepare_inner);
+
 // Equal extremes share the gradient equally.
 void pull_extreme(Pullback& p) {
   const Dims& shape = p.in_shape[0];
@@ -108,6 +162,7 @@ Dims all_axes(const Var& x) {
   return axes;
 }
 
+Var inner(const Var& x, const Var& y, int kept) { return apply(kInner, {&x, &y}, InnerAttrs{kept}); }
 Var sum(const Var& x, const Dims& axes, bool keepdims) { return apply(kSum, {&x}, ReduceAttrs{axes, keepdims}); }
 Var mean(const Var& x, const Dims& axes, bool keepdims) {
   const Var y = to_float(x);

@@ -21,8 +21,9 @@ Tracing::~Tracing() { current = before_; }
 
 Graph::Graph(bool body) : number_(graphs++), body_(body) {}
 
-Var Graph::input(const Dims& shape, DType dtype) {
+Var Graph::input(const Dims& shape, DType dtype, const Dims& strides) {
   Array array = Array::placeholder(shape, dtype);
+  if (strides.size() == shape.size()) array.strides = strides;
   const int value = static_cast<int>(values.size());
   values.push_back({Kind::kInput, array.layout(), {}});
   inputs.push_back(value);

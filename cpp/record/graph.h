@@ -35,7 +35,7 @@ struct Graph {
   // A body is traced within something else: values of outer traces, and arrays with a recorded past, that it takes from
   // outside become further inputs.
   explicit Graph(bool body = false);
-  Var input(const Dims& shape, DType dtype);
+  Var input(const Dims& shape, DType dtype, const Dims& strides = {});  // row-major without strides
   // From here on calls are those of the function itself; what is recorded already came from outside.
   void begin();
   int value_of(const Var& x);              // its place in `values`; captures an array from outside

@@ -116,7 +116,7 @@ struct Primitive {
   Prepare prepare = nullptr;
 
   EvalAll eval_all = nullptr;
-  int overwrites = -1;
+  bool overwrites = false;
 
   OwnAttrs (*when_recorded)(Attrs attrs) = nullptr;
   Past (*past)(Attrs attrs, int output) = nullptr;
@@ -147,11 +147,16 @@ struct Primitive {
     out.prepare = f;
     return out;
   }
-  // Of rows with several outputs. Output i may lie where input `first` + i lies, in whose row-major order it is.
-  constexpr Primitive run(EvalAll f, int first = -1) const {
+  // Of rows with several outputs.
+  constexpr Primitive run(EvalAll f) const {
     Primitive out = *this;
     out.eval_all = f;
-    out.overwrites = first;
+    return out;
+  }
+  // The outputs may lie where the last inputs lie, each in its turn, where both are in one order.
+  constexpr Primitive overwrites_last() const {
+    Primitive out = *this;
+    out.overwrites = true;
     return out;
   }
   // Of those whose recorded calls need other parameters: such a call leaves what its derivative reads as further

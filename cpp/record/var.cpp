@@ -195,15 +195,20 @@ Vars apply_all(const Primitive& primitive, const Vars& in, Attrs given) {
   tracked &= record_calls && primitive.derivative != Primitive::Derivative::kZero;
   const OwnAttrs own = tracked && primitive.when_recorded ? primitive.when_recorded(given) : OwnAttrs();
   const Attrs attrs = Attrs(own) ? Attrs(own) : given;
-  const Layouts layouts = primitive.shapes({arrays.data(), count}, attrs);
+  Layouts layouts = primitive.shapes({arrays.data(), count}, attrs);
+  for (Layout& layout : layouts)
+    if (layout.strides.size() != layout.shape.size()) layout.strides = row_major(layout.shape);
   int64_t value = -1;
   std::vector<Array> out;
   if (Graph* graph = tracing()) {
     value = graph->record(primitive, inputs.data(), count, attrs, layouts.data(), static_cast<int>(layouts.size()));
-    for (const Layout& layout : layouts) out.push_back(Array::placeholder(layout.shape, layout.dtype));
+    for (const Layout& layout : layouts) {
+      out.push_back(Array::placeholder(layout.shape, layout.dtype));
+      out.back().strides = layout.strides;
+    }
   } else {
     for (const Var& x : in) check_readable(x, primitive.name);
-    for (const Layout& layout : layouts) out.push_back(Array::empty(layout.shape, layout.dtype));
+    for (const Layout& layout : layouts) out.push_back(Array::empty(layout));
     for (const Array& x : out) places.push_back(&x);
     primitive.eval_all({arrays.data(), count}, {places.data(), static_cast<int>(places.size())}, attrs);
     if (checking())

@@ -235,6 +235,12 @@ FL_FN Pack<T> product_error(Pack<T> a, Pack<T> b, Pack<T> product) {
 #endif
 }
 
+// Numbers as a register of doubles, exactly.
+FL_FN Pack<double> wide(const float* p) {
+  return hn::PromoteTo(hn::ScalableTag<double>(), hn::LoadU(hn::Rebind<float, hn::ScalableTag<double> >(), p));
+}
+FL_FN Pack<double> wide(const double* p) { return Pack<double>::load(p); }
+
 #if HWY_TARGET == HWY_AVX3
 // One instruction for what math.inc.h spells out for every target: the same results, being exact or rounded once.
 FL_FN Pack<float> scale(Pack<float> x, Pack<float> n) { return Pack<float>::V{_mm512_scalef_ps(x.v.raw, n.v.raw)}; }

@@ -191,6 +191,9 @@ FL_SCALAR_FN Pack<T> product_error(Pack<T> a, Pack<T> b, Pack<T> product) {
   return std::fma(a.v, b.v, -product.v);
 }
 
+FL_SCALAR_FN Pack<double> wide(const float* p) { return static_cast<double>(*p); }
+FL_SCALAR_FN Pack<double> wide(const double* p) { return *p; }
+
 }  // namespace ref
 }  // namespace fallline
 

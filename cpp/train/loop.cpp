@@ -66,6 +66,13 @@ Trainer::Trainer(std::shared_ptr<BatchPlan> plan, std::shared_ptr<BatchPlan> las
   if (last) last_ = part(last);
 }
 
+Trainer::Trainer(std::shared_ptr<BatchPlan> plan, std::shared_ptr<BatchPlan> last, std::shared_ptr<Program> program,
+                 bool guards)
+    : whole_{std::move(plan), nullptr},
+      last_{std::move(last), nullptr},
+      program_(std::move(program)),
+      guards_(guards) {}
+
 void Trainer::start(int64_t samples, std::shared_ptr<RandomOrder> order, Array hypers, int64_t t, uint64_t key,
                     double max_norm, const Array& record) {
   samples_ = samples;
@@ -122,19 +129,20 @@ bool Trainer::step() {
   const Part& part = begin + batch <= samples_ || !last_.plan ? whole_ : last_;
   BatchPlan& plan = *part.plan;
   const int64_t t = t_ + done_ + 1;
-  part.update->begin(hypers_.as<double>() + done_ * hypers_.shape[1], t);
+  if (part.update) part.update->begin(hypers_.as<double>() + done_ * hypers_.shape[1], t);
   plan.run(order_.get(), begin, samples_, key_, static_cast<uint64_t>(t));
   double* row = record_.as<double>() + done_ * width;
   for (int i = 0; i < plan.scalars(); ++i) row[i] = plan.scalar(i);
   if (!std::isfinite(row[0]) && plan.weightless()) {
     std::fill_n(row, width, std::nan(""));
+    if (program_) program_->skip();
     return true;
   }
-  if (!std::isfinite(row[0])) return false;
-  row[width - 1] = part.update->finish(max_norm_);
-  if (!std::isfinite(row[width - 1])) return false;
-  plan.write_buffers();
-  return true;
+  if (!guards_ && !std::isfinite(row[0])) return false;
+  row[width - 1] = part.update ? part.update->finish(max_norm_) : program_->run(*plan.plan(), plan.scalars());
+  const bool finite = std::isfinite(row[width - 1]);
+  if (finite) plan.write_buffers();
+  return finite || guards_;
 }
 
 void Trainer::advance(double seconds, int64_t most) {

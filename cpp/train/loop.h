@@ -6,6 +6,7 @@
 
 #include "plan/plan.h"
 #include "train/batch_rows.h"
+#include "train/program.h"
 #include "train/update.h"
 
 namespace fallline {
@@ -56,6 +57,10 @@ class Trainer {
 
   // `last` takes the shorter batch at the end, or is null where there is none.
   Trainer(std::shared_ptr<BatchPlan> plan, std::shared_ptr<BatchPlan> last, const Parameters& parameters);
+  // The same with all that a program does instead of one rule. One that `guards` leaves out by itself what is not
+  // finite.
+  Trainer(std::shared_ptr<BatchPlan> plan, std::shared_ptr<BatchPlan> last, std::shared_ptr<Program> program,
+          bool guards);
 
   // The samples in the order of `order`, or in their own where it is null. One row of `hypers` for each step; `t` steps
   // have been taken before. `key` and the step number decide what dropout drops. The rows of `record` tell of steps of
@@ -75,12 +80,14 @@ class Trainer {
  private:
   struct Part {
     std::shared_ptr<BatchPlan> plan;
-    std::unique_ptr<Update> update;
+    std::unique_ptr<Update> update;  // null where there is a program
   };
 
   bool step();  // false where the loss or a gradient is not finite, but for a batch that counts nothing: no step, NaN
 
   Part whole_, last_;
+  std::shared_ptr<Program> program_;
+  bool guards_ = false;
   std::shared_ptr<RandomOrder> order_;
   Array hypers_, record_;
   State state_ = State::kFinished;

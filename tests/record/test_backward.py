@@ -184,7 +184,7 @@ def test_a_call_may_have_any_number_of_inputs() -> None:
 def test_a_derivative_that_does_not_exist_is_asked_for_in_vain() -> None:
     w = leaf(1.0, 2.0)
     hypers, t, g = fl.asarray(fl.optim.SGD(0.1).hyper_rows(0, 1)[0]), fl.asarray(0), fl.asarray(np.ones(2))
-    (updated,) = _core.planned_step("sgd", hypers, t, g, w, [])
+    (updated,) = _core.planned_step("sgd", "full", hypers, t, [g], [w], [])
     assert updated.tolist() == [0.9, 1.9]
     with pytest.raises(fl.TapeError, match=r"\[backward\] update has no derivative.*stop_gradient"):
         (updated * w).sum().backward()

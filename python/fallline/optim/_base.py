@@ -15,7 +15,8 @@ from fallline.optim import _leaves
 from fallline.optim._formats import Format
 from fallline.optim._hypers import Hyper
 from fallline.optim._owner import UNSAVED
-from fallline.optim._pure import PureUpdates
+from fallline.optim._program import Program, Store, Values
+from fallline.optim._pure import PureUpdates, planned
 from fallline.optim._ranges import checked
 
 __all__ = ["Common", "Hyper", "Optimizer", "get", "names"]
@@ -138,6 +139,34 @@ class Optimizer(PureUpdates):
                 path: np.where(g[path] == 0, np.nan, (w - np.asarray(after[path])) / g[path])
                 for path, w in before.items()
             }
+
+    def _plannable(self) -> bool:
+        """Whether `_add_to` can write the step into a program."""
+        return self.native
+
+    def _add_to(self, program: Program) -> None:
+        """Add the step of the program's parameters to it."""
+        paths, name = program.paths, self._rule_name
+        self.prepare({path: program.params[path] for path in paths})
+        stores: dict[str, Store] = {
+            slot: program.keep({path: self._states[path][slot] for path in paths}) for slot in self._slots
+        }
+
+        def update(v: Values) -> None:
+            given, weights = {path: v.g.pop(path) for path in paths}, {path: v.w[path] for path in paths}
+            slots = {path: {slot: v.of(store)[path] for slot, store in stores.items()} for path in paths}
+            t = _core.astype(v.row[-1], np.int64)
+            new, states = planned(name, self._format.precision, v.row[:-1], t, given, weights, slots)
+            v.w.update(new)
+            for slot, store in stores.items():
+                v.of(store).update({path: states[path][slot] for path in paths})
+
+        program.step(update, self._timed_rows)
+        program.count(self)
+
+    def _timed_rows(self, count: int) -> np.ndarray:
+        """Return the hyper-parameters of the next updates, and how many updates there were before each."""
+        return np.column_stack([self.hyper_rows(self.t, count), np.arange(self.t, self.t + count)])
 
     def averaged(self, params: Any) -> Any:
         """Return the parameters at which to evaluate: for this rule, the parameters themselves."""

@@ -102,11 +102,7 @@ class PureUpdates(Hypers):
         hypers |= {name: np.float64(value) for name, value in running.items()}
         row = _ops.stack([_ops.astype(hypers[name], np.float64) for name in self._columns])
         clock = _ops.astype(t, np.int64)
-        new, states = {}, {}
-        for path, w in leaves.items():
-            new[path], *state = _core.planned_step(self._rule_name, row, clock, given[path], w, [*slots[path].values()])
-            states[path] = dict(zip(slots[path], state, strict=True))
-        return new, states
+        return planned(self._rule_name, self._format.precision, row, clock, given, leaves, slots)
 
     def _traced_hyper(self, name: str, t: Any) -> Any:
         value = self._hypers[name]
@@ -118,3 +114,25 @@ class PureUpdates(Hypers):
                 "and pass the value as an array, or take the state's 't' from outside the function"
             )
         return np.float64(value(int(t)))
+
+
+def planned(
+    rule: str,
+    precision: str,
+    row: Any,
+    t: Any,
+    grads: Mapping[str, Any],
+    params: Mapping[str, Any],
+    slots: Mapping[str, Mapping[str, Any]],
+) -> tuple[dict[str, Any], Any]:
+    """Add one call of a native rule on all tensors to the graph that is being traced; return parameters and slots."""
+    new, states = {}, {}
+    for dtype in dict.fromkeys(w.dtype for w in params.values()):
+        paths = [path for path, w in params.items() if w.dtype == dtype]
+        state = [a for path in paths for a in slots[path].values()]
+        gs, ws = [grads[path] for path in paths], [params[path] for path in paths]
+        found = iter(_core.planned_step(rule, precision, row, t, gs, ws, state))
+        for path in paths:
+            new[path] = next(found)
+            states[path] = {slot: next(found) for slot in slots[path]}
+    return {path: new[path] for path in params}, {path: states[path] for path in params}

@@ -14,6 +14,7 @@ from fallline.optim._base import Hyper, Optimizer
 from fallline.optim._clock import Clock
 from fallline.optim._kinds import an_optimizer
 from fallline.optim._owner import UNSAVED, Owned
+from fallline.optim._program import Program
 
 __all__ = ["Arrays", "Wrapper", "flat", "like", "write"]
 
@@ -67,6 +68,13 @@ class Wrapper(Optimizer):
     def averaged(self, params: Any) -> Any:
         """Return where to evaluate: what the optimizer inside says."""
         return self.inner.averaged(params)
+
+    def _plannable(self) -> bool:
+        return all(part._plannable() for part in self.parts)
+
+    def _add_to(self, program: Program) -> None:
+        program.count(self)
+        self.inner._add_to(program)
 
     @property
     def state(self) -> Mapping[str, Mapping[str, np.ndarray]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import wraps
@@ -12,6 +13,8 @@ import numpy as np
 
 from fallline import _core, _ops
 from fallline._arguments import Kind, number, takes, whole
+from fallline._array import Array, asarray
+from fallline.optim._program import Program, Values, length
 
 __all__ = [
     "accumulate",
@@ -36,15 +39,34 @@ positive = number("positive", lambda x: x > 0)
 not_negative = number("at least 0", lambda x: x >= 0)
 
 
+class Pure:
+    """A transform that is a function of gradients and parameters, written with fallline's functions."""
+
+    plannable = True
+
+    def __init__(self, f: Callable[[dict[str, Array], Mapping[str, Any]], dict[str, Array]]) -> None:
+        self.f = f
+
+    def __call__(self, g: Arrays, w: Mapping[str, Any], t: int, own: dict[str, Any]) -> Arrays:
+        with _core.no_grad():
+            found = self.f({path: asarray(a) for path, a in g.items()}, w)
+        return {path: np.asarray(a) for path, a in found.items()}
+
+    def add_to(self, program: Program, own: dict[str, Any], scopes: ExitStack) -> None:
+        paths = program.paths
+        program.add(lambda v: v.g.update(self.f({path: v.g[path] for path in paths}, v.w)))
+
+
 class Link:
     """A transform that shows the call that made it, and goes through pickle as that call."""
 
-    def __init__(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], transform: Transform) -> None:
+    def __init__(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], transform: Any) -> None:
         self.call, self.transform, self.every = (name, args, kwargs), transform, getattr(transform, "every", 1)
 
     def __call__(self, g: Arrays, w: Mapping[str, Any], t: int, own: dict[str, Any]) -> Arrays | None:
         """Return the gradients to step with, or None for no step."""
-        return self.transform(g, w, t, own)
+        found: Arrays | None = self.transform(g, w, t, own)
+        return found
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _made_again, self.call
@@ -73,22 +95,9 @@ def _link(**kinds: Kind) -> Callable[[F], F]:
     return decorate
 
 
-def length(arrays: Mapping[str, np.ndarray]) -> float:
-    """Return the Euclidean length of all elements together, summed in float64."""
-    with np.errstate(over="ignore"):
-        return float(np.sqrt(sum(float(np.sum(np.square(a, dtype=np.float64))) for a in arrays.values())))
-
-
-def shortened(a: np.ndarray, factor: Any) -> np.ndarray:
-    """Return a times the factor, without a warning where infinity times 0 is NaN."""
-    with np.errstate(invalid="ignore"):
-        product: np.ndarray = a * factor
-        return product
-
-
-def shortening(limit: float, found: float) -> float:
+def shortening(limit: Any, found: Any) -> Any:
     """Return what to multiply by so that `found` becomes `limit` at most; NaN where it is NaN."""
-    return float(np.minimum(1.0, limit / np.maximum(found, 1e-300)))
+    return _ops.minimum(1.0, limit / _ops.maximum(found, 1e-300))
 
 
 @_link(limit=positive)
@@ -99,7 +108,7 @@ def clip_value(limit: float) -> Transform:
     >>> clip_value(1.0)({"w": np.array([3.0, -0.5])}, {}, 0, {})
     {'w': array([ 1. , -0.5])}
     """
-    return lambda g, w, t, own: {path: np.clip(a, -limit, limit) for path, a in g.items()}
+    return Pure(lambda g, w: {path: _ops.clip(a, -limit, limit) for path, a in g.items()})
 
 
 @_link(limit=positive)
@@ -110,7 +119,7 @@ def clip_norm(limit: float) -> Transform:
     >>> clip_norm(1.0)({"w": np.array([3.0, 4.0])}, {}, 0, {})
     {'w': array([0.6, 0.8])}
     """
-    return lambda g, w, t, own: {p: shortened(a, shortening(limit, length({p: a}))) for p, a in g.items()}
+    return Pure(lambda g, w: {p: a * shortening(limit, length([a])).astype(a.dtype) for p, a in g.items()})
 
 
 @_link(limit=positive)
@@ -124,11 +133,11 @@ def clip_global_norm(limit: float) -> Transform:
     {'a': array([0.6]), 'b': array([0.8])}
     """
 
-    def transform(g: Arrays, w: Mapping[str, Any], t: int, own: dict[str, Any]) -> Arrays:
-        factor = shortening(limit, length(g))
-        return g if factor == 1 else {path: shortened(a, factor) for path, a in g.items()}
+    def shorten(g: dict[str, Array], w: Mapping[str, Any]) -> dict[str, Array]:
+        factor = shortening(limit, length(g.values()))
+        return {path: a * factor.astype(a.dtype) for path, a in g.items()}
 
-    return transform
+    return Pure(shorten)
 
 
 @_link(limit=positive, eps=not_negative)
@@ -143,18 +152,18 @@ def adaptive_clip(limit: float = 0.01, eps: float = 1e-3) -> Transform:
     {'b': array([0.06, 0.08])}
     """
 
-    def unit_length(a: np.ndarray) -> np.ndarray:
-        axes = tuple(range(1, a.ndim)) or None
-        return np.asarray(np.sqrt(np.sum(np.square(a, dtype=np.float64), axis=axes, keepdims=True)))
+    def unit_length(a: Any) -> Any:
+        return _ops.sqrt(_core.inner(a, a, min(1, a.ndim - 1) if a.ndim else 0))
 
-    def transform(g: Arrays, w: Mapping[str, Any], t: int, own: dict[str, Any]) -> Arrays:
+    def shorten(g: dict[str, Array], w: Mapping[str, Any]) -> dict[str, Array]:
         out = {}
         for path, a in g.items():
-            most = limit * np.maximum(unit_length(np.asarray(w[path])), eps)
-            out[path] = shortened(a, np.minimum(1.0, most / np.maximum(unit_length(a), 1e-300))).astype(a.dtype)
+            most = limit * _ops.maximum(unit_length(asarray(w[path])), eps)
+            factor = shortening(most, unit_length(a)).astype(a.dtype)
+            out[path] = a * factor.reshape((-1, *(1,) * (a.ndim - 1))) if factor.ndim else a * factor
         return out
 
-    return transform
+    return Pure(shorten)
 
 
 @_link()
@@ -165,9 +174,11 @@ def centralize() -> Transform:
     >>> centralize()({"w": np.array([[1.0, 3.0]])}, {}, 0, {})
     {'w': array([[-1.,  1.]])}
     """
-    return lambda g, w, t, own: {
-        path: a - a.mean(tuple(range(1, a.ndim)), keepdims=True) if a.ndim > 1 else a for path, a in g.items()
-    }
+    return Pure(
+        lambda g, w: {
+            path: a - _ops.mean(a, tuple(range(1, a.ndim)), keepdims=True) if a.ndim > 1 else a for path, a in g.items()
+        }
+    )
 
 
 @_link(eta=not_negative, gamma=not_negative, seed=whole(0))
@@ -192,16 +203,42 @@ def add_noise(eta: float = 0.01, gamma: float = 0.55, seed: int = 0) -> Transfor
 @dataclass(frozen=True)
 class _Accumulate:
     every: int  # schedules of the optimizer behind it count so many batches as one update
+    plannable = True
 
     def __call__(self, g: Arrays, w: Mapping[str, Any], t: int, own: dict[str, Any]) -> Arrays | None:
-        total = own.setdefault("sum", {})
+        total: Arrays = own.setdefault("sum", {})
         for path, a in g.items():
             total[path] = total[path] + a if path in total else np.array(a)
-        own["calls"] = own.get("calls", 0) + 1
-        if own["calls"] < self.every:
+        own["calls"] = (own.get("calls", 0) + 1) % self.every
+        if own["calls"]:
             return None
-        del own["sum"], own["calls"]
-        return {path: a / self.every for path, a in total.items()}
+        mean = {path: total[path] / self.every for path in g}
+        own["sum"] = {path: np.zeros_like(a) for path, a in total.items()}
+        return mean
+
+    def add_to(self, program: Program, own: dict[str, Any], scopes: ExitStack) -> None:
+        paths, total, scope = program.paths, program.zeros(own, "sum"), program.scope
+
+        def gather(v: Values) -> None:
+            v.of(total).update({path: v.of(total)[path] + v.g[path] for path in paths})
+
+        def finish(v: Values) -> None:
+            sums = v.of(total)
+            v.g.update({path: sums[path] / self.every for path in paths})
+            sums.update({path: _ops.zeros_like(sums[path]) for path in paths})
+
+        def turns(count: int) -> np.ndarray:
+            calls = own.get("calls", 0) + 1
+            return np.asarray(np.arange(calls, calls + count) % self.every == 0)
+
+        def clock() -> Callable[[Callable[[int], int]], None]:
+            before = own.get("calls", 0)
+            return lambda times: own.update(calls=(before + times(scope)) % self.every)
+
+        program.add(gather)
+        program.after(clock)
+        scopes.enter_context(program.within(turns=turns))
+        program.add(finish)
 
 
 @_link(k=whole(1))
@@ -210,27 +247,58 @@ def accumulate(k: int) -> Transform:
     return _Accumulate(k)
 
 
-@_link()
-def skip_nonfinite() -> Transform:
-    """Make no step where a gradient has NaN or infinity in it; `opt.own["skipped"]` counts them."""
+class _SkipNonfinite:
+    plannable = True
 
-    def transform(g: Arrays, w: Mapping[str, Any], t: int, own: dict[str, Any]) -> Arrays | None:
+    def __call__(self, g: Arrays, w: Mapping[str, Any], t: int, own: dict[str, Any]) -> Arrays | None:
         if all(np.isfinite(a).all() for a in g.values()):
             return g
         own["skipped"] = own.get("skipped", 0) + 1
         return None
 
-    return transform
+    def add_to(self, program: Program, own: dict[str, Any], scopes: ExitStack) -> None:
+        around = program.scope
+        scopes.enter_context(program.when_finite())
+        inside = program.scope
+
+        def clock() -> Callable[[Callable[[int], int]], None]:
+            before = own.get("skipped", 0)
+
+            def skipped(times: Callable[[int], int]) -> None:
+                own["skipped"] = before + times(around) - times(inside)
+                if not own["skipped"]:
+                    del own["skipped"]
+
+            return skipped
+
+        program.after(clock)
+
+
+@_link()
+def skip_nonfinite() -> Transform:
+    """Make no step where a gradient has NaN or infinity in it; `opt.own["skipped"]` counts them."""
+    return _SkipNonfinite()
+
+
+@dataclass(frozen=True)
+class _Freeze:
+    patterns: tuple[str, ...]
+    plannable = True
+
+    def _left(self, paths: Collection[str]) -> list[str]:
+        for pattern in self.patterns:
+            if not any(fnmatchcase(path, pattern) for path in paths):
+                raise ValueError(f"[freeze] no parameter fits '{pattern}'; there are {', '.join(paths)}")
+        return [path for path in paths if not any(fnmatchcase(path, p) for p in self.patterns)]
+
+    def __call__(self, g: Arrays, w: Mapping[str, Any], t: int, own: dict[str, Any]) -> Arrays:
+        return {path: g[path] for path in self._left(g)}
+
+    def add_to(self, program: Program, own: dict[str, Any], scopes: ExitStack) -> None:
+        scopes.enter_context(program.only(self._left(program.paths)))
 
 
 @_link()
 def freeze(*patterns: str) -> Transform:
     """Leave the parameters alone whose path fits a pattern, such as ``0.*``; a pattern must fit one."""
-
-    def transform(g: Arrays, w: Mapping[str, Any], t: int, own: dict[str, Any]) -> Arrays:
-        for pattern in patterns:
-            if not any(fnmatchcase(path, pattern) for path in g):
-                raise ValueError(f"[freeze] no parameter fits '{pattern}'; there are {', '.join(g)}")
-        return {path: a for path, a in g.items() if not any(fnmatchcase(path, p) for p in patterns)}
-
-    return transform
+    return _Freeze(patterns)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,15 +10,39 @@ import numpy as np
 from fallline._arguments import takes, whole
 from fallline.optim._base import Optimizer
 from fallline.optim._kinds import below_one, in_unit
+from fallline.optim._program import Program, Rows, Values
 from fallline.optim._wrapper import Arrays, Wrapper, flat, like, write
 
 __all__ = ["EMA", "SWA", "Lookahead"]
 
 
+def moved(old: Any, new: Any, part: Any) -> Any:
+    """Return `old` after a part of the way to `new`."""
+    return old + part * (new - old)
+
+
 class _Averaging(Wrapper):
     def averaged(self, params: Any) -> Any:
         """Return copies of the averages of the parameters; before there are any, the parameters themselves."""
-        return like(params, self.own["mean"]) if "mean" in self.own else params
+        return like(params, self.own["mean"]) if self._counts() else params
+
+    def _counts(self) -> bool:
+        return bool(self.t)
+
+    def _average(self, params: Mapping[str, Any], part: float) -> None:
+        mean: Arrays = self.own.setdefault("mean", {})
+        for path, w in params.items():
+            new = np.asarray(w)
+            mean[path] = np.array(moved(mean.get(path, new), new, part), new.dtype)
+
+    def _add_average(self, program: Program, parts: Rows) -> None:
+        mean = program.zeros(self.own, "mean")
+
+        def move(v: Values) -> None:
+            for path, old in v.of(mean).items():
+                v.of(mean)[path] = moved(old, v.w[path], v.row[0].astype(old.dtype))
+
+        program.add(move, parts)
 
 
 class EMA(_Averaging):
@@ -45,11 +69,16 @@ class EMA(_Averaging):
         """Step, then move the mean."""
         self.inner.step(params, grads)
         self.t += 1
-        mean: Arrays = self.own.setdefault("mean", {})
-        for path, w in flat(params).items():
-            new = np.asarray(w)
-            old = mean.get(path, new)
-            mean[path] = np.array(old + (1 - self.decay) * (new - old), new.dtype)
+        self._average(flat(params), 1 - self.decay if self.t > 1 else 1.0)
+
+    def _add_to(self, program: Program) -> None:
+        super()._add_to(program)
+        self._add_average(program, self._parts)
+
+    def _parts(self, count: int) -> np.ndarray:
+        parts = np.full((count, 1), 1 - self.decay)
+        parts[: max(1 - self.t, 0)] = 1
+        return parts
 
 
 class SWA(_Averaging):
@@ -84,11 +113,35 @@ class SWA(_Averaging):
 
     def _count(self, params: Any) -> None:
         self.own["count"] = n = self.own.get("count", 0) + 1
-        mean: Arrays = self.own.setdefault("mean", {})
-        for path, w in flat(params).items():
-            new = np.asarray(w)
-            old = mean.get(path, new)
-            mean[path] = np.array(old + (new - old) / n, new.dtype)
+        self._average(flat(params), 1 / n)
+
+    def _counts(self) -> bool:
+        return bool(self.own.get("count"))
+
+    def _add_to(self, program: Program) -> None:
+        scopes = [program.scope]
+        program.count(self)
+        with program.within(turns=lambda count: np.arange(self.t, self.t + count) == self.start) as scope:
+            self._add_average(program, lambda count: np.ones((count, 1)))
+            scopes.append(scope)
+        self.inner._add_to(program)
+        with program.within(turns=self._turns) as scope:
+            self._add_average(program, self._parts)
+            scopes.append(scope)
+
+        def clock() -> Callable[[Callable[[int], int]], None]:
+            before = self.own.get("count", 0)
+            return lambda times: self.own.update(count=before + times(scopes[1]) + times(scopes[2]))
+
+        program.after(clock)
+
+    def _turns(self, count: int) -> np.ndarray:
+        after = np.arange(self.t + 1, self.t + count + 1) - self.start
+        return np.asarray((after > 0) & (after % self.every == 0))
+
+    def _parts(self, count: int) -> np.ndarray:
+        first = max(self.own.get("count", 0), 1) + 1  # the start point was counted in before
+        return 1 / np.arange(first, first + count, dtype=np.float64)[:, None]
 
 
 class Lookahead(Wrapper):
@@ -124,7 +177,7 @@ class Lookahead(Wrapper):
 
     def averaged(self, params: Any) -> Any:
         r"""Return copies of the slow weights :math:`\phi`; before the first step, the parameters themselves."""
-        return like(params, self.own["slow"]) if "slow" in self.own else params
+        return like(params, self.own["slow"]) if self.t else params
 
     def step(self, params: Any, grads: Any) -> None:
         """Step, and go back at every k-th."""
@@ -139,8 +192,21 @@ class Lookahead(Wrapper):
         self._go_back(params)
         return value
 
+    def _add_to(self, program: Program) -> None:
+        self._start({path: program.params[path] for path in program.paths})
+        program.count(self)
+        self.inner._add_to(program)
+        slow = program.keep(self.own["slow"])
+
+        def go_back(v: Values) -> None:
+            for path, old in v.of(slow).items():
+                v.of(slow)[path] = v.w[path] = moved(old, v.w[path], v.row[0].astype(old.dtype))
+
+        with program.within(turns=lambda count: np.arange(self.t + 1, self.t + count + 1) % self.k == 0):
+            program.add(go_back, lambda count: np.full((count, 1), self.alpha))
+
     def _start(self, params: Any) -> None:
-        if "slow" not in self.own:
+        if not self.t or "slow" not in self.own:
             self.own["slow"] = {path: np.array(w) for path, w in flat(params).items()}
 
     def _go_back(self, params: Any) -> None:
@@ -149,5 +215,5 @@ class Lookahead(Wrapper):
         if self.t % self.k == 0:
             slow: Arrays = self.own["slow"]
             for path, w in paths.items():
-                slow[path] = slow[path] + self.alpha * (np.asarray(w) - slow[path])
+                slow[path] = moved(slow[path], np.asarray(w), self.alpha)
             write(paths, slow)

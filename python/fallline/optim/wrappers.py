@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from fnmatch import fnmatchcase
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -17,6 +19,7 @@ from fallline.optim._attributes import expand
 from fallline.optim._base import Hyper, Optimizer
 from fallline.optim._clock import Clock
 from fallline.optim._kinds import a_transform, an_optimizer, not_negative, patterns
+from fallline.optim._program import Program
 from fallline.optim._wrapper import Arrays, Wrapper, flat, write
 from fallline.optim.transforms import Link, Transform
 
@@ -51,6 +54,18 @@ class Chain(Wrapper):
 
     def _clocks(self, clock: Clock, total: int | None) -> list[tuple[Clock, int | None]]:
         return [(clock.slower(math.prod(getattr(t, "every", 1) for t in self.transforms)), total)]
+
+    def _plannable(self) -> bool:
+        return super()._plannable() and all(
+            getattr(getattr(link, "transform", None), "plannable", False) for link in self.transforms
+        )
+
+    def _add_to(self, program: Program) -> None:
+        program.count(self)
+        with ExitStack() as scopes:
+            for link in self.transforms:
+                link.transform.add_to(program, self.own, scopes)
+            self.inner._add_to(program)
 
     def step(self, params: Any, grads: Any) -> None:
         """Transform the gradients, then step; a transform may hold a step back."""
@@ -197,6 +212,12 @@ class Partition(Wrapper):
             groups[fits].append(path)
         return [(opt, group) for opt, group in zip(self.parts, groups, strict=True) if group]
 
+    def _add_to(self, program: Program) -> None:
+        program.count(self)
+        for opt, group in self._groups(program.paths):
+            with program.only(group):
+                opt._add_to(program)
+
 
 def partition(patterns: Mapping[str, Optimizer]) -> Partition:
     """Return an optimizer that gives each parameter to the first pattern (``*.bias``) that fits its path.
@@ -226,6 +247,9 @@ class SAM(Wrapper):
     def __init__(self, inner: Optimizer, rho: float = 0.05) -> None:
         super().__init__(inner)
         self.rho = rho
+
+    def _plannable(self) -> bool:
+        return False
 
     def step(self, params: Any, grads: Any) -> None:
         """Raise: the rule needs gradients elsewhere."""
@@ -291,6 +315,15 @@ class SwitchTo(Wrapper):
         """The one whose turn it is."""
         begins = self.t == 0 and self._at > 0  # this is known also where the length of an epoch is not
         return self.parts[0 if begins else int(self._turn(self.t))]
+
+    def _add_to(self, program: Program) -> None:
+        program.count(self)
+        for i, part in enumerate(self.parts):
+            with program.within(turns=partial(self._turns, i)):
+                part._add_to(program)
+
+    def _turns(self, part: int, count: int) -> np.ndarray:
+        return np.array([int(self._turn(t)) == part for t in range(self.t, self.t + count)])
 
     def step(self, params: Any, grads: Any) -> None:
         """Step with the one whose turn it is."""

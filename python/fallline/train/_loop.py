@@ -1,4 +1,4 @@
-"""How does a rule that is written in Python train?  The same plans, with a call of `minimize` for each step."""
+"""How do optimizers train that are more than one native rule?  As native programs, or with Python in each step."""
 
 from __future__ import annotations
 
@@ -12,8 +12,64 @@ import numpy as np
 
 from fallline import _core
 from fallline._array import Array
+from fallline.nn import Module
 from fallline.optim import Optimizer
+from fallline.optim._program import Program, Running
 from fallline.train._steps import Task, curvature_plan
+
+
+class NativeTrainer:
+    """An epoch without Python: a native rule, or what an optimizer has written into a program."""
+
+    def __init__(self, native: _core.Trainer, opt: Optimizer, running: Running | None = None) -> None:
+        self.native, self.opt, self.running = native, opt, running
+
+    def start(self, samples: int, order: Any, hypers: Any, t: int, key: int, max_norm: float, record: Array) -> None:
+        """Begin an epoch; see `PythonTrainer`."""
+        self.first = t
+        if self.running:
+            self.running.start(len(hypers) - len(record))
+        self.native.start(samples, order, hypers, t, key, max_norm, record)
+
+    def advance(self, seconds: float, most: int) -> None:
+        """Go on for about `seconds`, and at most so many steps."""
+        self.native.advance(seconds, most)
+
+    def settle(self) -> None:
+        """Set the clocks of the optimizer to how far it came; may be called again."""
+        if self.running:
+            self.running.settle()
+        else:
+            self.opt.t = self.first + self.done
+
+    @property
+    def state(self) -> Any:
+        """Whether the epoch goes on."""
+        return self.native.state
+
+    @property
+    def done(self) -> int:
+        """How many steps are done."""
+        return self.native.done
+
+    @property
+    def record(self) -> Array:
+        """The scalars of every step and the norm of its gradient."""
+        return self.native.record
+
+
+def native_trainer(plan: _core.BatchPlan, last: _core.BatchPlan | None, opt: Optimizer, model: Module) -> NativeTrainer:
+    """Bind parameters and state where they lie."""
+    parameters = model.parameters()
+    if not opt.native:
+        program = Program(parameters)
+        opt._add_to(program)
+        running = Running(program)
+        return NativeTrainer(_core.Trainer(plan, last, running.native, program.guards), opt, running)
+    state: Mapping[str, Mapping[str, np.ndarray]] = opt.prepare(model)
+    slots = [[_core.wrap(slot) for slot in state[path].values()] for path in parameters]
+    bound = _core.Parameters(opt._rule_name, opt._format.precision, list(parameters.values()), slots)
+    return NativeTrainer(_core.Trainer(plan, last, bound), opt)
 
 
 class PythonTrainer:
@@ -50,6 +106,10 @@ class PythonTrainer:
                 break
         if self.done == self.steps:
             self.state = _core.TrainerState.finished
+
+    def settle(self) -> None:
+        """Set the clock to how far it came; steps set those of the parts."""
+        self.opt.t = self.t + self.done
 
     @property
     def record(self) -> np.ndarray:

@@ -12,12 +12,11 @@ import numpy as np
 
 from fallline import _core, optim
 from fallline._array import Array
-from fallline.nn import Module
 from fallline.train._batches import Sizes
 from fallline.train._data import DROPOUT, Data
 from fallline.train._evaluate import Evaluation
 from fallline.train._history import DivergedError, History
-from fallline.train._loop import PythonTrainer
+from fallline.train._loop import PythonTrainer, native_trainer
 from fallline.train._same import differences, told
 from fallline.train._snapshot import Snapshot
 from fallline.train._steps import Task, input_dtype, model_dtype, training_plan
@@ -172,7 +171,7 @@ class Run:
             while trainer.state == _core.TrainerState.running and not self._stopped:
                 before = trainer.done
                 trainer.advance(SLICE, self._until_heard())
-                opt.t = t + trainer.done
+                trainer.settle()
                 if before < trainer.done and trainer.state != _core.TrainerState.diverged:
                     self._tell("batch", [li for li in self._listeners if not li.every or self.step % li.every == 0])
         finally:
@@ -192,13 +191,13 @@ class Run:
         """
         if self._running is None:
             return
-        trainer, good, first, steps, epoch, before, *_ = self._running
-        self.optimizer.t = first + trainer.done
+        trainer, good, _, steps, epoch, before, *_ = self._running
+        trainer.settle()
         if trainer.state == _core.TrainerState.diverged:
             good.restore()
         elif trainer.done == steps or self._stopped:
             record = np.asarray(trainer.record)[: trainer.done]
-            made = record[~np.isnan(record[:, 0])] if self._may_skip else record
+            made = record[np.isfinite(record[:, -1])]  # steps that were left out have no norm
             values = self._measured(made.mean(axis=0) if len(made) else np.full(len(self._names), math.nan))
             self.history.put(epoch, dict.fromkeys(self.history, math.nan) | values)  # callbacks fill theirs in
             if self.record_steps:
@@ -319,16 +318,17 @@ class Run:
         opt, n, data = self.optimizer, self.data.samples, self.data.window(batch)
         # A gradient that is clipped, or whose state is compressed, is needed as a whole.
         stream = opt.native and not self.max_norm and opt._format.precision == "full" and not self._may_skip
+        programmed = opt._plannable() and not self.max_norm
 
         def plan(size: int) -> _core.BatchPlan:
             return training_plan(self.task, size, *data, stream=stream)
 
         whole = plan(batch)  # first, for what is wrong is told with its shapes
         last = plan(n % batch) if n % batch and n > batch and not self.sizes.drop_last else None
-        if opt.native:
-            trainer: Any = _core.Trainer(whole, last, _parameters(opt, self.model))
-        else:
-            trainer = PythonTrainer(whole, last, opt, self.task, data)
+        if opt.native or programmed:
+            bound = native_trainer(whole, last, opt, self.model)
+            return self.data.driven(bound, data, batch), Snapshot(self.model, opt, bound.running)
+        trainer = PythonTrainer(whole, last, opt, self.task, data)
         return self.data.driven(trainer, data, batch), Snapshot(self.model, opt)
 
     def _diverged(self, row: np.ndarray, step: int, first: int, epoch: int) -> None:
@@ -340,14 +340,6 @@ class Run:
             "or pass clip_global_norm",
             self.history,
         )
-
-
-def _parameters(opt: optim.Optimizer, model: Module) -> _core.Parameters:
-    """Bind the native rule to parameters and state where they lie."""
-    parameters = model.parameters()
-    state: Mapping[str, Mapping[str, np.ndarray]] = opt.prepare(model)
-    slots = [[_core.wrap(slot) for slot in state[path].values()] for path in parameters]
-    return _core.Parameters(opt._rule_name, opt._format.precision, list(parameters.values()), slots)
 
 
 def _checkpoint() -> Any:

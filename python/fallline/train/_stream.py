@@ -142,9 +142,15 @@ class StreamTrainer:
         self._trainer.advance(seconds, most)
         self.state = self._trainer.state
         if self.state == FINISHED:
+            self._trainer.settle()
             self._rows.append(np.array(self._trainer.record))
             self._before, self._under_way = self._before + int(self._trainer.done), False
             self.state = FINISHED if self._before == len(self._hypers) else RUNNING
+
+    def settle(self) -> None:
+        """Set the clocks of the optimizer to how far the window came; those before it are settled."""
+        if self._under_way:
+            self._trainer.settle()
 
     def _next_window(self) -> None:
         rows = self._take(min(self._left, len(self._window[0])), fill=True)
