@@ -202,3 +202,13 @@ def test_dropped_elements_pass_no_gradient() -> None:
         np.asarray(fl.grad(lambda x: f(x).sum())(np.ones(50))), np.asarray(f(fl.asarray(np.ones(50))))
     )
     check_grads(lambda x: f(x) ** 2, (X,), order=2)
+
+
+def test_dense_layers_are_their_functions() -> None:
+    f, x = fl.nn.functional, np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    layer, pair = fl.nn.Linear(3, 2), fl.nn.Bilinear(3, 3, 2)
+    np.testing.assert_array_equal(f.linear(x, layer.weight, layer.bias), layer(x))
+    expected = np.einsum("ni,oij,nj->no", x, np.asarray(pair.weight), x) + np.asarray(pair.bias)
+    np.testing.assert_allclose(f.bilinear(x, x, pair.weight, pair.bias), expected, rtol=1e-4, atol=1e-5)
+    assert set(np.asarray(f.dropout(np.ones(1000), 0.5)).tolist()) == {0.0, 2.0}
+    np.testing.assert_array_equal(f.dropout(x, 0.5, training=False), x)

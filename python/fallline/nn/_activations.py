@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from fallline import _ops
 from fallline._arguments import flag, optional, takes
 from fallline._array import Array
 from fallline.nn import functional as F
@@ -95,11 +94,7 @@ class Bilinear(Module):
 
     def forward(self, x1: Any, x2: Any) -> Array:
         """Multiply both with each matrix."""
-        # (..., out, in2): the first input times all matrices side by side.
-        flat = _ops.reshape(_ops.permute_dims(self.weight, (1, 0, 2)), (self.in1_features, -1))
-        products = _ops.reshape(x1 @ flat, (*x1.shape[:-1], self.out_features, self.in2_features))
-        y = _ops.sum(products * _ops.expand_dims(x2, axis=-2), axis=-1)
-        return y if self.bias is None else y + self.bias
+        return F.bilinear(x1, x2, self.weight, self.bias)
 
     def _describe(self) -> str:
         return f"{self.in1_features}, {self.in2_features}, {self.out_features}"

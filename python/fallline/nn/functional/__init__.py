@@ -36,6 +36,7 @@ from fallline.nn.functional._activations import (
 )
 from fallline.nn.functional._attention import scaled_dot_product_attention
 from fallline.nn.functional._convolution import fold, unfold
+from fallline.nn.functional._dense import bilinear, dropout, linear
 from fallline.nn.functional._embedding import embedding, embedding_bag
 from fallline.nn.functional._norms import (
     cosine_similarity,
@@ -87,6 +88,7 @@ __all__ = [
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
+    "bilinear",
     "celu",
     "channel_shuffle",
     "conv1d",
@@ -96,6 +98,7 @@ __all__ = [
     "conv_transpose2d",
     "conv_transpose3d",
     "cosine_similarity",
+    "dropout",
     "elu",
     "embedding",
     "embedding_bag",
@@ -112,6 +115,7 @@ __all__ = [
     "interpolate",
     "layer_norm",
     "leaky_relu",
+    "linear",
     "local_response_norm",
     "log_softmax",
     "logsigmoid",
