@@ -15,7 +15,8 @@ import fallline as fl
 from fallline import optim
 from fallline.optim import Optimizer
 
-ROWS = pytest.mark.parametrize("row", EDGES, ids=lambda row: "-".join([row.name, *map(str, row.options)]))
+STEPPED = [row for row in EDGES if not row.minimizes]  # the others have no `step`
+ROWS = pytest.mark.parametrize("row", STEPPED, ids=lambda row: "-".join([row.name, *map(str, row.options)]))
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 
@@ -71,7 +72,7 @@ def test_l2_is_part_of_the_gradient(row: Edge) -> None:
 
 
 MADE: dict[str, Callable[[], Optimizer]] = {
-    **{"-".join([row.name, *map(str, row.options)]): lambda row=row: rule(row) for row in EDGES},  # type: ignore[misc]
+    **{"-".join([row.name, *map(str, row.options)]): lambda row=row: rule(row) for row in STEPPED},  # type: ignore[misc]
     **{row.ours: lambda row=row: around(row) for row in AROUND},  # type: ignore[misc]
 }
 TREE = {"a": (4, 3), "b": (3,), "c.0": (2, 2), "c.1": (3,), "bb": (5,)}  # every pattern fits something
@@ -113,7 +114,7 @@ WHOLE = [
     "Shampoo",
     "SWATS",
     "Prodigy",
-    *(row.ours for row in AROUND if "'a'" not in row.ours),
+    *(row.ours for row in AROUND if "'a'" not in row.ours and "skip_nonfinite" not in row.ours),  # which trains on
 ]
 
 
@@ -130,7 +131,8 @@ def test_divergence_puts_everything_back(name: str) -> None:
             return not spoiled
 
         model = fl.nn.Sequential(fl.nn.Linear(3, 4, rng=fl.random.default_rng(0)), fl.nn.Tanh(), fl.nn.Linear(4, 1))
-        model.load_state_dict({p: np.full(w.shape, 0.1, np.float32) for p, w in model.state_dict().items()})
+        seeded = np.random.default_rng(2)
+        model.load_state_dict({p: seeded.normal(0, 0.3, w.shape) for p, w in model.state_dict().items()})
         opt, options = MADE[name](), {"loss": "mse", "epochs": 3, "batch_size": 8, "progress": False, "shuffle": False}
         try:
             fl.fit(model, x, y, optimizer=opt, callbacks=[spoil], **options)
