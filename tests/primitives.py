@@ -105,6 +105,8 @@ REDUCTIONS: dict[str, Row] = {
     "sum of all": Row(fl.sum, np.sum, ((5, 9, 3),), ("sum",), error=20, empty=((0,),), scalars=((),)),
     "mean": Row(lambda x: fl.mean(x, axis=1, keepdims=True), lambda x: x.mean(axis=1, keepdims=True), ((7, 40),),
                 ("sum",), error=20),
+    "inner": Row(lambda x, y: _core.inner(x, y, 1), lambda x, y: (x * y).sum(axis=(1, 2)), ((3, 4, 5), (3, 4, 5)),
+                 ("inner",), error=20),
     "max": Row(lambda x: fl.max(x, axis=1), lambda x: x.max(axis=1), ((7, 40),), ("max",), ("equal",), integers=WHOLE,
                empty=((0, 3),), scalars=NONE),
     "min": Row(lambda x: fl.min(x, axis=0), lambda x: x.min(axis=0), ((40, 7),), ("min",), integers=WHOLE,
