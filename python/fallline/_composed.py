@@ -181,9 +181,16 @@ UFUNCS: dict[Any, Callable[..., Any]] = {
 # ----- sums and products -----
 
 
+def _widened(x: Any) -> Array:
+    """Return small integers and bool in the 64 bits in which NumPy adds and multiplies many."""
+    x = asarray(x)
+    dtype = np.add.reduce(np.zeros(0, x.dtype)).dtype if x.dtype.kind in "biu" else x.dtype
+    return x if x.dtype == dtype else _core.astype(x, dtype)
+
+
 def prod(x: Any, axis: Any = None, keepdims: bool = False) -> Array:
     """Return the product, of halves of halves: right, and with derivatives of every order, at zeros too."""
-    x = asarray(x)
+    x = _widened(x)
     axes = sorted(
         range(x.ndim) if axis is None else {axis_of(x, a) for a in ([axis] if isinstance(axis, int) else axis)}
     )
@@ -200,7 +207,7 @@ def prod(x: Any, axis: Any = None, keepdims: bool = False) -> Array:
 
 def _running(x: Any, axis: int | None, join: Callable[[Array, Array], Array]) -> Array:
     """Return all beginnings joined, in steps of twice the distance (Hillis & Steele 1986)."""
-    x = asarray(x)
+    x = _widened(x)
     if axis is None:
         x, axis = _ops.ravel(x), 0
     axis = axis_of(x, axis)
@@ -215,13 +222,15 @@ def _running(x: Any, axis: int | None, join: Callable[[Array, Array], Array]) ->
 def diff(x: Any, n: int = 1, axis: int = -1) -> Array:
     x = asarray(x)
     axis = axis_of(x, axis)
+    if n < 0:
+        raise ValueError(f"[np.diff] n is the number of times that differences are taken, at least 0, got {n}")
     for _ in range(n):
         x = along(x, axis, slice(1, None)) - along(x, axis, slice(None, -1))
     return asarray(x)
 
 
 def gradient(f: Any, *spacing: Any, axis: Any = None, edge_order: int = 1) -> Any:
-    f = asarray(f)
+    f = to_float(f)
     axes = list(range(f.ndim)) if axis is None else [axis] if isinstance(axis, int) else list(axis)
     steps = list(spacing) * len(axes) if len(spacing) == 1 else list(spacing) or [1.0] * len(axes)
     if any(np.ndim(step) for step in steps) or edge_order != 1:
@@ -229,6 +238,8 @@ def gradient(f: Any, *spacing: Any, axis: Any = None, edge_order: int = 1) -> An
     found = []
     for a, step in zip(axes, steps, strict=True):
         a = axis_of(f, a)
+        if f.shape[a] < 2:
+            raise _core.ShapeError(f"[np.gradient] axis {a} needs at least 2 elements: {f.shape}")
         ends = (
             along(f, a, slice(1, 2)) - along(f, a, slice(0, 1)),
             along(f, a, slice(-1, None)) - along(f, a, slice(-2, -1)),
@@ -238,14 +249,17 @@ def gradient(f: Any, *spacing: Any, axis: Any = None, edge_order: int = 1) -> An
     return found[0] if len(found) == 1 else found
 
 
-def average(x: Any, axis: Any = None, weights: Any = None, returned: bool = False, keepdims: bool = False) -> Array:
-    if weights is None:
+def average(x: Any, axis: Any = None, weights: Any = None, returned: bool = False, keepdims: bool = False) -> Any:
+    if weights is None and not returned:
         return _ops.mean(x, axis, keepdims=keepdims)
-    x, weights = asarray(x), asarray(weights)
+    x = to_float(x)
+    weights = _ops.ones(x.shape, dtype=x.dtype) if weights is None else asarray(weights)
     if weights.ndim == 1 and x.ndim > 1 and isinstance(axis, int):
         weights = _ops.reshape(weights, [-1 if i == axis_of(x, axis) else 1 for i in range(x.ndim)])
     weights = _ops.broadcast_to(weights, x.shape)
-    return _ops.sum(x * weights, axis, keepdims=keepdims) / _ops.sum(weights, axis, keepdims=keepdims)
+    total = _ops.sum(weights, axis, keepdims=keepdims)
+    mean = _ops.sum(x * weights, axis, keepdims=keepdims) / total
+    return (mean, total) if returned else mean
 
 
 def cov(m: Any, rowvar: bool = True, bias: bool = False, ddof: Any = None) -> Array:

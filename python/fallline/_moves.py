@@ -78,6 +78,12 @@ def quantile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims:
     rows = _ops.reshape(_ops.permute_dims(x, [*rest, *axes]), [*(x.shape[i] for i in rest), -1])
     ordered = sort(rows, -1)
     share = np.asarray(q, np.float64)
+    if not np.all((share >= 0) & (share <= 1)):
+        raise ValueError(
+            f"[np.quantile] shares lie in 0 to 1 (percentiles in 0 to 100), got the share {share.tolist()}"
+        )
+    if not rows.shape[-1]:
+        raise _core.ShapeError(f"[np.quantile] there are no elements to put in order: {x.shape}")
     at = share * (rows.shape[-1] - 1)
     low = np.floor(at).astype(np.int64)
     high = np.minimum(low + 1, rows.shape[-1] - 1)
@@ -163,16 +169,22 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Array:
     return _ops.take(x, np.repeat(np.arange(x.shape[axis]), repeats), axis=axis)
 
 
+PAD_MODES = ("constant", "edge", "reflect", "symmetric", "wrap")  # all but the first only repeat elements
+
+
 def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0) -> Array:
     """Return the array between constants, or its own elements as NumPy's modes say."""
     x = asarray(x)
+    if mode not in PAD_MODES:
+        raise TypeError(f"[np.pad] mode={mode!r} is not supported on fallline arrays; {', '.join(PAD_MODES)} are")
     widths = np.broadcast_to(np.asarray(pad_width), (x.ndim, 2)).tolist()
     if mode == "constant":
-        values = np.broadcast_to(np.asarray(constant_values, x.dtype), (x.ndim, 2)).tolist()
-        for axis, (sizes, fills) in enumerate(zip(widths, values, strict=True)):
+        given = constant_values if isinstance(constant_values, Array) else np.asarray(constant_values, x.dtype)
+        values = _ops.broadcast_to(_core.astype(asarray(given), x.dtype), (x.ndim, 2))
+        for axis, sizes in enumerate(widths):
             parts = [
-                _ops.full([size if i == axis else n for i, n in enumerate(x.shape)], fill, dtype=x.dtype)
-                for size, fill in zip(sizes, fills, strict=True)
+                _ops.broadcast_to(values[axis, side], [size if i == axis else n for i, n in enumerate(x.shape)])
+                for side, size in enumerate(sizes)
             ]
             x = _ops.concat([parts[0], x, parts[1]], axis=axis)
         return asarray(x)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fallline as fl
-from fallline import _composed
+from fallline import _composed, _moves
 from fallline._core import TraceError
 
 RNG = np.random.default_rng(0)
@@ -21,6 +21,9 @@ def normal(*shape: int) -> np.ndarray:
 
 def positive(*shape: int) -> np.ndarray:
     return RNG.uniform(0.2, 0.9, size=shape)
+
+
+BYTES = np.array([3, 100, 1, 100], np.uint8)
 
 
 class Row(NamedTuple):
@@ -81,7 +84,11 @@ ROWS: dict[str, list[Row]] = {
     "rot90": [Row(lambda x, k=k: np.rot90(x, k), (X,)) for k in range(-1, 4)],
     "tile": [Row(lambda x: np.tile(x, (2, 1, 2)), (X,)), Row(lambda x: np.tile(x, 2), (CUBE,))],
     "repeat": [Row(lambda x: np.repeat(x, 2), (X,)), Row(lambda x: np.repeat(x, [1, 0, 2], axis=0), (X,))],
-    "pad": [Row(lambda x, m=m: np.pad(x, ((1, 2), (0, 1)), m), (X,)) for m in ("constant", "edge", "reflect", "wrap")],
+    "pad": [
+        *(Row(lambda x, m=m: np.pad(x, ((1, 2), (0, 1)), m), (X,)) for m in _moves.PAD_MODES),
+        Row(lambda x, c: np.pad(x * c, 2, constant_values=c), (X, np.array(2.5))),
+        Row(lambda x: np.pad(x, ((1, 2),), constant_values=((0.1, 0.7),)), (V,)),
+    ],
     "split": [Row(lambda x: np.split(x, [1, 3], axis=1), (X,))],
     "array_split": [Row(lambda x: np.array_split(x, 3), (V,))],
     "hsplit": [Row(lambda x: np.hsplit(x, 2), (X,))],
@@ -111,13 +118,25 @@ ROWS: dict[str, list[Row]] = {
     "iscomplex": [Row(np.iscomplex, (X,), 0)],
     "isreal": [Row(np.isreal, (X,), 0)],
     "linspace": [Row(lambda x, y: np.linspace(x, y, 4), (V, V + 2)), Row(lambda x: np.linspace(x, 1, 3, False), (V,))],
-    "prod": [Row(np.prod, (X,)), Row(lambda x: np.prod(x, axis=(0, 2), keepdims=True), (CUBE,))]
+    "prod": [
+        Row(np.prod, (BYTES,), 0),
+        Row(np.prod, (X,)),
+        Row(lambda x: np.prod(x, axis=(0, 2), keepdims=True), (CUBE,)),
+    ]
     + [Row(np.prod, (np.array([2.0, 0.0, 3.0]),)), Row(np.prod, (np.array([0.0, 0.0, 3.0]),))],
-    "cumsum": [Row(np.cumsum, (X,)), Row(lambda x: np.cumsum(x, axis=1), (CUBE,))],
-    "cumprod": [Row(lambda x: np.cumprod(x, axis=1), (X,)), Row(np.cumprod, (np.array([2.0, 0.0, 3.0]),))],
+    "cumsum": [Row(np.cumsum, (X,)), Row(lambda x: np.cumsum(x, axis=1), (CUBE,)), Row(np.cumsum, (BYTES,), 0)],
+    "cumprod": [
+        Row(lambda x: np.cumprod(x, axis=1), (X,)),
+        Row(np.cumprod, (np.array([2.0, 0.0, 3.0]),)),
+        Row(np.cumprod, (BYTES,), 0),
+    ],
     "diff": [Row(lambda x: np.diff(x, 2), (X,)), Row(lambda x: np.diff(x, axis=0), (CUBE,))],
-    "gradient": [Row(lambda x: np.gradient(x, 0.5), (V,)), Row(lambda x: np.gradient(x, axis=1), (X,))],
-    "average": [Row(lambda x, w: np.average(x, 1, w), (X, positive(4)))],
+    "gradient": [
+        Row(lambda x: np.gradient(x, 0.5), (V,)),
+        Row(lambda x: np.gradient(x, axis=1), (X,)),
+        Row(np.gradient, (BYTES,), 0),
+    ],
+    "average": [Row(lambda x, w, r=r: np.average(x, 1, w, returned=r), (X, positive(4))) for r in (False, True)],
     "nansum": [Row(lambda x: np.nansum(x, axis=0), (X,))],
     "nanmean": [Row(np.nanmean, (X,)), Row(np.nanmean, (np.array([1.0, np.nan, 4.0]),), 0)],
     "nanmax": [Row(lambda x: np.nanmax(x, axis=0), (X,))],
@@ -233,3 +252,19 @@ def test_of_full_matrices_vectors_that_are_not_unique_have_no_derivative() -> No
     np.testing.assert_allclose((np.asarray(u)[:, :3] * np.asarray(s)) @ np.asarray(v), M, rtol=1e-12)
     with pytest.raises(fl.TapeError, match="not unique"):
         fl.grad(lambda m: np.linalg.svd(m)[1].sum())(fl.asarray(M))
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: np.pad(fl.asarray(X), 1, mode="mean"), r"\[np.pad\] mode='mean'"),
+        (lambda: np.quantile(fl.asarray(V), -0.1), r"\[np.quantile\] shares lie in 0 to 1"),
+        (lambda: np.percentile(fl.asarray(V), [5, 101]), r"\[np.quantile\] shares lie in 0 to 1"),
+        (lambda: np.median(fl.asarray(np.zeros((2, 0))), axis=1), r"\[np.quantile\] there are no elements"),
+        (lambda: np.diff(fl.asarray(V), -1), r"\[np.diff\] n is the number"),
+        (lambda: np.gradient(fl.asarray(V[:1])), r"\[np.gradient\] axis 0 needs at least 2 elements"),
+    ],
+)
+def test_what_numpy_refuses_or_does_otherwise_is_refused(call: Any, words: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=words):
+        call()
