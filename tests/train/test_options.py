@@ -178,6 +178,33 @@ def test_the_model_can_be_measured_before_the_first_step() -> None:
     assert fit(network()).initial == {}
 
 
+def test_what_is_measured_before_the_first_step_counts_samples_as_the_training_does() -> None:
+    weight = np.linspace(0, 2, len(X))
+    by_class = np.array([1.0, 5.0, 0.5])[LABELS]
+    for given, counts in (
+        ({"sample_weight": weight}, weight),
+        ({"class_weight": [1.0, 5.0, 0.5]}, by_class),
+        ({"class_weight": [1.0, 5.0, 0.5], "sample_weight": weight}, by_class * weight),
+    ):
+        model = network()
+        wanted = fl.evaluate(model, X, LABELS, loss="cross_entropy", sample_weight=counts)["loss"]
+        accuracy = fl.evaluate(
+            model, X, LABELS, loss="cross_entropy", metrics=["accuracy"], sample_weight=given.get("sample_weight")
+        )["accuracy"]
+        history = fit(model, initial=True, batch_size="full", metrics=["accuracy"], **given)
+        assert history.initial == pytest.approx({"loss": wanted, "accuracy": accuracy}, rel=1e-6)
+        assert history["loss"][0] == pytest.approx(wanted, rel=1e-6)  # before its only step
+
+
+@pytest.mark.parametrize(
+    ("weight", "said"),
+    [(-1.0, "must not be negative, got -1.0 at 0"), (np.nan, "holds nan at"), (0.0, "is 0 for all samples")],
+)
+def test_weights_to_evaluate_with_are_looked_at(weight: float, said: str) -> None:
+    with pytest.raises(ValueError, match=r"\[evaluate\] sample_weight " + said):
+        fl.evaluate(network(), X, LABELS, loss="cross_entropy", sample_weight=np.full(len(X), weight))
+
+
 # Gradients
 
 
@@ -187,6 +214,12 @@ def test_accumulated_batches_are_a_large_one() -> None:
         fit(one, X[:96], LABELS[:96], batch_size=8, accumulate=4, shuffle=False, epochs=3, optimizer=rule(0.05))
         fit(two, X[:96], LABELS[:96], batch_size=32, shuffle=False, epochs=3, optimizer=rule(0.05))
         assert_same(one, two, 1e-9)
+
+
+def test_a_training_too_short_for_one_accumulated_step_is_refused() -> None:
+    with pytest.raises(ValueError, match="accumulate=9 batches make a step, and this training has 8"):
+        fit(network(), X[:32], LABELS[:32], batch_size=8, accumulate=9, epochs=2)
+    assert fit(network(), X[:32], LABELS[:32], batch_size=8, accumulate=8, epochs=2).epochs == 2
 
 
 def test_schedules_count_epochs_inside_accumulation_and_in_a_second_fit() -> None:

@@ -16,7 +16,7 @@ from fallline.train.callbacks._protocol import Callback
 if TYPE_CHECKING:
     from fallline.train._run import Run
 
-__all__ = ["Averages", "around", "limits"]
+__all__ = ["Averages", "around", "check_accumulate", "limits"]
 
 
 LINKS = {
@@ -52,6 +52,16 @@ def around(
         made.t = opt.t * accumulate  # it has gone so far already
         made.hold(model)
     return made, max_norm
+
+
+def check_accumulate(accumulate: int, sizes: Sizes, epochs: int) -> None:
+    """Raise ValueError where the training has fewer batches than one step takes."""
+    batches = sum(steps * times for steps, times in sizes.runs(0, epochs)) if accumulate > 1 else accumulate
+    if 0 < batches < accumulate:
+        raise ValueError(
+            f"[fit] accumulate={accumulate} batches make a step, and this training has {batches}: nothing would be "
+            "learned; accumulate fewer, or train for more epochs"
+        )
 
 
 def limits(steps: int | None, seconds: float | None) -> list[Callback]:

@@ -128,7 +128,7 @@ def check_rows(named: Mapping[str, Any], where: str = "fit") -> int:
     return n
 
 
-def check_finite(name: str, array: Array, dtype: Any = None) -> None:
+def check_finite(name: str, array: Array, dtype: Any = None, *, who: str = "fit") -> None:
     """Raise ValueError at the first NaN, infinity, or number beyond `dtype`, without a temporary of the data's size."""
     if array.dtype.kind != "f":
         return
@@ -151,7 +151,7 @@ def check_finite(name: str, array: Array, dtype: Any = None) -> None:
                 if np.isfinite(values[at])
                 else "fill or drop missing values first"
             )
-            raise ValueError(f"[fit] {name} holds {values[at]} at {list(at)} ({count} such values in all); {way_out}")
+            raise ValueError(f"[{who}] {name} holds {values[at]} at {list(at)} ({count} such values in all); {way_out}")
 
 
 def check_like(name: str, array: Array, other_name: str, other: Array) -> None:

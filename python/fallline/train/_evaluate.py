@@ -17,6 +17,7 @@ from fallline.train._data import as_rows, check_rows, is_sparse
 from fallline.train._predictor import Predictor
 from fallline.train._steps import Task, evaluation_plan, output_layout, prediction_plan
 from fallline.train._targets import check_targets
+from fallline.train._weights import loss_weights, sample_weights
 from fallline.train.metrics import _meter
 from fallline.train.metrics._meter import Meter
 from fallline.train.metrics._metric import Metric
@@ -104,21 +105,21 @@ def evaluate(
     if is_sparse(x):  # nothing but outputs enters losses and metrics
         model, x = Identity(), predict(model, x, batch_size)
     xs, ys = as_rows("x", x, "evaluate"), as_rows("y", y, "evaluate")
-    weight = None if sample_weight is None else as_rows("sample_weight", sample_weight, "evaluate")
+    weight = sample_weights(sample_weight, "evaluate")
     check_rows({"x": xs, "y": ys, "sample_weight": weight}, "evaluate")
     function = losses.get(loss)
     task = Task(model, function, Meter(_meter.get(metrics, function, "evaluate")))
     check_targets(task, xs, ys)
-    return Evaluation(task, xs, ys, weight, batch_size).run()
+    return Evaluation(task, xs, ys, loss_weights(ys, weight, None), batch_size).run()
 
 
 class Evaluation:
     """The loss and the metrics of a model over some samples, as often as they are asked for."""
 
     def __init__(
-        self, task: Task, x: Array, y: Array, weight: Array | None = None, batch_size: int | str = 1024
+        self, task: Task, x: Array, y: Array, weights: tuple[Array, ...] = (), batch_size: int | str = 1024
     ) -> None:
-        self.task, self.data = task, (x, y, weight)
+        self.task, self.data = task, (x, y, weights)
         self.samples = x.shape[0]
         self.batch = batch_of(batch_size, self.samples)
         self._read: list[Array] = []  # the arrays that the plans read
@@ -126,7 +127,7 @@ class Evaluation:
 
     def run(self) -> dict[str, Any]:
         """Return them as they are now; every part of the model is then in its own mode again."""
-        meter, (_, y, weight) = self.task.meter, self.data
+        meter, (_, y, weights) = self.task.meter, self.data
         total, count, outputs = 0.0, 0.0, list[Array]()
         with self.task.model.in_mode(training=False):
             self._forget_old()
@@ -135,13 +136,14 @@ class Evaluation:
                 if start == 0:
                     meter.start()
                 plan.run(start, 0, 0)
-                counts = size if weight is None else float(np.asarray(weight[start : start + size]).sum())
+                counts = float(np.asarray(weights[0][start : start + size]).sum()) if weights else size
                 if counts:  # a batch that counts nothing has no mean
                     total, count = total + counts * plan.values()[0], count + counts
                     plan.write_buffers()
                 if meter.everything:
                     outputs.append(plan.output(1))
-        everything = (_core.concatenate(outputs, 0), y, weight) if outputs else ()
+        of_metrics = weights[1] if len(weights) > 1 else None
+        everything = (_core.concatenate(outputs, 0), y, of_metrics) if outputs else ()
         return {"loss": total / count if count else float("nan"), **meter.finish(*everything)}
 
     def _plan(self, size: int) -> _core.BatchPlan:

@@ -12,7 +12,7 @@ from fallline import _core, optim
 from fallline._arguments import takes
 from fallline.nn import Module, losses
 from fallline.train import _kinds, _validation
-from fallline.train._around import Averages, around, limits
+from fallline.train._around import Averages, around, check_accumulate, limits
 from fallline.train._batches import BatchSizeSchedule, Sizes
 from fallline.train._data import as_rows, check_finite, check_rows
 from fallline.train._history import History
@@ -86,7 +86,8 @@ def fit(
     x, y
         Samples along the first axis: arrays, memory-mapped ones too, frames, or sparse matrices of SciPy. Or x alone: a
         :class:`fallline.train.Loader`, a list of batches (x, y), a function that returns an iterable of such, which is
-        called for each epoch, or a generator of them, whose batches are kept. For ``cross_entropy``, y holds integer
+        called for each epoch, or a generator of them, whose batches are kept; but for a loader, which has its own,
+        steps take `batch_size` samples, whatever the length of the pieces. For ``cross_entropy``, y holds integer
         labels (n,) or probabilities.
     loss
         A name (``mse mae huber cross_entropy binary_cross_entropy``), or a function of (outputs, targets).
@@ -128,7 +129,7 @@ def fit(
     initial
         Whether to evaluate before the first step too: ``history.initial``.
     accumulate
-        Step with the mean gradient of so many batches.
+        Step with the mean gradient of so many batches, which may be of several epochs; what is left over makes none.
     ema, swa
         Average the parameters: exponentially with this decay, or equally, once an epoch from this epoch on. Averages
         are what is validated and kept as best, and what the model holds in the end, with running statistics of their
@@ -199,6 +200,7 @@ def fit(
     sizes = Sizes(given.batch_size, callbacks, data.samples, drop_last=drop_last)
     clips = {"clip_value": clip_value, "clip_norm": clip_norm, "clip_global_norm": clip_global_norm,
              "adaptive_clip": adaptive_clip}  # fmt: skip
+    check_accumulate(accumulate, sizes, epochs)
     opt, max_norm = around(optim.get(optimizer), model, sizes, clips=clips, accumulate=accumulate, ema=ema, swa=swa)
     listeners: list[Callback] = [averages] if averages else []
     listeners += [*held, *(as_callback(given) for given in callbacks if not isinstance(given, BatchSizeSchedule))]

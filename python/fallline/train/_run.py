@@ -118,7 +118,8 @@ class Run:
         return self.history
 
     def _initial(self) -> dict[str, Any]:
-        found = Evaluation(self.task._replace(meter=Meter(self.task.meter.metrics)), self.data.x, self.data.y).run()
+        task = self.task._replace(meter=Meter(self.task.meter.metrics))
+        found = Evaluation(task, self.data.x, self.data.y, self.data.weights).run()
         for callback in self.callbacks:
             found |= callback.values(self) if isinstance(callback, Validation) else {}
         return found

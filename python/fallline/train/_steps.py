@@ -94,18 +94,21 @@ def _loss(task: Task, starts: Mapping[str, Array], bx: Array, by: Array, *weight
     return output, loss
 
 
-def evaluation_plan(task: Task, batch: int, x: Array, y: Array, weight: Array | None) -> _core.BatchPlan:
-    """Plan a forward pass that gives the loss and adds to the metrics; and the outputs, where a metric needs them."""
+def evaluation_plan(task: Task, batch: int, x: Array, y: Array, weights: tuple[Array, ...]) -> _core.BatchPlan:
+    """Plan a forward pass that gives the loss and adds to the metrics; and the outputs, where a metric needs them.
+
+    `weights` are those of `training_plan`.
+    """
 
     def step(bx: Array, by: Array, *weights: Array) -> list[Array]:
         with _core.no_grad():
             output = task.model(bx)
             check_count(output, batch, "evaluate")
             loss = task.loss(output, by, **({"sample_weight": weights[0]} if weights else {}))
-            task.meter.add(output, by, *weights)
+            task.meter.add(output, by, *weights[1:])
             return [loss, output] if task.meter.everything else [loss]
 
-    return _plan(step, task._replace(meter=Meter()), batch, x, [y] if weight is None else [y, weight])
+    return _plan(step, task._replace(meter=Meter()), batch, x, [y, *weights])
 
 
 def prediction_plan(model: Module, batch: int, x: Array) -> _core.BatchPlan:

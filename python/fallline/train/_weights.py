@@ -13,17 +13,17 @@ from fallline.train._data import as_rows, check_finite
 __all__ = ["loss_weights", "sample_weights"]
 
 
-def sample_weights(given: Any) -> Array | None:
+def sample_weights(given: Any, who: str = "fit") -> Array | None:
     """Return the weights of samples as an array (n,): finite, none below 0, not all 0."""
     if given is None:
         return None
-    weight = as_rows("sample_weight", given)
+    weight = as_rows("sample_weight", given, who)
     if weight.ndim != 1:
         raise _core.ShapeError(
-            f"[fit] sample_weight must have one number for each sample, shape (n,), got {weight.shape}"
+            f"[{who}] sample_weight must have one number for each sample, shape (n,), got {weight.shape}"
         )
-    check_finite("sample_weight", weight)
-    _check("sample_weight", np.asarray(weight))
+    check_finite("sample_weight", weight, who=who)
+    _check("sample_weight", np.asarray(weight), who)
     return weight
 
 
@@ -40,12 +40,14 @@ def loss_weights(y: Array, sample: Array | None, given: Any) -> tuple[Array, ...
     return (_core.wrap(weight),) if sample is None else (_core.wrap(weight), sample)
 
 
-def _check(name: str, weight: np.ndarray) -> None:
+def _check(name: str, weight: np.ndarray, who: str = "fit") -> None:
     if (weight < 0).any():
         at = int(np.argmax(weight < 0))
-        raise ValueError(f"[fit] {name} must not be negative, got {weight[at]} at {at}; give 0 to what shall not count")
+        raise ValueError(
+            f"[{who}] {name} must not be negative, got {weight[at]} at {at}; give 0 to what shall not count"
+        )
     if not weight.any():
-        raise ValueError(f"[fit] {name} is 0 for all samples: nothing would be trained")
+        raise ValueError(f"[{who}] {name} is 0 for all samples: nothing would count")
 
 
 def _labels(y: np.ndarray) -> np.ndarray:
