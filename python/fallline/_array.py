@@ -120,6 +120,11 @@ def setitem(x: Array, key: Key, value: Any) -> None:
         raise _core.TapeError(
             "[setitem] an array with a recorded past cannot be written; use fl.where, or detach() it first"
         )
+    if isinstance(value, Array) and value._tracked:
+        raise _core.TapeError(
+            "[setitem] what is written would lose its recorded past, and so its gradient; use fl.where, fl.stack or "
+            "fl.concat, or detach() the value first"
+        )
     parts = key if isinstance(key, tuple) else (key,)
     if all(_is_basic(part) for part in parts):
         _basic(x, parts)._write(_core.wrap(value))

@@ -32,7 +32,9 @@ def ones(shape: int | Sequence[int], *, dtype: Any = None) -> Array:
 
 @explained
 def full(shape: int | Sequence[int], value: Any, *, dtype: Any = None) -> Array:
-    """Return an array filled with one value."""
+    """Return an array filled with one value, which gradients reach if it is an array."""
+    if isinstance(value, Array):
+        return _core.copy(_core.broadcast_to(value if dtype is None else _core.astype(value, dtype), shape))
     dtype = _core.default_dtype() if dtype is None and isinstance(value, float) else dtype
     return asarray(np.full(shape, value, dtype))
 

@@ -323,3 +323,19 @@ def test_a_traced_value_can_be_shown() -> None:
     shown = []
     _core.trace(lambda x: [shown.append(repr(x)), x][1:], [((3, 2), np.float64)])
     assert shown == ["Array(<traced>, shape=(3, 2), dtype=float64)"]
+
+
+def test_what_is_written_or_filled_in_loses_no_gradient_in_silence() -> None:
+    def written(c: fl.Array) -> fl.Array:
+        a = fl.zeros(2)
+        a[0] = c * 2
+        return a.sum() + c
+
+    with pytest.raises(fl.TapeError, match="would lose its recorded past"):
+        fl.grad(written)(fl.asarray(2.0))
+    for shape in (3, (3,), [1, 3]):
+        assert float(fl.grad(lambda c, s=shape: fl.full(s, c).sum() + c)(fl.asarray(2.0))) == 4.0
+    one = fl.asarray(1.0)
+    filled = fl.full(2, one)
+    filled[0] = 5.0
+    assert (filled.tolist(), float(one)) == ([5.0, 1.0], 1.0)
