@@ -243,3 +243,9 @@ def test_what_cannot_be_fitted_is_said() -> None:
 def test_settings_that_no_network_has(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"\[RealMLP\]"):
         fl.nn.RealMLP(3, 1, **wrong)
+
+
+@pytest.mark.parametrize("target", [np.zeros(3), ["b"], 1])
+def test_a_target_that_is_no_name_of_a_column(target: Any) -> None:
+    with pytest.raises(TypeError, match=r"target must be the name of a column, or None, got .* give its name"):
+        fl.tabular.fit({"a": [1, 2, 3], "b": [1, 2, 3]}, target)

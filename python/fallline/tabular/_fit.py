@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fallline import random
-from fallline._arguments import one_of, optional, takes
+from fallline._arguments import Kind, one_of, optional, takes, whole
 from fallline.data import InputError, Problem, Table, prepare, raw
 from fallline.data.encode import Columns
 from fallline.data.kinds import TABULAR
@@ -35,7 +35,16 @@ class Fitted(NamedTuple):
     targets: NDArray[Any]
 
 
-@takes(effort=one_of(*EFFORTS), task=optional(one_of(*TASKS)))
+def _name(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+TARGET = Kind("the name of a column", _name, lambda value: "put it into the table as a column, and give its name")
+
+
+@takes(target=optional(TARGET), effort=one_of(*EFFORTS), task=optional(one_of(*TASKS)), seed=whole(0, 2**63 - 1))
 def fit(
     data: Any,
     target: str | None = None,
