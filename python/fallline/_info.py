@@ -31,7 +31,7 @@ def info() -> dict[str, Any]:
     }
 
 
-@takes(threads=whole(1))
+@takes(threads=whole(1, 1024))
 def set_num_threads(threads: int) -> None:
     """Let at most so many threads work on one job; results do not depend on it. Also: FALLLINE_NUM_THREADS."""
     _core.set_num_threads(threads)

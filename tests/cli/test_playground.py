@@ -33,10 +33,10 @@ def test_the_page_is_served_until_it_is_interrupted(command: list[str]) -> None:
     assert process.stderr is not None
     found = re.search(r"http://127\.0\.0\.1:\d+/", process.stderr.readline())
     assert found
-    with urllib.request.urlopen(found[0], timeout=20) as answer:
+    with urllib.request.urlopen(found[0], timeout=60) as answer:
         assert answer.read().decode() == compose(server="path")
     process.send_signal(signal.SIGINT)
-    rest = process.communicate(timeout=20)[1]
+    rest = process.communicate(timeout=60)[1]
     assert "closed" in rest
     assert process.returncode == 0
 

@@ -161,3 +161,30 @@ def test_hyperparameters_change_between_epochs() -> None:
     by_hand(nets[1], opts[1], 1)
     assert_same(nets[0].parameters(), nets[1].parameters())
     assert_same(*(opt.averaged(net.parameters()) for opt, net in zip(opts, nets, strict=True)))
+
+
+class Doubled(optim._wrapper.Wrapper):
+    """A wrapper of one's own, which steps twice and knows of no program."""
+
+    def step(self, params: Any, grads: Any) -> None:
+        self.inner.step(params, grads)
+        self.inner.step(params, grads)
+        self.t += 1
+
+
+@pytest.mark.parametrize(
+    "opt",
+    [optim.LBFGS(), optim.SAM(optim.SGD(0.1)), optim.LossScale(optim.SGD(0.1)), Doubled(optim.SGD(0.1)),
+     optim.EMA(Doubled(optim.SGD(0.1))), optim.chain(optim.clip_norm(1.0), optim.LBFGS())],
+    ids=repr,
+)  # fmt: skip
+def test_what_says_nothing_of_programs_steps_in_python(opt: optim.Optimizer) -> None:
+    assert not opt._plannable()
+
+
+def test_a_wrapper_of_ones_own_steps_as_it_says() -> None:
+    one, two = (fl.nn.Linear(4, 1, rng=fl.random.default_rng(3)) for _ in range(2))
+    fl.fit(one, X, Y, loss="mse", optimizer=Doubled(optim.SGD(0.1)), batch_size=70, shuffle=False, progress=False)
+    grads = fl.grad(lambda m: fl.nn.losses.mse(m(X), Y))(two)
+    Doubled(optim.SGD(0.1)).step(two, grads)
+    assert all(np.array_equal(one.parameters()[p], two.parameters()[p]) for p in one.parameters())

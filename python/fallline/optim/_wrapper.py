@@ -14,7 +14,6 @@ from fallline.optim._base import Hyper, Optimizer
 from fallline.optim._clock import Clock
 from fallline.optim._kinds import an_optimizer
 from fallline.optim._owner import UNSAVED, Owned
-from fallline.optim._program import Program
 
 __all__ = ["Arrays", "Wrapper", "flat", "like", "write"]
 
@@ -69,12 +68,8 @@ class Wrapper(Optimizer):
         """Return where to evaluate: what the optimizer inside says."""
         return self.inner.averaged(params)
 
-    def _plannable(self) -> bool:
-        return all(part._plannable() for part in self.parts)
-
-    def _add_to(self, program: Program) -> None:
-        program.count(self)
-        self.inner._add_to(program)
+    def _plannable(self) -> bool:  # not unless a class says so: some ask for gradients elsewhere
+        return type(self)._add_to is not Optimizer._add_to and all(part._plannable() for part in self.parts)
 
     @property
     def state(self) -> Mapping[str, Mapping[str, np.ndarray]]:

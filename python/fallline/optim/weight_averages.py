@@ -72,7 +72,8 @@ class EMA(_Averaging):
         self._average(flat(params), 1 - self.decay if self.t > 1 else 1.0)
 
     def _add_to(self, program: Program) -> None:
-        super()._add_to(program)
+        program.count(self)
+        self.inner._add_to(program)
         self._add_average(program, self._parts)
 
     def _parts(self, count: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,7 +41,7 @@ def aim_of(target: Target) -> Aim:
     if isinstance(target, Classification):
         return Aim("cross_entropy", _cross_entropy(len(target.classes)), _errors, "selu", 0.015, len(target.classes))
     if isinstance(target, Count):
-        return Aim("poisson_nll", _poisson, _poisson_cost, "mish", 0.04)
+        return Aim("poisson_nll", _poisson(target.high), _poisson_cost, "mish", 0.04)
     if isinstance(target, Quantiles):
         return Aim("quantile", _pinball(target.levels), _pinball_cost(target.levels), "mish", 0.1)
     return Aim("mse", lambda output, target: _ops.mean(_ops.square(output[..., 0] - target)), _squares, "mish", 0.08)
@@ -71,9 +72,17 @@ def _squares(output: NDArray[Any], target: NDArray[Any]) -> Costs:
     return found
 
 
-def _poisson(output: Array, target: Array) -> Array:
-    found: Array = _ops.mean(_ops.exp(output[..., 0]) - target * output[..., 0])
-    return found
+def _poisson(high: float) -> Callable[[Array, Array], Array]:
+    """Return the loss; far beyond the largest count its exponential goes on as a line, which cannot diverge."""
+    bend = math.log(max(high, 1.0)) + 3.0
+
+    def loss(output: Array, target: Array) -> Array:
+        z = output[..., 0]
+        below = _ops.minimum(z, bend)
+        found: Array = _ops.mean(_ops.exp(below) + math.exp(bend) * (z - below) - target * z)
+        return found
+
+    return loss
 
 
 def _poisson_cost(output: NDArray[Any], target: NDArray[Any]) -> Costs:
