@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -123,6 +124,18 @@ def seed(value: int) -> None:
     """Start the generator that initialisers draw from anew."""
     global _default
     _default = Generator(value)
+
+
+@contextmanager
+def _seeded(value: int) -> Iterator[None]:
+    """Let initialisers draw from a new generator for a while, and from the old one afterwards."""
+    global _default
+    before = _default
+    _default = Generator(value)
+    try:
+        yield
+    finally:
+        _default = before
 
 
 __getattr__, __dir__ = module_names(__name__)

@@ -249,3 +249,18 @@ def test_settings_that_no_network_has(wrong: dict[str, Any]) -> None:
 def test_a_target_that_is_no_name_of_a_column(target: Any) -> None:
     with pytest.raises(TypeError, match=r"target must be the name of a column, or None, got .* give its name"):
         fl.tabular.fit({"a": [1, 2, 3], "b": [1, 2, 3]}, target)
+
+
+def test_a_fit_leaves_the_generator_of_initialisers_as_it_was() -> None:
+    data = {"a": np.arange(40.0), "y": np.arange(40.0) % 7}
+    fl.random.seed(5)
+    before = np.array(fl.nn.Linear(3, 2).weight)
+    fl.random.seed(5)
+    fl.tabular.fit(data, "y", effort="quick")
+    assert np.array_equal(fl.nn.Linear(3, 2).weight, before)
+
+
+@pytest.mark.parametrize("columns", [["a"], "a", 3])
+def test_kinds_of_columns_are_told_by_a_dict(columns: Any) -> None:
+    with pytest.raises(TypeError, match="columns must be a dict of names and kinds"):
+        fl.tabular.fit({"a": np.arange(40.0), "y": np.arange(40.0) % 7}, "y", effort="quick", columns=columns)

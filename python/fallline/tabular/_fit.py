@@ -44,7 +44,22 @@ def _name(value: Any) -> str:
 TARGET = Kind("the name of a column", _name, lambda value: "put it into the table as a column, and give its name")
 
 
-@takes(target=optional(TARGET), effort=one_of(*EFFORTS), task=optional(one_of(*TASKS)), seed=whole(0, 2**63 - 1))
+def _kinds(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        raise TypeError
+    return value
+
+
+COLUMNS = Kind("a dict of names and kinds, such as {'zip': 'category'}", _kinds)
+
+
+@takes(
+    target=optional(TARGET),
+    effort=one_of(*EFFORTS),
+    task=optional(one_of(*TASKS)),
+    columns=optional(COLUMNS),
+    seed=whole(0, 2**63 - 1),
+)
 def fit(
     data: Any,
     target: str | None = None,
@@ -108,9 +123,9 @@ def fit_problem(problem: Problem, effort: Effort, seed: int, told: Told = lambda
         raise InputError(f"there are {len(x)} rows to learn from, fewer than {LEAST_ROWS}; name a wider table")
     target = problem.target
     aim = aim_of(target)
-    random.seed(seed)
-    network = made(problem, aim, effort)
-    trained = train(network, x, truth.reshape(len(x)), aim, effort, seed, told)
+    with random._seeded(seed):
+        network = made(problem, aim, effort)
+        trained = train(network, x, truth.reshape(len(x)), aim, effort, seed, told)
     if isinstance(target, Classification):
         network.temperature._write(temperature(trained))  # type: ignore[attr-defined]
     if isinstance(target, Quantiles):
