@@ -18,15 +18,16 @@ def houses(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray
 
 def main() -> None:
     rng = np.random.default_rng(0)
-    (x, y), (x_test, y_test) = houses(800, rng), houses(200, rng)
+    (x, y), (x_test, y_test) = houses(6400, rng), houses(200, rng)
     mean, std, scale = x.mean(0), x.std(0), y.std()
 
     def prepared(x):
         return ((x - mean) / std).astype(np.float32)
 
-    model = fl.nn.Linear(3, 1)
+    model = fl.nn.Linear(3, 1, rng=fl.random.default_rng(0))
     targets = ((y - y.mean()) / scale)[:, None].astype(np.float32)
-    history = fl.fit(model, prepared(x), targets, loss="mse", optimizer="adam", epochs=150, progress=False)
+    options = {"loss": "mse", "optimizer": "adam", "batch_size": 256, "epochs": 150, "progress": False}
+    history = fl.fit(model, prepared(x), targets, **options)
 
     print("epoch  loss (squared error over the variance)")
     for epoch in (0, 20, 60, 149):  # a lower loss is a better model
